@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The allocator decides who is offered what. It is a step function: the master tells it what
+// changed, asks for a round (allocator_run), and gets offers through one callback. It reads no
+// clock and never calls back but from allocator_run.
+//
+// All amounts are owned by the caller and copied. Ids are the master's strings. Filters, shares and
+// sorting follow Mesos' hierarchical allocator (src/master/allocator/mesos/hierarchical.cpp): roles
+// are ordered by weighted dominant share, frameworks within a role likewise; ties go to who has
+// fewer allocations, then by name.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/timer.h"
+#include "model/resources.h"
+
+struct allocator;
+
+struct allocator_options {
+    int64_t offer_interval_ns;  // 0: offer freed resources at once, coalesced per turn; else the
+                                // batch rhythm of Mesos' --allocation_interval
+    const char *min_allocatable_resources;  // as the flag, "cpus:0.01|mem:32"; NULL: that default
+    const char *fair_sharing_excluded;      // names, comma separated; NULL: none
+    bool filter_gpu_resources;
+    uint64_t seed;
+};
+
+struct allocator_callbacks {
+    // `offered` is allocated to `role`; the allocator counts it as the framework's until
+    // allocator_recover gives it back. Owned by the allocator, valid during the call only.
+    void (*offer)(void *ctx, const char *framework_id, const char *role, const char *agent_id,
+                  const struct resources *offered);
+};
+
+struct allocator *allocator_new(const struct allocator_options *options,
+                                const struct allocator_callbacks *callbacks, void *ctx);
+struct allocator *allocator_free(struct allocator *a);
+
+// Frameworks. `capabilities` are bits as in model/framework.h. `suppressed` roles get no offers.
+void allocator_add_framework(struct allocator *a, const char *framework_id,
+                             const char *const *roles, size_t role_count,
+                             const char *const *suppressed, size_t suppressed_count,
+                             unsigned capabilities, bool active);
+void allocator_update_framework(struct allocator *a, const char *framework_id,
+                                const char *const *roles, size_t role_count,
+                                const char *const *suppressed, size_t suppressed_count,
+                                unsigned capabilities);
+void allocator_remove_framework(struct allocator *a, const char *framework_id);
+void allocator_activate_framework(struct allocator *a, const char *framework_id);
+void allocator_deactivate_framework(struct allocator *a, const char *framework_id);
+
+// Agents. `used` is what tasks already hold, allocated to roles, per framework.
+struct allocator_use {
+    const char *framework_id;
+    const struct resources *used;
+};
+void allocator_add_agent(struct allocator *a, const char *agent_id, const struct resources *total,
+                         const struct allocator_use *uses, size_t use_count);
+void allocator_update_agent(struct allocator *a, const char *agent_id,
+                            const struct resources *total);
+void allocator_remove_agent(struct allocator *a, const char *agent_id);
+void allocator_activate_agent(struct allocator *a, const char *agent_id);
+void allocator_deactivate_agent(struct allocator *a, const char *agent_id);
+
+// Resources (allocated to a role) come back: a decline, what an ACCEPT left over, an ended task, a
+// rescinded offer. refuse_ns >= 0 also sets an offer filter for that long (0: until nothing);
+// negative: no filter.
+void allocator_recover(struct allocator *a, const char *framework_id, const char *agent_id,
+                       const struct resources *amount, int64_t refuse_ns, struct instant now);
+// Resources are used without an offer (a task found at reregistration).
+void allocator_track(struct allocator *a, const char *framework_id, const char *agent_id,
+                     const struct resources *amount);
+
+// role_count 0: all roles of the framework. Reviving clears its filters in those roles.
+void allocator_suppress(struct allocator *a, const char *framework_id, const char *const *roles,
+                        size_t role_count);
+void allocator_revive(struct allocator *a, const char *framework_id, const char *const *roles,
+                      size_t role_count);
+
+void allocator_set_weight(struct allocator *a, const char *role, double weight);
+
+// Runs what is due: makes offers for agents that changed. Returns the number of offers made. Call it
+// when allocator_next says so (a monotonic deadline; INT64_MAX: nothing to do; <= now: due).
+size_t allocator_run(struct allocator *a, struct instant now);
+int64_t allocator_next(const struct allocator *a);
+
+// For the endpoints and metrics.
+struct allocator_statistics {
+    uint64_t runs;
+    int64_t agents, frameworks, filters;
+};
+void allocator_get_statistics(const struct allocator *a, struct allocator_statistics *ret);
+double allocator_dominant_share(const struct allocator *a, const char *role,
+                                const char *framework_id /* NULL: of the role */);

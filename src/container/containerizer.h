@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Launches and isolates containers: launcher, cgroups v1 and v2, fetcher, the helper program
+// mesos-containerizer. The agent's shell drives it; it knows containers, not tasks. All on the loop
+// of `env`; callbacks never run inside the call that asked for them.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "env/env.h"
+#include "model/resources.h"
+#include "proto/mesos.pb-c.h"
+
+struct containerizer;
+
+struct containerizer_options {
+    const char *launcher;             // "linux" or "posix"; NULL: linux when root
+    const char *isolation;            // "posix/cpu,posix/mem", "cgroups/cpu,cgroups/mem", ...
+    const char *cgroups_hierarchy;    // "/sys/fs/cgroup"
+    const char *cgroups_root;         // "mesos"
+    bool cgroups_enable_cfs;
+    bool cgroups_limit_swap;
+    int64_t cgroups_destroy_timeout_ns;
+    const char *launcher_dir;         // where mesos-containerizer and mesos-fetcher are
+    const char *work_dir;
+    const char *runtime_dir;
+    bool switch_user;
+    const char *fetcher_cache_dir;
+    uint64_t fetcher_cache_size;
+    int64_t fetcher_stall_timeout_ns;
+    const char *frameworks_home;      // prefix for relative URIs, or NULL
+};
+
+struct container_termination {
+    bool has_status;
+    int status;                                 // as waitpid gives it
+    bool has_reason;
+    Mesos__V1__TaskStatus__Reason reason;       // CONTAINER_LIMITATION_MEMORY, CONTAINER_LAUNCH_FAILED,
+    const char *message;                        // with what was used, and the limit; or NULL
+    const struct resources *limited;            // what went beyond its limit, or NULL
+};
+
+struct containerizer_callbacks {
+    // Fetching done, the process runs (pid), its isolation stands.
+    void (*on_launched)(void *ctx, const char *container_id, pid_t pid);
+    // The container is gone: every process of it is dead and its cgroups are removed. Called once for
+    // each launch that was accepted, also when it failed on the way (then has_status is false and
+    // `reason`/`message` say why).
+    void (*on_terminated)(void *ctx, const char *container_id,
+                          const struct container_termination *termination);
+};
+
+struct container_launch {
+    const char *container_id;
+    const char *sandbox;                        // absolute; the containerizer makes it and chowns it
+    const char *user;                           // to run as; NULL: the agent's own
+    const Mesos__V1__CommandInfo *command;      // shell or argv, and the uris to fetch
+    char *const *environment;                   // "NAME=value", complete, NULL-terminated
+    const struct resources *resources;          // the limits
+    const char *stdout_name;                    // "stdout", in the sandbox; appended
+    const char *stderr_name;
+};
+
+int containerizer_new(struct env *env, const struct containerizer_options *options,
+                      const struct containerizer_callbacks *callbacks, void *ctx,
+                      struct containerizer **ret_containerizer, struct error *err);
+struct containerizer *containerizer_free(struct containerizer *c);  // kills what still runs
+
+// 0: accepted, on_terminated will be called some day. A negative code: refused (bad id, id in use).
+int containerizer_launch(struct containerizer *c, const struct container_launch *launch,
+                         struct error *err);
+// New limits (an executor got another task, or one ended).
+int containerizer_update(struct containerizer *c, const char *container_id,
+                         const struct resources *resources, struct error *err);
+// SIGKILLs every process of the container, then on_terminated. Harmless for unknown ids.
+void containerizer_destroy(struct containerizer *c, const char *container_id);
+
+// Fills a ResourceStatistics (in the arena) from the cgroups, or from /proc for posix isolation.
+int containerizer_usage(struct containerizer *c, const char *container_id, struct arena *arena,
+                        Mesos__V1__ResourceStatistics **ret_statistics, struct error *err);
+
+// What this machine has: cpus, mem (MB), disk (MB of work_dir), ports 31000-32000, gpus 0. Mesos'
+// rules for what is left for the system (src/slave/containerizer/containerizer.cpp).
+int containerizer_machine_resources(const char *work_dir, struct resources **ret_resources,
+                                    struct error *err);
+
+struct containerizer_metrics {
+    uint64_t destroy_errors, fetches_succeeded, fetches_failed, cache_size_total, cache_size_used;
+};
+void containerizer_get_metrics(const struct containerizer *c, struct containerizer_metrics *ret);

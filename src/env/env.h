@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a daemon may ask of the world: time, randomness, timers, signals, child processes, and the
+// turn. One thread, one libuv loop. A turn takes all that is ready, lets the daemon step, then
+// flushes: hooks that were asked for run once, at the turn's end, before the loop sleeps again.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "base/error.h"
+#include "base/list.h"
+#include "base/timer.h"
+
+struct env;
+
+int env_new(struct env **ret_env, struct error *err);  // also ignores SIGPIPE, seeds map_seed
+struct env *env_free(struct env *env);                 // everything on it must be closed by then
+uv_loop_t *env_loop(struct env *env);                  // for src/net and src/container
+
+int env_run(struct env *env);                          // until env_stop; the status given there
+void env_stop(struct env *env, int status);
+
+// The turn's moment; the same for all that happens in one turn.
+struct instant env_now(const struct env *env);
+// Reads the clocks anew (after long work).
+struct instant env_refresh_now(struct env *env);
+void env_random(void *ret_data, size_t size);
+uint64_t env_random_u64(void);
+
+// Timers: deadlines on the monotonic clock. The caller's struct, on whatever lifetime; cancel before
+// it goes. env_timers() is the heap they live in.
+struct timers *env_timers(struct env *env);
+void env_timer_set(struct env *env, struct timer *timer, int64_t delay_ns);
+void env_timer_cancel(struct env *env, struct timer *timer);
+
+// Runs `run` once at the end of this turn (asking twice in one turn is once). In order of asking;
+// one asked for while hooks run is run in the same flush.
+struct env_hook {
+    struct list link;   // unlinked while not asked for; list_init it first
+    void (*run)(struct env_hook *hook, struct instant now);
+};
+void env_at_turn_end(struct env *env, struct env_hook *hook);
+void env_hook_cancel(struct env_hook *hook);
+
+// A signal handler on the loop; one per signal.
+void env_on_signal(struct env *env, int signal, void (*run)(void *ctx, int signal), void *ctx);
+
+// Log sink to standard error (and, with `directory`, to <directory>/<program>.INFO and friends), in
+// glog's line form: "I1123 11:58:31.123456 <thread id> file.c:123] text".
+int env_log_open(const char *program, const char *directory, bool quiet, const char *level,
+                 struct error *err);
+void env_log_close(void);
+
+// ---- child processes ----
+// No code of the daemon runs between fork and exec (posix_spawn or vfork semantics). Descriptors
+// other than those in `fds` are closed in the child.
+struct env_spawn {
+    const char *file;              // absolute path
+    char *const *arguments;        // argv, NULL-terminated
+    char *const *environment;      // NULL-terminated; NULL: inherit
+    const char *directory;         // working directory, or NULL
+    const int *fds;                // fds[i] becomes descriptor i of the child; -1: /dev/null
+    size_t fd_count;
+    bool new_session;              // setsid
+};
+struct env_child;
+// `on_exit` gets waitpid's status; it never runs inside env_spawn. The handle is freed after it.
+int env_spawn(struct env *env, const struct env_spawn *order,
+              void (*on_exit)(void *ctx, pid_t pid, int status), void *ctx, pid_t *ret_pid,
+              struct env_child **ret_child, struct error *err);
+// Forgets the child: on_exit will not be called (the process is reaped all the same).
+void env_child_detach(struct env_child *child);

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Resource arithmetic. Scalars are integers in thousandths (Mesos rounds to three digits as well);
+// ranges are sorted and disjoint; sets are sorted. Two amounts add up only when everything else of
+// them is equal (name, reservations, disk, revocable, shared, provider, allocation role), as in
+// Mesos' Resources class (src/common/resources.cpp). The model keeps the post-reservation-refinement
+// form: `reservations` as a stack; role and reservation of the old form are converted at the edge.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "proto/mesos.pb-c.h"
+
+struct resources;  // a multiset of resource entries
+
+struct resources *resources_new(void);
+struct resources *resources_free(struct resources *r);  // NULL is fine; returns NULL
+struct resources *resources_copy(const struct resources *r);
+void resources_free_at(struct resources **r);
+#define AUTO_RESOURCES __attribute__((cleanup(resources_free_at)))
+
+// From messages: checks each (resources_validate) and adds. Takes the old form and the new.
+int resources_from_proto(Mesos__V1__Resource *const *messages, size_t count,
+                         struct resources **ret_resources, struct error *err);
+
+enum resources_form { RESOURCES_OLD_FORM, RESOURCES_NEW_FORM };
+// To messages in the arena. The new form for frameworks with RESERVATION_REFINEMENT and between
+// master and agent. `with_allocation` keeps allocation_info.
+size_t resources_to_proto(const struct resources *r, struct arena *arena, enum resources_form form,
+                          bool with_allocation, Mesos__V1__Resource ***ret_messages);
+
+// "cpus:4;mem:1024;ports:[31000-32000];disks:{a,b};cpus(role):2" or a JSON array of Resource.
+// Whatever lacks a role gets `default_role`.
+int resources_parse(const char *text, const char *default_role, struct resources **ret_resources,
+                    struct error *err);
+
+bool resources_is_empty(const struct resources *r);
+bool resources_is_equal(const struct resources *a, const struct resources *b);
+bool resources_contains(const struct resources *r, const struct resources *part);
+void resources_add(struct resources *r, const struct resources *other);
+// `other` must be contained (CHECKed).
+void resources_subtract(struct resources *r, const struct resources *other);
+
+// Sum over all entries of that name; 0 when absent. Thousandths.
+int64_t resources_scalar(const struct resources *r, const char *name);
+// Distinct names of scalars, in order of first appearance; the array lives in the arena.
+size_t resources_scalar_names(const struct resources *r, struct arena *arena, const char ***ret);
+
+// Allocation: which role an amount was offered or launched for. Set on every entry, or cleared.
+void resources_allocate(struct resources *r, const char *role);
+void resources_unallocate(struct resources *r);
+
+// Views as new objects, allocation kept.
+struct resources *resources_unreserved(const struct resources *r);
+struct resources *resources_reserved(const struct resources *r, const char *role);  // NULL: any role
+// What a framework in `role` may be offered: unreserved, or reserved to it or to a parent of it.
+struct resources *resources_allocatable_to(const struct resources *r, const char *role);
+struct resources *resources_revocable(const struct resources *r);
+struct resources *resources_non_revocable(const struct resources *r);
+
+// Takes from `r` an amount for `wanted` (unreserved, by name), for carving executors; 0 or -ENOENT.
+// Roles that `r` reserves to, most specific only, without doubles; in the arena.
+size_t resources_reserved_roles(const struct resources *r, struct arena *arena,
+                                const char ***ret_roles);
+
+// "cpus:0.1; mem:100; ports:[31000-31001]" for logs and messages, as Mesos prints Resources.
+void resources_put_text(const struct resources *r, struct buf *out);
+
+// One message on its own: name, type, value, role and reservation are sound. Mesos' texts.
+int resources_validate(const Mesos__V1__Resource *message, struct error *err);
+
+// Ports and other ranges, as in "[31000-31009, 31011-31020]"; for the v0 endpoints. Only entries of
+// `name`; nothing when absent.
+bool resources_put_ranges_text(const struct resources *r, const char *name, struct buf *out);
+
+// Walks the distinct (name, revocable) pairs of r for the v0 resources object; see v0_resources in
+// src/api. `scalar` is in thousandths when type is SCALAR; text holds ranges or sets otherwise.
+struct resource_summary {
+    const char *name;
+    bool revocable;
+    Mesos__V1__Value__Type type;
+    int64_t scalar;
+    const char *text;
+};
+size_t resources_summarize(const struct resources *r, struct arena *arena,
+                           struct resource_summary **ret_summaries);

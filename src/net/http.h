@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// HTTP/1.1 server on libuv and llhttp. What llhttp leaves out is here: limits on heads, bodies and
+// time; a bounded write queue per connection; exactly one Host, no obs-fold, no Content-Length
+// beside Transfer-Encoding; 100-continue; answers to pipelined requests in order; chunk trailers
+// ignored. Bad requests get a 4xx with the reason in one line of text/plain and lose only their own
+// connection. Writes are gathered: one write per connection and turn.
+//
+// A request is handed over when its body is whole. It is answered once, now or later, by
+// http_respond, http_respond_stream or http_upgrade; the handler may keep the pointer until then or
+// until on_abort. Its strings and body live until it is answered (or, for a stream, until the stream
+// is closed).
+
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "env/env.h"
+
+struct http_server;
+struct http_request;
+struct http_stream;
+
+struct http_header {
+    const char *name;
+    const char *value;
+};
+
+struct http_options {
+    size_t head_size_max;        // 0: 64 KiB
+    size_t header_count_max;     // 0: 100
+    size_t body_size_max;        // 0: 64 MiB
+    size_t queue_size_max;       // bytes waiting on one connection; 0: 64 MiB. Beyond: it is closed
+    size_t connection_count_max; // 0: 19,000
+    int64_t idle_timeout_ns;     // between requests; 0: 10 minutes
+    int64_t head_timeout_ns;     // from first byte to whole head; 0: 30 s
+    int64_t body_timeout_ns;     // without progress of a body; 0: 60 s
+};
+
+typedef void http_handler_fn(void *ctx, struct http_request *request);
+
+int http_server_new(struct env *env, const struct http_options *options, http_handler_fn *handler,
+                    void *ctx, struct http_server **ret_server, struct error *err);
+// ip as text ("0.0.0.0", "::"); port 0 picks one. May be called for several addresses.
+int http_server_listen(struct http_server *server, const char *ip, uint16_t port,
+                       struct error *err);
+uint16_t http_server_port(const struct http_server *server);  // of the first address
+// Stops listening, closes all connections; on the next turns the memory goes.
+struct http_server *http_server_free(struct http_server *server);
+
+// ---- the request ----
+const char *http_method(const struct http_request *r);             // "GET"
+const char *http_path(const struct http_request *r);               // decoded, without the query
+const char *http_raw_target(const struct http_request *r);         // as it came
+const char *http_query(const struct http_request *r, const char *name);  // decoded, or NULL
+const char *http_get_header(const struct http_request *r, const char *name);  // any case, or NULL
+const void *http_body(const struct http_request *r, size_t *ret_size);
+// A field of an application/x-www-form-urlencoded body, or NULL.
+const char *http_form(struct http_request *r, const char *name);
+const char *http_peer(const struct http_request *r);               // "127.0.0.1:40312"
+const char *http_local_ip(const struct http_request *r);           // the address it came in on
+struct arena *http_arena(struct http_request *r);                  // lives as long as the request
+bool http_is_keep_alive(const struct http_request *r);
+// Called if the connection goes before the answer; the request is gone when it returns.
+void http_on_abort(struct http_request *r, void (*on_abort)(void *ctx, struct http_request *r),
+                   void *ctx);
+
+// ---- the answer ----
+// Standard reason phrase; Content-Length and Date are added. `content_type` may be NULL (no body).
+// The body is copied. With gzip allowed by the client and 1024 bytes or more of body it is
+// compressed (never a stream). A HEAD gets no body.
+void http_respond(struct http_request *r, int status, const char *content_type, const void *body,
+                  size_t body_size, const struct http_header *headers, size_t header_count);
+// Text answer: text/plain; charset=utf-8.
+void http_respond_text(struct http_request *r, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+// A range of a file, sent without reading it whole (/files/download). `fd` is taken over.
+void http_respond_file(struct http_request *r, int status, const char *content_type, int fd,
+                       uint64_t offset, uint64_t size, const struct http_header *headers,
+                       size_t header_count);
+
+// A chunked answer that stays open. `on_close` is called once when the peer goes or the queue
+// overflows, never after http_stream_close.
+struct http_stream *http_respond_stream(struct http_request *r, const char *content_type,
+                                        const struct http_header *headers, size_t header_count,
+                                        void (*on_close)(void *ctx, struct http_stream *s),
+                                        void *ctx);
+// One chunk, whole, in one write. Dropped silently when the stream is broken.
+void http_stream_send(struct http_stream *s, const void *data, size_t size);
+size_t http_stream_queued(const struct http_stream *s);            // bytes not yet written
+void http_stream_close(struct http_stream *s);                     // ends the answer in order
+
+// 101 Switching Protocols; the connection leaves HTTP. `extra` are bytes that came after the head.
+void http_upgrade(struct http_request *r, const char *protocol,
+                  void (*on_upgraded)(void *ctx, uv_tcp_t *tcp, const void *extra, size_t size),
+                  void *ctx);
+
+const char *http_reason(int status);
