@@ -12,7 +12,7 @@
 
 // 1 << Mesos__V1__FrameworkInfo__Capability__Type
 unsigned framework_capabilities(const Mesos__V1__FrameworkInfo *info);
-#define FRAMEWORK_HAS(bits, NAME)                                                                 \
+#define FRAMEWORK_HAS(bits, NAME)                                                                  \
     (((bits) >> MESOS__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__##NAME) & 1u)
 
 // `roles` with MULTI_ROLE, else the one `role` (default "*"). The array lives in the arena.

@@ -3,8 +3,9 @@
 // Resource arithmetic. Scalars are integers in thousandths (Mesos rounds to three digits as well);
 // ranges are sorted and disjoint; sets are sorted. Two amounts add up only when everything else of
 // them is equal (name, reservations, disk, revocable, shared, provider, allocation role), as in
-// Mesos' Resources class (src/common/resources.cpp). The model keeps the post-reservation-refinement
-// form: `reservations` as a stack; role and reservation of the old form are converted at the edge.
+// Mesos' Resources class (src/common/resources.cpp). The model keeps the
+// post-reservation-refinement form: `reservations` as a stack; role and reservation of the old form
+// are converted at the edge.
 
 #pragma once
 
@@ -17,10 +18,10 @@
 #include "base/error.h"
 #include "proto/mesos.pb-c.h"
 
-struct resources;  // a multiset of resource entries
+struct resources; // a multiset of resource entries
 
 struct resources *resources_new(void);
-struct resources *resources_free(struct resources *r);  // NULL is fine; returns NULL
+struct resources *resources_free(struct resources *r); // NULL is fine; returns NULL
 struct resources *resources_copy(const struct resources *r);
 void resources_free_at(struct resources **r);
 #define AUTO_RESOURCES __attribute__((cleanup(resources_free_at)))
@@ -58,7 +59,7 @@ void resources_unallocate(struct resources *r);
 
 // Views as new objects, allocation kept.
 struct resources *resources_unreserved(const struct resources *r);
-struct resources *resources_reserved(const struct resources *r, const char *role);  // NULL: any role
+struct resources *resources_reserved(const struct resources *r, const char *role); // NULL: any role
 // What a framework in `role` may be offered: unreserved, or reserved to it or to a parent of it.
 struct resources *resources_allocatable_to(const struct resources *r, const char *role);
 struct resources *resources_revocable(const struct resources *r);

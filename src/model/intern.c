@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One table of all interned strings. It holds no references of its own: the last drop takes the
+// string out, and with the last string the table's memory goes, too.
+
+#include "model/intern.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "base/map.h"
+#include "base/mem.h"
+
+static struct map strings;
+
+struct intern *intern_get(const char *text)
+{
+    CHECK(text != NULL);
+    struct intern *s = map_get(&strings, text);
+    if (s == NULL) {
+        size_t size = strlen(text) + 1;
+        s = mem_alloc(sizeof(*s) + size);
+        s->references = 0;
+        memcpy(s->text, text, size);
+        map_put(&strings, text, s);
+    }
+    s->references++;
+    return s;
+}
+
+struct intern *intern_hold(struct intern *s)
+{
+    if (s != NULL) {
+        s->references++;
+    }
+    return s;
+}
+
+struct intern *intern_drop(struct intern *s)
+{
+    if (s != NULL && --s->references == 0) {
+        CHECK(map_remove(&strings, s->text) == s);
+        mem_free(s);
+        if (strings.count == 0) {
+            map_free(&strings);
+        }
+    }
+    return NULL;
+}
