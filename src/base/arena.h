@@ -14,11 +14,11 @@ struct arena;
 // up to 64 KiB. `limit` is the most that it will hand out in bytes (0: none); beyond it
 // arena_alloc aborts, so whoever reads input checks sizes first.
 struct arena *arena_new(size_t first_chunk, size_t limit);
-struct arena *arena_free(struct arena *arena);          // NULL is fine; returns NULL
-void arena_reset(struct arena *arena);                  // frees all but the first chunk
-size_t arena_size(const struct arena *arena);           // bytes handed out so far
+struct arena *arena_free(struct arena *arena); // NULL is fine; returns NULL
+void arena_reset(struct arena *arena);         // frees all but the first chunk
+size_t arena_size(const struct arena *arena);  // bytes handed out so far
 
-void *arena_alloc(struct arena *arena, size_t size);    // aligned for any type, not zeroed
+void *arena_alloc(struct arena *arena, size_t size); // aligned for any type, not zeroed
 void *arena_zalloc(struct arena *arena, size_t size);
 void *arena_calloc(struct arena *arena, size_t count, size_t item_size);
 char *arena_strdup(struct arena *arena, const char *s); // NULL gives NULL

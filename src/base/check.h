@@ -7,15 +7,15 @@
 
 #include <stdint.h>
 
-#define CHECK(condition)                                                                          \
+#define CHECK(condition)                                                                           \
     (__builtin_expect(!!(condition), 1) ? (void)0 : check_failed(#condition, __FILE__, __LINE__))
 
 // A long-lived object starts with `uint32_t magic`; a `void *` is cast back by this macro.
-#define CHECK_CAST(type, magic_value, pointer)                                                    \
-    ({                                                                                            \
-        struct type *cast_ = (pointer);                                                           \
-        CHECK(cast_ != NULL && cast_->magic == (magic_value));                                    \
-        cast_;                                                                                    \
+#define CHECK_CAST(type, magic_value, pointer)                                                     \
+    ({                                                                                             \
+        struct type *cast_ = (pointer);                                                            \
+        CHECK(cast_ != NULL && cast_->magic == (magic_value));                                     \
+        cast_;                                                                                     \
     })
 
 _Noreturn void check_failed(const char *condition, const char *file, int line);

@@ -14,8 +14,8 @@
 #define ERROR_TEXT_SIZE 256
 
 struct error {
-    int code;                    // negative errno, or 0 while nothing failed
-    char text[ERROR_TEXT_SIZE];  // one line, without a full stop at its end
+    int code;                   // negative errno, or 0 while nothing failed
+    char text[ERROR_TEXT_SIZE]; // one line, without a full stop at its end
 };
 
 // Fills `err` (when not NULL) and returns `code`. A text that does not fit is cut.

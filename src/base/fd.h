@@ -9,19 +9,18 @@
 
 #include "base/error.h"
 
-void fd_close_at(int *fd);  // closes when >= 0
+void fd_close_at(int *fd); // closes when >= 0
 #define AUTO_CLOSE __attribute__((cleanup(fd_close_at)))
 
-#define TAKE_FD(fd)                                                                               \
-    ({                                                                                            \
-        int taken_ = (fd);                                                                        \
-        (fd) = -1;                                                                                \
-        taken_;                                                                                   \
+#define TAKE_FD(fd)                                                                                \
+    ({                                                                                             \
+        int taken_ = (fd);                                                                         \
+        (fd) = -1;                                                                                 \
+        taken_;                                                                                    \
     })
 
 // The whole file, NUL-terminated; the caller frees with mem_free. -EFBIG beyond `limit` bytes.
-int file_read(const char *path, size_t limit, char **ret_data, size_t *ret_size,
-              struct error *err);
+int file_read(const char *path, size_t limit, char **ret_data, size_t *ret_size, struct error *err);
 // Writes a new or existing file in place (for cgroup files and pid files).
 int file_write(const char *path, const void *data, size_t size, struct error *err);
 // Writes beside the file, syncs, renames: readers see the old content or the new.

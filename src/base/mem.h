@@ -7,16 +7,16 @@
 
 #include <stddef.h>
 
-void *mem_alloc(size_t size);                            // not zeroed
-void *mem_zalloc(size_t size);                           // zeroed
-void *mem_calloc(size_t count, size_t item_size);        // zeroed; aborts on overflow
+void *mem_alloc(size_t size);                     // not zeroed
+void *mem_zalloc(size_t size);                    // zeroed
+void *mem_calloc(size_t count, size_t item_size); // zeroed; aborts on overflow
 void *mem_realloc(void *p, size_t size);
 void *mem_realloc_array(void *p, size_t count, size_t item_size);
-char *mem_strdup(const char *s);                         // NULL gives NULL
+char *mem_strdup(const char *s); // NULL gives NULL
 char *mem_strndup(const char *s, size_t size);
 void *mem_dup(const void *p, size_t size);
 char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void mem_free(void *p);                                  // NULL is fine
+void mem_free(void *p); // NULL is fine
 
 static inline void mem_free_at(void *p)
 {
@@ -27,13 +27,13 @@ static inline void mem_free_at(void *p)
 #define AUTO_FREE __attribute__((cleanup(mem_free_at)))
 
 // Moves what a scope owns out of it.
-#define TAKE_PTR(p)                                                                               \
-    ({                                                                                            \
-        __typeof__(p) taken_ = (p);                                                               \
-        (p) = NULL;                                                                               \
-        taken_;                                                                                   \
+#define TAKE_PTR(p)                                                                                \
+    ({                                                                                             \
+        __typeof__(p) taken_ = (p);                                                                \
+        (p) = NULL;                                                                                \
+        taken_;                                                                                    \
     })
 
 #define ARRAY_COUNT(a) (sizeof(a) / sizeof((a)[0]))
-#define CONTAINER_OF(pointer, type, member)                                                       \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+#define CONTAINER_OF(pointer, type, member)                                                        \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))

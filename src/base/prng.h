@@ -13,5 +13,5 @@ struct prng {
 
 void prng_seed(struct prng *prng, uint64_t seed);
 uint64_t prng_u64(struct prng *prng);
-uint64_t prng_below(struct prng *prng, uint64_t bound);  // [0, bound); bound > 0; unbiased
-double prng_unit(struct prng *prng);                     // [0, 1)
+uint64_t prng_below(struct prng *prng, uint64_t bound); // [0, bound); bound > 0; unbiased
+double prng_unit(struct prng *prng);                    // [0, 1)

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Errors with their text inside: no allocation, cut when too long.
+
+#include "base/error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int error_set(struct error *err, int code, const char *format, ...)
+{
+    va_list args;
+
+    if (err == NULL)
+        return code;
+    err->code = code;
+    va_start(args, format);
+    vsnprintf(err->text, sizeof(err->text), format, args);
+    va_end(args);
+    return code;
+}
+
+int error_errno(struct error *err, int code, const char *format, ...)
+{
+    va_list args;
+    size_t size;
+    char reason[128];
+
+    if (err == NULL)
+        return code;
+    err->code = code;
+    va_start(args, format);
+    vsnprintf(err->text, sizeof(err->text), format, args);
+    va_end(args);
+    size = strlen(err->text);
+    snprintf(err->text + size, sizeof(err->text) - size, ": %s",
+             strerror_r(code < 0 ? -code : code, reason, sizeof(reason)));
+    return code;
+}
+
+int error_wrap(struct error *err, int code, const char *format, ...)
+{
+    char former[ERROR_TEXT_SIZE];
+    va_list args;
+    size_t size;
+
+    if (err == NULL)
+        return code;
+    memcpy(former, err->text, sizeof(former));
+    va_start(args, format);
+    vsnprintf(err->text, sizeof(err->text), format, args);
+    va_end(args);
+    size = strlen(err->text);
+    snprintf(err->text + size, sizeof(err->text) - size, ": %s", former);
+    return err->code != 0 ? err->code : code;
+}

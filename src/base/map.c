@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Entries stand in an array in the order of insertion; `index` is an open-addressed table (linear
+// probing) of positions in it. A removed entry keeps its slot in the index as a stone to step on
+// until the array is full; then the live entries move together and the index is made anew. So
+// `used` never exceeds `capacity`, and the index, twice as large, is never more than half full.
+
+#include "base/map.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+
+enum { CAPACITY_MIN = 8 };
+
+static uint64_t hash_key[2] = {UINT64_C(0x5851f42d4c957f2d), UINT64_C(0x14057b7ef767814f)};
+
+void map_seed(uint64_t seed)
+{
+    for (int i = 0; i < 2; i++) {
+        seed += UINT64_C(0x9e3779b97f4a7c15);
+        hash_key[i] = seed;
+        hash_key[i] = (hash_key[i] ^ (hash_key[i] >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+        hash_key[i] = (hash_key[i] ^ (hash_key[i] >> 27)) * UINT64_C(0x94d049bb133111eb);
+        hash_key[i] ^= hash_key[i] >> 31;
+    }
+    hash_key[1] |= 1;
+}
+
+static inline uint64_t read_word(const char *p)
+{
+    uint64_t word;
+
+    memcpy(&word, p, sizeof(word));
+    return word;
+}
+
+// Both halves of the product, folded: each bit of the inputs reaches each bit of the result.
+static inline uint64_t fold(uint64_t a, uint64_t b)
+{
+    unsigned __int128 product = (unsigned __int128)a * b;
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+// The state is secret from the first word on, so nobody outside can choose words that cancel.
+uint32_t map_hash(const char *key, size_t key_size)
+{
+    uint64_t state = hash_key[0] ^ key_size;
+    uint64_t tail = 0;
+    size_t left = key_size;
+
+    for (; left >= 8; left -= 8, key += 8)
+        state = fold(state ^ read_word(key), hash_key[1]);
+    if (left > 0) {
+        memcpy(&tail, key, left);
+        state = fold(state ^ tail, hash_key[1]);
+    }
+    state = fold(state, hash_key[1] ^ UINT64_C(0xa0761d6478bd642f));
+    return (uint32_t)(state ^ state >> 32);
+}
+
+// Writes all entries' positions into an index that holds only zeros.
+static void index_fill(struct map *map)
+{
+    size_t mask = map->index_count - 1;
+
+    for (size_t i = 0; i < map->used; i++) {
+        size_t slot = map->entries[i].hash & mask;
+
+        while (map->index[slot] != 0)
+            slot = (slot + 1) & mask;
+        map->index[slot] = (uint32_t)i + 1;
+    }
+}
+
+// Moves live entries together and makes room for at least one more.
+static void rebuild(struct map *map)
+{
+    size_t capacity = CAPACITY_MIN, to = 0;
+
+    while (capacity < map->count + map->count / 2 + 1)
+        capacity *= 2;
+    CHECK(capacity <= UINT32_MAX / 2);
+    for (size_t from = map->first; from < map->used; from++)
+        if (map->entries[from].key != NULL)
+            map->entries[to++] = map->entries[from];
+    CHECK(to == map->count);
+    map->used = to;
+    map->first = 0;
+    if (capacity != map->capacity) {
+        map->entries = mem_realloc_array(map->entries, capacity, sizeof(*map->entries));
+        map->capacity = capacity;
+        map->index_count = capacity * 2;
+        mem_free(map->index);
+        map->index = mem_calloc(map->index_count, sizeof(*map->index));
+    } else {
+        memset(map->index, 0, map->index_count * sizeof(*map->index));
+    }
+    index_fill(map);
+}
+
+static struct map_entry *find(const struct map *map, const char *key, size_t key_size,
+                              uint32_t hash)
+{
+    size_t mask = map->index_count - 1;
+
+    if (map->count == 0)
+        return NULL;
+    for (size_t slot = hash & mask; map->index[slot] != 0; slot = (slot + 1) & mask) {
+        struct map_entry *entry = &map->entries[map->index[slot] - 1];
+
+        if (entry->hash == hash && entry->key_size == key_size && entry->key != NULL &&
+            memcmp(entry->key, key, key_size) == 0)
+            return entry;
+    }
+    return NULL;
+}
+
+void map_clear(struct map *map)
+{
+    for (size_t i = 0; i < map->used; i++)
+        mem_free(map->entries[i].key);
+    map->count = map->used = map->first = 0;
+    if (map->index != NULL)
+        memset(map->index, 0, map->index_count * sizeof(*map->index));
+}
+
+void map_free(struct map *map)
+{
+    map_clear(map);
+    mem_free(map->entries);
+    mem_free(map->index);
+    *map = MAP_INIT;
+}
+
+void *map_get_n(const struct map *map, const char *key, size_t key_size)
+{
+    struct map_entry *entry = find(map, key, key_size, map_hash(key, key_size));
+
+    return entry != NULL ? entry->value : NULL;
+}
+
+void *map_get(const struct map *map, const char *key)
+{
+    return map_get_n(map, key, strlen(key));
+}
+
+bool map_has(const struct map *map, const char *key)
+{
+    size_t key_size = strlen(key);
+
+    return find(map, key, key_size, map_hash(key, key_size)) != NULL;
+}
+
+void *map_put(struct map *map, const char *key, void *value)
+{
+    size_t key_size = strlen(key), slot;
+    uint32_t hash = map_hash(key, key_size);
+    struct map_entry *entry = find(map, key, key_size, hash);
+
+    CHECK(key_size < UINT32_MAX);
+    if (entry != NULL) {
+        void *former = entry->value;
+
+        entry->value = value;
+        return former;
+    }
+    if (map->used == map->capacity)
+        rebuild(map);
+    slot = hash & (map->index_count - 1);
+    while (map->index[slot] != 0)
+        slot = (slot + 1) & (map->index_count - 1);
+    map->entries[map->used] = (struct map_entry){
+        .key = mem_dup(key, key_size + 1),
+        .value = value,
+        .hash = hash,
+        .key_size = (uint32_t)key_size,
+    };
+    map->index[slot] = (uint32_t)++map->used;
+    map->count++;
+    return NULL;
+}
+
+void *map_remove(struct map *map, const char *key)
+{
+    size_t key_size = strlen(key);
+    struct map_entry *entry = find(map, key, key_size, map_hash(key, key_size));
+    void *value;
+
+    if (entry == NULL)
+        return NULL;
+    value = entry->value;
+    mem_free(TAKE_PTR(entry->key)); // `key` may be this very text
+    entry->value = NULL;
+    map->count--;
+    while (map->first < map->used && map->entries[map->first].key == NULL)
+        map->first++;
+    return value;
+}
+
+struct map_entry *map_next(const struct map *map, size_t *position)
+{
+    if (*position < map->first)
+        *position = map->first;
+    while (*position < map->used) {
+        struct map_entry *entry = &map->entries[(*position)++];
+
+        if (entry->key != NULL)
+            return entry;
+    }
+    return NULL;
+}
