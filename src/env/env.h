@@ -18,11 +18,11 @@
 
 struct env;
 
-int env_new(struct env **ret_env, struct error *err);  // also ignores SIGPIPE, seeds map_seed
-struct env *env_free(struct env *env);                 // everything on it must be closed by then
-uv_loop_t *env_loop(struct env *env);                  // for src/net and src/container
+int env_new(struct env **ret_env, struct error *err); // also ignores SIGPIPE, seeds map_seed
+struct env *env_free(struct env *env);                // everything on it must be closed by then
+uv_loop_t *env_loop(struct env *env);                 // for src/net and src/container
 
-int env_run(struct env *env);                          // until env_stop; the status given there
+int env_run(struct env *env); // until env_stop; the status given there
 void env_stop(struct env *env, int status);
 
 // The turn's moment; the same for all that happens in one turn.
@@ -32,8 +32,8 @@ struct instant env_refresh_now(struct env *env);
 void env_random(void *ret_data, size_t size);
 uint64_t env_random_u64(void);
 
-// Timers: deadlines on the monotonic clock. The caller's struct, on whatever lifetime; cancel before
-// it goes. env_timers() is the heap they live in.
+// Timers: deadlines on the monotonic clock. The caller's struct, on whatever lifetime; cancel
+// before it goes. env_timers() is the heap they live in.
 struct timers *env_timers(struct env *env);
 void env_timer_set(struct env *env, struct timer *timer, int64_t delay_ns);
 void env_timer_cancel(struct env *env, struct timer *timer);
@@ -41,7 +41,7 @@ void env_timer_cancel(struct env *env, struct timer *timer);
 // Runs `run` once at the end of this turn (asking twice in one turn is once). In order of asking;
 // one asked for while hooks run is run in the same flush.
 struct env_hook {
-    struct list link;   // unlinked while not asked for; list_init it first
+    struct list link; // unlinked while not asked for; list_init it first
     void (*run)(struct env_hook *hook, struct instant now);
 };
 void env_at_turn_end(struct env *env, struct env_hook *hook);
@@ -60,13 +60,13 @@ void env_log_close(void);
 // No code of the daemon runs between fork and exec (posix_spawn or vfork semantics). Descriptors
 // other than those in `fds` are closed in the child.
 struct env_spawn {
-    const char *file;              // absolute path
-    char *const *arguments;        // argv, NULL-terminated
-    char *const *environment;      // NULL-terminated; NULL: inherit
-    const char *directory;         // working directory, or NULL
-    const int *fds;                // fds[i] becomes descriptor i of the child; -1: /dev/null
+    const char *file;         // absolute path
+    char *const *arguments;   // argv, NULL-terminated
+    char *const *environment; // NULL-terminated; NULL: inherit
+    const char *directory;    // working directory, or NULL
+    const int *fds;           // fds[i] becomes descriptor i of the child; -1: /dev/null
     size_t fd_count;
-    bool new_session;              // setsid
+    bool new_session; // setsid
 };
 struct env_child;
 // `on_exit` gets waitpid's status; it never runs inside env_spawn. The handle is freed after it.

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The only code that runs between clone and exec. The child shares the parent's memory and the
+// parent waits (CLONE_VM | CLONE_VFORK): system calls on prepared data only; no allocation, no
+// locks, no library state, no sanitizer. All signals are blocked when it starts.
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "env/env_internal.h"
+
+// The sanitizers' bookkeeping belongs to the parent.
+#define NO_SANITIZERS __attribute__((no_sanitize("address", "undefined")))
+
+NO_SANITIZERS static int fail(struct env_child_order *order, const char *step)
+{
+    order->error = errno;
+    order->failed_step = step;
+    _exit(127);
+}
+
+// Ignored signals would stay ignored over exec, and a handler of the parent must not run here once
+// signals are unblocked.
+NO_SANITIZERS static void reset_signals(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = SIG_DFL;
+    for (int i = 1; i < NSIG; i++) {
+        sigaction(i, &action, NULL);
+    }
+}
+
+// fds[i] becomes i. Sources below fd_count are first moved above it, so that none is overwritten
+// before its turn.
+NO_SANITIZERS static int map_fds(struct env_child_order *order)
+{
+    int count = (int)order->fd_count;
+    for (int i = 0; i < count; i++) {
+        if (order->fds[i] >= 0 && order->fds[i] < count && order->fds[i] != i) {
+            order->fds[i] = fcntl(order->fds[i], F_DUPFD, count);
+            if (order->fds[i] < 0) {
+                return -1;
+            }
+        }
+    }
+    for (int i = 0; i < count; i++) {
+        int source = order->fds[i];
+        if (source == i) {
+            if (fcntl(i, F_SETFD, 0) < 0) {
+                return -1;
+            }
+            continue;
+        }
+        bool opened = source < 0;
+        if (opened && (source = open("/dev/null", O_RDWR)) < 0) {
+            return -1;
+        }
+        if (source != i && dup2(source, i) < 0) {
+            return -1;
+        }
+    }
+    return close_range(order->fd_count, ~0U, 0);
+}
+
+NO_SANITIZERS int env_child_exec(void *argument)
+{
+    struct env_child_order *order = argument;
+    if (order->new_session && setsid() < 0) {
+        return fail(order, "setsid");
+    }
+    if (map_fds(order) < 0) {
+        return fail(order, "descriptors");
+    }
+    if (order->directory != NULL && chdir(order->directory) < 0) {
+        return fail(order, "chdir");
+    }
+    reset_signals();
+    sigset_t none;
+    sigemptyset(&none);
+    if (sigprocmask(SIG_SETMASK, &none, NULL) < 0) {
+        return fail(order, "signal mask");
+    }
+    execve(order->file, order->arguments, order->environment);
+    return fail(order, "exec");
+}
