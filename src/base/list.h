@@ -55,7 +55,7 @@ static inline void list_remove(struct list *member)
 #define LIST_ENTRY(pointer, type, member) CONTAINER_OF(pointer, type, member)
 
 // Walks; the current member may be removed.
-#define LIST_FOREACH(list, type, member, item)                                                     \
-    for (struct list *item##_at_ = (list)->next, *item##_next_ = item##_at_->next;                 \
-         item##_at_ != (list); item##_at_ = item##_next_, item##_next_ = item##_at_->next)         \
+#define LIST_FOREACH(head, type, member, item)                                                     \
+    for (struct list *item##_at_ = (head)->next, *item##_next_ = item##_at_->next;                 \
+         item##_at_ != (head); item##_at_ = item##_next_, item##_next_ = item##_at_->next)         \
         for (type *item = LIST_ENTRY(item##_at_, type, member); item != NULL; item = NULL)
