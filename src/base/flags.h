@@ -58,8 +58,8 @@ enum flags_result { FLAGS_DONE = 0, FLAGS_HELP = 1, FLAGS_VERSION = 2 };
 // line. Several tables may describe one struct (a program's own and the logging flags). Returns
 // FLAGS_HELP or FLAGS_VERSION when --help or --version was given (then required flags may lack), or
 // a negative code with a text that names the flag; in these cases `values` owns nothing.
-// `ret_given` (may be NULL) gets, per table row in
-// order, whether it was set by the user; the caller frees it. `environment_prefix` is "MESOS_".
+// `ret_given` (may be NULL) gets, per table row in order, whether it was set by the user; the
+// caller frees it. `environment_prefix` is "MESOS_".
 int flags_parse(const struct flag_table *tables, size_t table_count, void *values, int argc,
                 char *const argv[], char *const environment[], const char *environment_prefix,
                 bool **ret_given, struct error *err);
