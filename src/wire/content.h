@@ -13,6 +13,7 @@ enum content_type { CONTENT_JSON, CONTENT_PROTOBUF };
 #define CONTENT_RECORDIO_NAME "application/recordio"
 
 const char *content_type_name(enum content_type type);
+// Errors as of wire_decode and wire_json_decode.
 int content_decode(enum content_type type, const ProtobufCMessageDescriptor *descriptor,
                    struct arena *arena, const void *data, size_t size,
                    ProtobufCMessage **ret_message, struct error *err);

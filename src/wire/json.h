@@ -13,7 +13,8 @@
 #include "base/error.h"
 
 // ---- writing ----
-// Commas are set by the writer. Keys are written as they are given (escaped when they must be).
+// Commas are set by the writer. All that is written is plain ASCII: other characters as \u escapes,
+// a byte that is not UTF-8 as \ufffd.
 struct json_writer {
     struct buf *out;
     bool needs_comma;
@@ -25,14 +26,14 @@ void json_object_close(struct json_writer *w);
 void json_array_open(struct json_writer *w);
 void json_array_close(struct json_writer *w);
 void json_key(struct json_writer *w, const char *key);
-void json_string(struct json_writer *w, const char *s);       // NULL writes ""
-void json_string_n(struct json_writer *w, const char *s, size_t size);
-void json_double(struct json_writer *w, double value);        // "128.0", shortest
+void json_string(struct json_writer *w, const char *s);                // NULL writes ""
+void json_string_n(struct json_writer *w, const char *s, size_t size); // may hold NUL bytes
+void json_double(struct json_writer *w, double value); // 128.0, shortest; "Infinity"; NaN: null
 void json_i64(struct json_writer *w, int64_t value);
 void json_u64(struct json_writer *w, uint64_t value);
 void json_bool(struct json_writer *w, bool value);
 void json_null(struct json_writer *w);
-void json_raw(struct json_writer *w, const char *text, size_t size);  // already JSON
+void json_raw(struct json_writer *w, const char *text, size_t size); // already JSON
 
 // Key and value at once.
 void json_key_string(struct json_writer *w, const char *key, const char *s);
@@ -46,14 +47,14 @@ void json_key_bool(struct json_writer *w, const char *key, bool value);
 // keys: the reader reports both, the user decides (wire.h: the last one counts).
 enum json_token {
     JSON_ERROR = -1,
-    JSON_END,          // after the whole value
+    JSON_END, // after the whole value
     JSON_OBJECT_OPEN,
     JSON_OBJECT_CLOSE,
     JSON_ARRAY_OPEN,
     JSON_ARRAY_CLOSE,
-    JSON_KEY,          // text and text_size hold the key, unescaped
-    JSON_STRING,       // unescaped UTF-8; may hold NUL bytes (\u0000)
-    JSON_NUMBER,       // text holds the number as written
+    JSON_KEY,    // text and text_size hold the key, unescaped
+    JSON_STRING, // unescaped UTF-8; may hold NUL bytes (\u0000)
+    JSON_NUMBER, // text holds the number as written
     JSON_TRUE,
     JSON_FALSE,
     JSON_NULL,
@@ -65,7 +66,7 @@ struct arena;
 // The reader and the strings that it hands out live in `arena`; the text must stay until then.
 struct json_reader *json_reader_new(struct arena *arena, const char *text, size_t size);
 enum json_token json_next(struct json_reader *r);
-const char *json_text(const struct json_reader *r, size_t *ret_size);  // of the last token
-int json_skip(struct json_reader *r);    // the rest of the value whose first token was just read
+const char *json_text(const struct json_reader *r, size_t *ret_size); // of the last token
+int json_skip(struct json_reader *r); // the rest of the value whose first token was just read
 // After JSON_ERROR: what was wrong, with the line and column.
 int json_reader_error(const struct json_reader *r, struct error *err);

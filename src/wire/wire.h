@@ -2,9 +2,10 @@
 //
 // Messages in and out: protobuf and Mesos' JSON dialect, over protobuf-c's descriptors.
 //
-// Decoding checks before it builds: size, depth, UTF-8 and required fields, so a decoded message can
-// be used without looking for NULL in its required fields (recursively). Everything decoded lives in
-// the caller's arena. Names are the short proto names ("framework_info.user") in error texts.
+// Decoding checks before it builds: size, depth, UTF-8 and required fields, so a decoded message
+// can be used without looking for NULL in its required fields (recursively). Everything decoded
+// lives in the caller's arena. Names are the short proto names ("framework_info.user") in error
+// texts.
 
 #pragma once
 
@@ -14,18 +15,19 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "wire/json.h"
 
 // Limits that hold for every input, whatever its encoding.
 enum {
-    WIRE_DEPTH_MAX = 64,                  // nested messages, objects and arrays
-    WIRE_SIZE_MAX = 64 * 1024 * 1024,     // bytes of one message
+    WIRE_DEPTH_MAX = 64,              // nested messages, objects and arrays
+    WIRE_SIZE_MAX = 64 * 1024 * 1024, // bytes of one message
 };
 
 // Protobuf bytes to a message. -EBADMSG with a text that names what is wrong (a missing required
 // field is named by its path); -EFBIG. An enum value that is unknown counts as unset when the field
 // is optional (repeated: left out), and is an error when it is required.
-int wire_decode(const ProtobufCMessageDescriptor *descriptor, struct arena *arena,
-                const void *data, size_t size, ProtobufCMessage **ret_message, struct error *err);
+int wire_decode(const ProtobufCMessageDescriptor *descriptor, struct arena *arena, const void *data,
+                size_t size, ProtobufCMessage **ret_message, struct error *err);
 
 // Appends the message's protobuf bytes.
 void wire_encode(const ProtobufCMessage *message, struct buf *out);
@@ -33,7 +35,10 @@ void wire_encode(const ProtobufCMessage *message, struct buf *out);
 // JSON text to a message, Mesos' way: unknown keys are ignored, null is unset, numbers and booleans
 // may be strings, one value may stand for a list of one, enums by name (unknown: unset when
 // optional), bytes in base64, 64-bit integers as numbers, maps as objects; an array where one value
-// is meant is an error; field names are exactly the proto's. Text after the value is an error.
+// is meant is an error; field names are exactly the proto's. Text after the value is an error. Of a
+// key that comes twice the last counts. -EBADMSG: the text is not JSON (the text says where);
+// -EINVAL: it is, but does not fit the message (wrong kind of value, missing required fields, which
+// are named by path); -EFBIG: too large.
 int wire_json_decode(const ProtobufCMessageDescriptor *descriptor, struct arena *arena,
                      const char *text, size_t size, ProtobufCMessage **ret_message,
                      struct error *err);
@@ -43,10 +48,14 @@ int wire_json_decode_list(const ProtobufCMessageDescriptor *descriptor, struct a
                           const char *text, size_t size, ProtobufCMessage ***ret_messages,
                           size_t *ret_count, struct error *err);
 
-// Appends the message as JSON, Mesos' way: one line, no white space, plain ASCII (\u escapes), names
-// as in the proto, empty repeated fields left out, optional fields with a declared default written
-// though unset (unless deprecated), enums by name, bytes in base64, doubles shortest with ".0".
+// Appends the message as JSON, Mesos' way: one line, no white space, plain ASCII (\u escapes),
+// names as in the proto, empty repeated fields left out, optional fields with a declared default
+// written though unset (unless deprecated), enums by name, bytes in base64, doubles shortest with
+// ".0".
 void wire_json_encode(const ProtobufCMessage *message, struct buf *out);
+
+// The same as the next value of a writer, to place a message within other JSON.
+void wire_json_put(struct json_writer *w, const ProtobufCMessage *message);
 
 // A deep copy in `arena`.
 ProtobufCMessage *wire_copy(struct arena *arena, const ProtobufCMessage *message);
@@ -63,10 +72,10 @@ ProtobufCAllocator wire_arena_allocator(struct arena *arena);
 
 // Typed shorthand: WIRE_NEW(arena, Mesos__V1__TaskStatus, mesos__v1__task_status) gives an
 // initialised message in the arena. WIRE_COPY(arena, Type, message) copies deeply.
-#define WIRE_NEW(arena, type, prefix)                                                             \
-    ({                                                                                            \
-        type *new_ = arena_alloc((arena), sizeof(type));                                          \
-        prefix##__init(new_);                                                                     \
-        new_;                                                                                     \
+#define WIRE_NEW(arena, type, prefix)                                                              \
+    ({                                                                                             \
+        type *new_ = arena_alloc((arena), sizeof(type));                                           \
+        prefix##__init(new_);                                                                      \
+        new_;                                                                                      \
     })
 #define WIRE_COPY(arena, type, message) ((type *)wire_copy((arena), &(message)->base))

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is done with whole messages: encode, copy, compare; and the names of enum values.
+
+#include <string.h>
+
+#include "base/check.h"
+#include "wire/field.h"
+#include "wire/wire.h"
+
+void wire_encode(const ProtobufCMessage *message, struct buf *out)
+{
+    size_t size = protobuf_c_message_get_packed_size(message);
+    buf_reserve(out, size);
+    if (out->limit != 0 && (out->limit < out->size || out->limit - out->size < size)) {
+        out->overflow = true;
+        return;
+    }
+    size_t written = protobuf_c_message_pack(message, (uint8_t *)out->data + out->size);
+    CHECK(written == size);
+    out->size += size;
+    out->data[out->size] = '\0';
+}
+
+// ---- copies ----
+
+static ProtobufCMessage *copy_message(struct arena *arena, const ProtobufCMessage *m,
+                                      unsigned depth);
+
+// Replaces what `slot` (a flat copy) points to by copies.
+static void copy_value(struct arena *arena, const ProtobufCFieldDescriptor *f, void *slot,
+                       unsigned depth)
+{
+    if (f->type == PROTOBUF_C_TYPE_STRING) {
+        *(char **)slot = arena_strdup(arena, *(char **)slot);
+    } else if (f->type == PROTOBUF_C_TYPE_MESSAGE) {
+        *(ProtobufCMessage **)slot = copy_message(arena, *(ProtobufCMessage **)slot, depth + 1);
+    } else if (f->type == PROTOBUF_C_TYPE_BYTES) {
+        ProtobufCBinaryData *bytes = slot;
+        if (bytes->data != NULL) {
+            bytes->data = arena_dup(arena, bytes->data, bytes->len);
+        }
+    }
+}
+
+static void copy_repeated(struct arena *arena, ProtobufCMessage *copy,
+                          const ProtobufCFieldDescriptor *f, unsigned depth)
+{
+    size_t count = *field_count(copy, f);
+    void **slot = field_at(copy, f);
+    if (count == 0) {
+        *slot = NULL;
+        return;
+    }
+    size_t value_size = field_value_size(f);
+    char *values = arena_dup(arena, *slot, count * value_size);
+    *slot = values;
+    for (size_t i = 0; i < count; i++) {
+        copy_value(arena, f, values + i * value_size, depth);
+    }
+}
+
+static ProtobufCMessage *copy_message(struct arena *arena, const ProtobufCMessage *m,
+                                      unsigned depth)
+{
+    CHECK(depth <= WIRE_DEPTH_MAX);
+    if (m == NULL) {
+        return NULL;
+    }
+    const ProtobufCMessageDescriptor *d = m->descriptor;
+    ProtobufCMessage *copy = arena_dup(arena, m, d->sizeof_message);
+    copy->n_unknown_fields = 0;
+    copy->unknown_fields = NULL;
+    for (unsigned i = 0; i < d->n_fields; i++) {
+        const ProtobufCFieldDescriptor *f = &d->fields[i];
+        if (f->label == PROTOBUF_C_LABEL_REPEATED) {
+            copy_repeated(arena, copy, f, depth);
+        } else if (field_is_set(copy, f)) {
+            copy_value(arena, f, field_at(copy, f), depth);
+        }
+    }
+    return copy;
+}
+
+ProtobufCMessage *wire_copy(struct arena *arena, const ProtobufCMessage *message)
+{
+    return copy_message(arena, message, 1);
+}
+
+// ---- equality ----
+
+static bool is_same_message(const ProtobufCMessage *a, const ProtobufCMessage *b, unsigned depth);
+
+static bool is_same_value(const ProtobufCFieldDescriptor *f, const void *a, const void *b,
+                          unsigned depth)
+{
+    switch (f->type) {
+    case PROTOBUF_C_TYPE_STRING: {
+        const char *x = *(char *const *)a;
+        const char *y = *(char *const *)b;
+        return strcmp(x == NULL ? "" : x, y == NULL ? "" : y) == 0;
+    }
+    case PROTOBUF_C_TYPE_MESSAGE:
+        return is_same_message(*(ProtobufCMessage *const *)a, *(ProtobufCMessage *const *)b,
+                               depth + 1);
+    case PROTOBUF_C_TYPE_BYTES: {
+        const ProtobufCBinaryData *x = a;
+        const ProtobufCBinaryData *y = b;
+        return x->len == y->len && (x->len == 0 || memcmp(x->data, y->data, x->len) == 0);
+    }
+    case PROTOBUF_C_TYPE_BOOL:
+        return !*(const protobuf_c_boolean *)a == !*(const protobuf_c_boolean *)b;
+    default:
+        return memcmp(a, b, field_value_size(f)) == 0;
+    }
+}
+
+static bool is_same_field(const ProtobufCMessage *a, const ProtobufCMessage *b,
+                          const ProtobufCFieldDescriptor *f, unsigned depth)
+{
+    if (f->label != PROTOBUF_C_LABEL_REPEATED) {
+        bool is_set = field_is_set(a, f);
+        return is_set == field_is_set(b, f) &&
+               (!is_set || is_same_value(f, field_at(a, f), field_at(b, f), depth));
+    }
+    size_t count = *field_count(a, f);
+    if (count != *field_count(b, f)) {
+        return false;
+    }
+    const char *x = *(char **)field_at(a, f);
+    const char *y = *(char **)field_at(b, f);
+    size_t value_size = field_value_size(f);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_same_value(f, x + i * value_size, y + i * value_size, depth)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_same_message(const ProtobufCMessage *a, const ProtobufCMessage *b, unsigned depth)
+{
+    CHECK(depth <= WIRE_DEPTH_MAX);
+    if (a == b) {
+        return true;
+    }
+    if (a == NULL || b == NULL || a->descriptor != b->descriptor) {
+        return false;
+    }
+    for (unsigned i = 0; i < a->descriptor->n_fields; i++) {
+        if (!is_same_field(a, b, &a->descriptor->fields[i], depth)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int wire_is_equal(const ProtobufCMessage *a, const ProtobufCMessage *b)
+{
+    return is_same_message(a, b, 1);
+}
+
+// ---- enums ----
+
+const char *wire_enum_name(const ProtobufCEnumDescriptor *descriptor, int value)
+{
+    const ProtobufCEnumValue *v = protobuf_c_enum_descriptor_get_value(descriptor, value);
+    return v == NULL ? NULL : v->name;
+}
+
+int wire_enum_value(const ProtobufCEnumDescriptor *descriptor, const char *name)
+{
+    const ProtobufCEnumValue *v = protobuf_c_enum_descriptor_get_value_by_name(descriptor, name);
+    return v == NULL ? -1 : v->value;
+}
+
+// ---- allocator ----
+
+static void *allocate(void *arena, size_t size)
+{
+    return arena_alloc(arena, size);
+}
+
+static void allocator_free(void *arena, void *pointer)
+{
+    (void)arena;
+    (void)pointer;
+}
+
+ProtobufCAllocator wire_arena_allocator(struct arena *arena)
+{
+    return (ProtobufCAllocator){.alloc = allocate, .free = allocator_free, .allocator_data = arena};
+}

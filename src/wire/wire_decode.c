@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Protobuf bytes to messages, in one pass, straight into the arena. When the first value of a
+// repeated field turns up, the rest of that message's bytes is counted (not descended into), so
+// each array is allocated once, at its size. Recursion is bounded by WIRE_DEPTH_MAX, memory by the
+// budget of wire_build, time by the input's size.
+//
+// As in protobuf's own decoder: fields that are unknown or come in a wire type of another kind are
+// skipped; scalars and text that come twice: the last counts; messages that come twice are merged;
+// packed and unpacked are both taken.
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "wire/field.h"
+#include "wire/json_scan.h"
+#include "wire/wire.h"
+
+struct input {
+    const uint8_t *at;
+    const uint8_t *end;
+};
+
+// One field as it stands in the bytes.
+struct item {
+    uint32_t id;
+    unsigned wire_type;
+    uint64_t number;     // varint, 32 bit and 64 bit
+    const uint8_t *data; // length-prefixed
+    size_t size;
+};
+
+static int malformed(struct wire_build *b, const char *what)
+{
+    return error_set(b->err, -EBADMSG, "malformed protobuf: %s", what);
+}
+
+// At most ten bytes; -1 when it does not end in time.
+static inline int take_varint(struct input *in, uint64_t *ret_value)
+{
+    if (in->at < in->end && *in->at < 0x80) {
+        *ret_value = *in->at++;
+        return 0;
+    }
+    uint64_t value = 0;
+    for (unsigned shift = 0; shift < 70 && in->at < in->end; shift += 7) {
+        uint8_t byte = *in->at++;
+        value |= (uint64_t)(byte & 0x7f) << (shift < 64 ? shift : 63);
+        if (byte < 0x80) {
+            *ret_value = value;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+static int take_fixed(struct input *in, size_t size, uint64_t *ret_value)
+{
+    if ((size_t)(in->end - in->at) < size) {
+        return -1;
+    }
+    uint64_t value = 0;
+    for (size_t i = 0; i < size; i++) {
+        value |= (uint64_t)in->at[i] << (8 * i);
+    }
+    in->at += size;
+    *ret_value = value;
+    return 0;
+}
+
+static int take_item(struct wire_build *b, struct input *in, struct item *item)
+{
+    uint64_t tag;
+    if (take_varint(in, &tag) < 0 || tag >> 3 == 0 || tag >> 3 > 0x1fffffff) {
+        return malformed(b, "bad field tag");
+    }
+    item->id = (uint32_t)(tag >> 3);
+    item->wire_type = (unsigned)(tag & 7);
+    int r = 0;
+    switch (item->wire_type) {
+    case PROTOBUF_C_WIRE_TYPE_VARINT:
+        r = take_varint(in, &item->number);
+        break;
+    case PROTOBUF_C_WIRE_TYPE_64BIT:
+        r = take_fixed(in, 8, &item->number);
+        break;
+    case PROTOBUF_C_WIRE_TYPE_32BIT:
+        r = take_fixed(in, 4, &item->number);
+        break;
+    case PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED: {
+        uint64_t size;
+        r = take_varint(in, &size);
+        if (r == 0 && size > (uint64_t)(in->end - in->at)) {
+            r = -1;
+        }
+        if (r == 0) {
+            item->data = in->at;
+            item->size = (size_t)size;
+            in->at += size;
+        }
+        break;
+    }
+    default:
+        return malformed(b, "unsupported wire type");
+    }
+    return r < 0 ? malformed(b, "cut off or bad value") : 0;
+}
+
+static unsigned wire_type_of(const ProtobufCFieldDescriptor *f)
+{
+    switch (f->type) {
+    case PROTOBUF_C_TYPE_SFIXED32:
+    case PROTOBUF_C_TYPE_FIXED32:
+    case PROTOBUF_C_TYPE_FLOAT:
+        return PROTOBUF_C_WIRE_TYPE_32BIT;
+    case PROTOBUF_C_TYPE_SFIXED64:
+    case PROTOBUF_C_TYPE_FIXED64:
+    case PROTOBUF_C_TYPE_DOUBLE:
+        return PROTOBUF_C_WIRE_TYPE_64BIT;
+    case PROTOBUF_C_TYPE_STRING:
+    case PROTOBUF_C_TYPE_BYTES:
+    case PROTOBUF_C_TYPE_MESSAGE:
+        return PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
+    default:
+        return PROTOBUF_C_WIRE_TYPE_VARINT;
+    }
+}
+
+// Whether the item is a packed list of the repeated field's scalars.
+static bool is_packed(const ProtobufCFieldDescriptor *f, const struct item *item)
+{
+    return f->label == PROTOBUF_C_LABEL_REPEATED &&
+           item->wire_type == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED &&
+           wire_type_of(f) != PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
+}
+
+static size_t count_packed(const ProtobufCFieldDescriptor *f, const struct item *item)
+{
+    switch (wire_type_of(f)) {
+    case PROTOBUF_C_WIRE_TYPE_32BIT:
+        return item->size / 4;
+    case PROTOBUF_C_WIRE_TYPE_64BIT:
+        return item->size / 8;
+    default: {
+        size_t count = 0;
+        for (size_t i = 0; i < item->size; i++) {
+            count += item->data[i] < 0x80;
+        }
+        return count;
+    }
+    }
+}
+
+// The field that an item is for, or NULL when it is to be skipped. `hint`: the last field's index.
+static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescriptor *d,
+                                                  unsigned hint, const struct item *item)
+{
+    const ProtobufCFieldDescriptor *f = NULL;
+    if (hint < d->n_fields && d->fields[hint].id == item->id) {
+        f = &d->fields[hint];
+    } else if (hint + 1 < d->n_fields && d->fields[hint + 1].id == item->id) {
+        f = &d->fields[hint + 1];
+    } else {
+        f = protobuf_c_message_descriptor_get_field(d, item->id);
+    }
+    if (f != NULL && wire_type_of(f) != item->wire_type && !is_packed(f, item)) {
+        f = NULL;
+    }
+    return f;
+}
+
+// Counts the repeated values in what is left of the message, and makes room for them.
+static int make_room(struct wire_build *b, ProtobufCMessage *m, struct input in)
+{
+    const ProtobufCMessageDescriptor *d = m->descriptor;
+    size_t counts[WIRE_FIELDS_MAX];
+    memset(counts, 0, d->n_fields * sizeof(counts[0]));
+    unsigned hint = 0;
+    while (in.at < in.end) {
+        struct item item;
+        int r = take_item(b, &in, &item);
+        if (r < 0) {
+            return r;
+        }
+        const ProtobufCFieldDescriptor *f = find_field(d, hint, &item);
+        if (f != NULL && f->label == PROTOBUF_C_LABEL_REPEATED) {
+            hint = (unsigned)(f - d->fields);
+            counts[hint] += is_packed(f, &item) ? count_packed(f, &item) : 1;
+        }
+    }
+    for (unsigned i = 0; i < d->n_fields; i++) {
+        if (counts[i] == 0) {
+            continue;
+        }
+        const ProtobufCFieldDescriptor *f = &d->fields[i];
+        size_t before = *field_count(m, f);
+        size_t value_size = field_value_size(f);
+        void *values = wire_build_alloc(b, (before + counts[i]) * value_size);
+        if (values == NULL) {
+            return -EFBIG;
+        }
+        if (before > 0) {
+            memcpy(values, *(void **)field_at(m, f), before * value_size);
+        }
+        *(void **)field_at(m, f) = values;
+    }
+    return 0;
+}
+
+static int bad_field(struct wire_build *b, const struct wire_path *path,
+                     const ProtobufCFieldDescriptor *f, const char *what)
+{
+    char name[ERROR_TEXT_SIZE];
+    wire_path_text(path, f, name, sizeof(name));
+    return error_set(b->err, -EBADMSG, "field '%s' %s", name, what);
+}
+
+// Stores a number into `slot`. 0 done, 1 when it is an enum's unknown value.
+static int store_number(const ProtobufCFieldDescriptor *f, void *slot, uint64_t number)
+{
+    switch (f->type) {
+    case PROTOBUF_C_TYPE_ENUM:
+        if (protobuf_c_enum_descriptor_get_value(f->descriptor, (int)number) == NULL) {
+            return 1;
+        }
+        *(int32_t *)slot = (int32_t)number;
+        break;
+    case PROTOBUF_C_TYPE_INT32:
+    case PROTOBUF_C_TYPE_SFIXED32:
+    case PROTOBUF_C_TYPE_UINT32:
+    case PROTOBUF_C_TYPE_FIXED32:
+    case PROTOBUF_C_TYPE_FLOAT:
+        *(uint32_t *)slot = (uint32_t)number;
+        break;
+    case PROTOBUF_C_TYPE_SINT32:
+        *(uint32_t *)slot = (uint32_t)number >> 1 ^ (0 - ((uint32_t)number & 1));
+        break;
+    case PROTOBUF_C_TYPE_BOOL:
+        *(protobuf_c_boolean *)slot = number != 0;
+        break;
+    case PROTOBUF_C_TYPE_SINT64:
+        *(uint64_t *)slot = number >> 1 ^ (0 - (number & 1));
+        break;
+    default:
+        *(uint64_t *)slot = number;
+    }
+    return 0;
+}
+
+static int store_text(struct wire_build *b, const struct wire_path *path,
+                      const ProtobufCFieldDescriptor *f, void *slot, const struct item *item)
+{
+    uint8_t *copy = wire_build_alloc(b, item->size + 1);
+    if (copy == NULL) {
+        return -EFBIG;
+    }
+    memcpy(copy, item->data, item->size);
+    copy[item->size] = '\0';
+    if (f->type == PROTOBUF_C_TYPE_BYTES) {
+        *(ProtobufCBinaryData *)slot = (ProtobufCBinaryData){item->size, copy};
+        return 0;
+    }
+    if (memchr(copy, '\0', item->size) != NULL) {
+        return bad_field(b, path, f, "holds a NUL character");
+    }
+    if (!utf8_is_valid(copy, item->size)) {
+        return bad_field(b, path, f, "is not valid UTF-8");
+    }
+    *(char **)slot = (char *)copy;
+    return 0;
+}
+
+static int decode_into(struct wire_build *b, ProtobufCMessage *m, struct input in, bool merging,
+                       const struct wire_path *path, unsigned depth);
+
+static int store_message(struct wire_build *b, const struct wire_path *path,
+                         const ProtobufCFieldDescriptor *f, void *slot, size_t index, bool merging,
+                         const struct item *item, unsigned depth)
+{
+    if (depth == WIRE_DEPTH_MAX) {
+        return malformed(b, "nested too deeply");
+    }
+    struct wire_path below = {path, f, index};
+    ProtobufCMessage *m = *(ProtobufCMessage **)slot;
+    if (!merging) {
+        m = wire_build_message(b, f->descriptor);
+        if (m == NULL) {
+            return -EFBIG;
+        }
+        *(ProtobufCMessage **)slot = m;
+    }
+    struct input in = {item->data, item->data + item->size};
+    int r = decode_into(b, m, in, merging, &below, depth + 1);
+    return r == 0 && field_is_map(f) ? wire_build_complete_entry(b, m, &below) : r;
+}
+
+// 0 stored, 1 left out (an enum's unknown value), negative: error.
+static int store_item(struct wire_build *b, const struct wire_path *path,
+                      const ProtobufCFieldDescriptor *f, void *slot, size_t index, bool merging,
+                      const struct item *item, unsigned depth)
+{
+    switch (f->type) {
+    case PROTOBUF_C_TYPE_STRING:
+    case PROTOBUF_C_TYPE_BYTES:
+        return store_text(b, path, f, slot, item);
+    case PROTOBUF_C_TYPE_MESSAGE:
+        return store_message(b, path, f, slot, index, merging, item, depth);
+    default:
+        return store_number(f, slot, item->number);
+    }
+}
+
+static int store_packed(struct wire_build *b, ProtobufCMessage *m,
+                        const ProtobufCFieldDescriptor *f, const struct item *item)
+{
+    struct input in = {item->data, item->data + item->size};
+    size_t *count = field_count(m, f);
+    size_t value_size = field_value_size(f);
+    char *values = *(char **)field_at(m, f);
+    while (in.at < in.end) {
+        uint64_t number;
+        unsigned wire_type = wire_type_of(f);
+        int r = wire_type == PROTOBUF_C_WIRE_TYPE_32BIT   ? take_fixed(&in, 4, &number)
+                : wire_type == PROTOBUF_C_WIRE_TYPE_64BIT ? take_fixed(&in, 8, &number)
+                                                          : take_varint(&in, &number);
+        if (r < 0) {
+            return malformed(b, "cut off or bad packed value");
+        }
+        if (store_number(f, values + *count * value_size, number) == 0) {
+            ++*count;
+        }
+    }
+    return 0;
+}
+
+static int store_repeated(struct wire_build *b, ProtobufCMessage *m, const struct wire_path *path,
+                          const ProtobufCFieldDescriptor *f, const struct item *item,
+                          unsigned depth)
+{
+    if (is_packed(f, item)) {
+        return store_packed(b, m, f, item);
+    }
+    size_t *count = field_count(m, f);
+    char *slot = *(char **)field_at(m, f) + *count * field_value_size(f);
+    int r = store_item(b, path, f, slot, *count, false, item, depth);
+    if (r == 0) {
+        ++*count;
+    }
+    return r < 0 ? r : 0;
+}
+
+static int store_single(struct wire_build *b, ProtobufCMessage *m, const struct wire_path *path,
+                        const ProtobufCFieldDescriptor *f, const struct item *item,
+                        struct field_set *seen, unsigned depth)
+{
+    bool merging = f->type == PROTOBUF_C_TYPE_MESSAGE && *(void **)field_at(m, f) != NULL;
+    int r = store_item(b, path, f, field_at(m, f), 0, merging, item, depth);
+    if (r < 0) {
+        return r;
+    }
+    if (r == 1) {
+        return f->label == PROTOBUF_C_LABEL_REQUIRED ? bad_field(b, path, f, "has an unknown value")
+                                                     : 0;
+    }
+    if (f->label == PROTOBUF_C_LABEL_OPTIONAL && f->type != PROTOBUF_C_TYPE_STRING &&
+        f->type != PROTOBUF_C_TYPE_MESSAGE) {
+        *field_has(m, f) = 1;
+    }
+    field_set_add(seen, (unsigned)(f - m->descriptor->fields));
+    return 0;
+}
+
+static void make_maps_unique(ProtobufCMessage *m)
+{
+    const ProtobufCMessageDescriptor *d = m->descriptor;
+    for (unsigned i = 0; i < d->n_fields; i++) {
+        if (field_is_map(&d->fields[i])) {
+            wire_build_unique_entries(*(ProtobufCMessage ***)field_at(m, &d->fields[i]),
+                                      field_count(m, &d->fields[i]));
+        }
+    }
+}
+
+// `merging`: the message came before, and its required fields were looked for then.
+static int decode_into(struct wire_build *b, ProtobufCMessage *m, struct input in, bool merging,
+                       const struct wire_path *path, unsigned depth)
+{
+    const ProtobufCMessageDescriptor *d = m->descriptor;
+    struct field_set seen = {{0}};
+    bool has_room = false;
+    unsigned hint = 0;
+    while (in.at < in.end) {
+        struct input before = in;
+        struct item item;
+        int r = take_item(b, &in, &item);
+        if (r < 0) {
+            return r;
+        }
+        const ProtobufCFieldDescriptor *f = find_field(d, hint, &item);
+        if (f == NULL) {
+            continue;
+        }
+        hint = (unsigned)(f - d->fields);
+        if (f->label != PROTOBUF_C_LABEL_REPEATED) {
+            r = store_single(b, m, path, f, &item, &seen, depth);
+        } else {
+            r = has_room ? 0 : make_room(b, m, before);
+            has_room = true;
+            if (r == 0) {
+                r = store_repeated(b, m, path, f, &item, depth);
+            }
+        }
+        if (r < 0) {
+            return r;
+        }
+    }
+    if (has_room) {
+        make_maps_unique(m);
+    }
+    return merging ? 0 : wire_build_require(b, d, &seen, path);
+}
+
+int wire_decode(const ProtobufCMessageDescriptor *descriptor, struct arena *arena, const void *data,
+                size_t size, ProtobufCMessage **ret_message, struct error *err)
+{
+    if (size > WIRE_SIZE_MAX) {
+        return error_set(err, -EFBIG, "message of %zu bytes is over the limit of %d", size,
+                         (int)WIRE_SIZE_MAX);
+    }
+    struct wire_build b;
+    wire_build_init(&b, arena, size, err);
+    ProtobufCMessage *m = wire_build_message(&b, descriptor);
+    CHECK(m != NULL);
+    struct input in = {data, (const uint8_t *)data + size};
+    int r = decode_into(&b, m, in, false, NULL, 1);
+    if (r == 0) {
+        r = wire_build_finish(&b);
+    }
+    if (r == 0) {
+        *ret_message = m;
+    }
+    return r;
+}
