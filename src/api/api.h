@@ -15,7 +15,6 @@
 #include "base/flags.h"
 #include "base/timer.h"
 #include "net/http.h"
-#include "model/resources.h"
 #include "wire/content.h"
 #include "wire/json.h"
 
@@ -24,10 +23,10 @@
 
 // ---- routing ----
 struct api_route {
-    const char *path;      // "/state"; without the process' prefix
-    const char *methods;   // "GET", "GET,POST"; NULL: any
+    const char *path;    // "/state"; without the process' prefix
+    const char *methods; // "GET", "GET,POST"; NULL: any
     http_handler_fn *handler;
-    const char *help;      // one sentence, for /help and docs/compatibility.md
+    const char *help; // one sentence, for /help and docs/compatibility.md
 };
 
 struct api_router;
@@ -40,29 +39,57 @@ void api_router_add(struct api_router *router, const struct api_route *routes, s
 void api_router_dispatch(struct api_router *router, struct http_request *request);
 
 // ---- negotiation ----
-// The request's Content-Type must be exactly one of the two: else answers 400 (missing) or 415 and
-// returns false. Texts are Mesos'.
+// Each answers the request itself when it returns false; texts are Mesos'.
+
+// 405 with `Allow` unless the method is one of `methods` ("POST", "GET,POST").
+bool api_require_method(struct http_request *r, const char *methods);
+// The request's Content-Type must be exactly one of the two: else 400 (missing) or 415.
 bool api_request_type(struct http_request *r, enum content_type *ret_type);
-// What to answer in: per Accept; none: the request's own type. 406 and false when not satisfiable.
-// For streams `ret_recordio` says that application/recordio was asked for (Message-Accept then names
-// the inner type).
+// The body as a message in the request's arena: else 400 with the reason. Use api_request_type,
+// then this, then validate.
+bool api_request_message(struct http_request *r, enum content_type type,
+                         const ProtobufCMessageDescriptor *descriptor,
+                         ProtobufCMessage **ret_message);
+// What to answer in. Accept given: JSON when it allows that, else protobuf; not given: the
+// request's own type. 406 and false when neither is allowed. With `stream` application/recordio is
+// allowed as well: `*ret_recordio` says so, and `*ret_type` is then the inner type by
+// Message-Accept.
 bool api_response_type(struct http_request *r, enum content_type request_type, bool stream,
                        enum content_type *ret_type, bool *ret_recordio);
+// Whether the request's header `name` ("Accept") allows that media type, by RFC 7231's rules
+// (ranges, q=0). True when there is no such header.
+bool api_accepts(struct http_request *r, const char *name, const char *media_type);
 
+// ---- answers ----
 // 200 with JSON, wrapped for ?jsonp= when given.
 void api_respond_json(struct http_request *r, const struct buf *json);
+// 200 with one message.
+void api_respond_message(struct http_request *r, enum content_type type,
+                         const ProtobufCMessage *message);
+// Opens a RecordIO stream: Content-Type (and Message-Content-Type for application/recordio) as
+// api_response_type said. `headers` are more headers, such as Mesos-Stream-Id.
+struct http_stream *api_respond_stream(struct http_request *r, enum content_type type,
+                                       bool recordio, const struct http_header *headers,
+                                       size_t header_count,
+                                       void (*on_close)(void *ctx, struct http_stream *s),
+                                       void *ctx);
+// One event, as one record in one chunk.
+void api_stream_send(struct http_stream *s, enum content_type type, const ProtobufCMessage *event);
 
 // ---- common endpoints ----
 struct api_metric_sink;
+// `name` is copied. A name that is given twice: the last counts. NaN and infinities are left out.
 void api_metric(struct api_metric_sink *sink, const char *name, double value);
 
 struct api_common_options {
     struct env *env;
-    const struct flag_table *flags;     // for /flags; the values' struct
+    const struct flag_table *flags; // for /flags; the values' struct
     size_t flag_table_count;
     const void *flag_values;
-    void (*put_metrics)(void *ctx, struct api_metric_sink *sink);  // all metrics of the daemon
+    void (*put_metrics)(void *ctx, struct api_metric_sink *sink); // all metrics of the daemon
     void *ctx;
+    // /health answers 200 while this is NULL or says true, else 503.
+    bool (*is_healthy)(void *ctx);
 };
 struct api_common;
 struct api_common *api_common_new(const struct api_common_options *options);
@@ -74,10 +101,11 @@ void api_put_flags(struct api_common *common, struct json_writer *w);
 void api_put_version(struct json_writer *w);
 
 // ---- files ----
-// The virtual tree of /files/*: a path that was attached, and everything beneath it. `resolve` may
-// rewrite what lies beneath (".../runs/latest").
-void api_files_attach(struct api_common *common, const char *virtual_path, const char *real_path);
+// The virtual tree of /files/*: a path that was attached, and everything beneath it; symbolic links
+// beneath it work as long as they stay beneath it (".../runs/latest"). Attaching fails when the
+// real path does not exist or cannot be read; attaching anew replaces.
+int api_files_attach(struct api_common *common, const char *virtual_path, const char *real_path,
+                     struct error *err);
 void api_files_detach(struct api_common *common, const char *virtual_path);
 
-// ---- shared pieces of v0 JSON ----
-void api_put_resources(struct json_writer *w, const struct resources *resources);
+// v0 JSON: the pieces that both daemons share are in api/v0_json.h.
