@@ -30,7 +30,11 @@ void resources_free_at(struct resources **r);
 int resources_from_proto(Mesos__V1__Resource *const *messages, size_t count,
                          struct resources **ret_resources, struct error *err);
 
-enum resources_form { RESOURCES_OLD_FORM, RESOURCES_NEW_FORM };
+enum resources_form {
+    RESOURCES_OLD_FORM,      // role and reservation; refined reservations stay in the new form
+    RESOURCES_NEW_FORM,      // reservations
+    RESOURCES_ENDPOINT_FORM, // both side by side, as the v0 endpoints' "..._full" lists have it
+};
 // To messages in the arena. The new form for frameworks with RESERVATION_REFINEMENT and between
 // master and agent. `with_allocation` keeps allocation_info.
 size_t resources_to_proto(const struct resources *r, struct arena *arena, enum resources_form form,
@@ -65,13 +69,21 @@ struct resources *resources_allocatable_to(const struct resources *r, const char
 struct resources *resources_revocable(const struct resources *r);
 struct resources *resources_non_revocable(const struct resources *r);
 
-// Takes from `r` an amount for `wanted` (unreserved, by name), for carving executors; 0 or -ENOENT.
+// The same with all reservations taken off.
+struct resources *resources_to_unreserved(const struct resources *r);
+// Finds an amount for `wanted` in `r`, whatever its reservations: first what is reserved to the
+// role that `wanted` names, then unreserved, then the rest. The result has r's reservations.
+// -ENOENT.
+int resources_find(const struct resources *r, const struct resources *wanted,
+                   struct resources **ret_found);
+
 // Roles that `r` reserves to, most specific only, without doubles; in the arena.
 size_t resources_reserved_roles(const struct resources *r, struct arena *arena,
                                 const char ***ret_roles);
 
 // "cpus:0.1; mem:100; ports:[31000-31001]" for logs and messages, as Mesos prints Resources.
 void resources_put_text(const struct resources *r, struct buf *out);
+void resource_put_text(const Mesos__V1__Resource *message, struct buf *out); // sound or not
 
 // One message on its own: name, type, value, role and reservation are sound. Mesos' texts.
 int resources_validate(const Mesos__V1__Resource *message, struct error *err);

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Arithmetic on resources. Sets are small, and two that meet mostly have the same entries in the
+// same order: each search starts where the last one ended, so that adding and subtracting are
+// linear then.
+//
+// Entries are never empty, and no two divisible ones have the same identity and allocation.
+
+#include "model/resources.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "model/resource_entry.h"
+
+// ---- entries ----
+
+void resource_entry_hold(const struct resource_entry *entry)
+{
+    resource_kind_hold(entry->kind);
+    intern_hold(entry->role);
+    if (entry->kind->type == MESOS__V1__VALUE__TYPE__RANGES) {
+        ranges_hold(entry->ranges);
+    } else if (entry->kind->type == MESOS__V1__VALUE__TYPE__SET) {
+        text_set_hold(entry->set);
+    }
+}
+
+void resource_entry_drop(const struct resource_entry *entry)
+{
+    if (entry->kind->type == MESOS__V1__VALUE__TYPE__RANGES) {
+        ranges_drop(entry->ranges);
+    } else if (entry->kind->type == MESOS__V1__VALUE__TYPE__SET) {
+        text_set_drop(entry->set);
+    }
+    intern_drop(entry->role);
+    resource_kind_drop(entry->kind);
+}
+
+bool resource_entry_is_empty(const struct resource_entry *entry)
+{
+    switch (entry->kind->type) {
+    case MESOS__V1__VALUE__TYPE__SCALAR:
+        return entry->scalar == 0;
+    case MESOS__V1__VALUE__TYPE__RANGES:
+        return entry->ranges == NULL;
+    case MESOS__V1__VALUE__TYPE__SET:
+        return entry->set == NULL;
+    default:
+        return true;
+    }
+}
+
+static bool has_same_amount(const struct resource_entry *a, const struct resource_entry *b)
+{
+    switch (a->kind->type) {
+    case MESOS__V1__VALUE__TYPE__SCALAR:
+        return a->scalar == b->scalar;
+    case MESOS__V1__VALUE__TYPE__RANGES:
+        return ranges_are_equal(a->ranges, b->ranges);
+    default:
+        return text_set_is_equal(a->set, b->set);
+    }
+}
+
+// True when `b` can be added to `a` or taken from it. What cannot be divided must be the same.
+static bool is_match(const struct resource_entry *a, const struct resource_entry *b)
+{
+    if (a->kind != b->kind && a->kind->identity != b->kind->identity) {
+        return false;
+    }
+    if (a->role != b->role) {
+        return false;
+    }
+    return !(a->kind->exclusive || a->kind->shared) || has_same_amount(a, b);
+}
+
+// The entry that matches, searched from *cursor on and round; moves *cursor behind it.
+static struct resource_entry *find(const struct resources *r, const struct resource_entry *wanted,
+                                   uint32_t *cursor)
+{
+    for (uint32_t i = 0, at = *cursor; i < r->count; i++, at++) {
+        if (at >= r->count) {
+            at = 0;
+        }
+        if (is_match(&r->entries[at], wanted)) {
+            *cursor = at + 1;
+            return &r->entries[at];
+        }
+    }
+    return NULL;
+}
+
+static bool entry_contains(const struct resource_entry *entry, const struct resource_entry *part)
+{
+    if (entry->kind->exclusive || entry->kind->shared) {
+        return entry->count >= part->count;
+    }
+    switch (entry->kind->type) {
+    case MESOS__V1__VALUE__TYPE__SCALAR:
+        return entry->scalar >= part->scalar;
+    case MESOS__V1__VALUE__TYPE__RANGES:
+        return ranges_contain(entry->ranges, part->ranges);
+    default:
+        return text_set_contains(entry->set, part->set);
+    }
+}
+
+static void entry_add(struct resource_entry *entry, const struct resource_entry *other)
+{
+    if (entry->kind->exclusive || entry->kind->shared) {
+        CHECK(!__builtin_add_overflow(entry->count, other->count, &entry->count));
+    } else if (entry->kind->type == MESOS__V1__VALUE__TYPE__SCALAR) {
+        entry->scalar = scalar_add(entry->scalar, other->scalar);
+    } else if (entry->kind->type == MESOS__V1__VALUE__TYPE__RANGES) {
+        struct ranges *sum = ranges_union(entry->ranges, other->ranges);
+        ranges_drop(entry->ranges);
+        entry->ranges = sum;
+    } else {
+        struct text_set *sum = text_set_union(entry->set, other->set);
+        text_set_drop(entry->set);
+        entry->set = sum;
+    }
+}
+
+// Returns true when nothing is left of `entry`.
+static bool entry_subtract(struct resource_entry *entry, const struct resource_entry *other)
+{
+    if (entry->kind->exclusive || entry->kind->shared) {
+        entry->count -= other->count;
+        return entry->count == 0;
+    }
+    if (entry->kind->type == MESOS__V1__VALUE__TYPE__SCALAR) {
+        entry->scalar -= other->scalar;
+    } else if (entry->kind->type == MESOS__V1__VALUE__TYPE__RANGES) {
+        struct ranges *rest = ranges_difference(entry->ranges, other->ranges);
+        ranges_drop(entry->ranges);
+        entry->ranges = rest;
+    } else {
+        struct text_set *rest = text_set_difference(entry->set, other->set);
+        text_set_drop(entry->set);
+        entry->set = rest;
+    }
+    return resource_entry_is_empty(entry);
+}
+
+// ---- lifetime ----
+
+struct resources *resources_new(void)
+{
+    struct resources *r = mem_alloc(sizeof(*r));
+    r->count = 0;
+    r->capacity = RESOURCES_INLINE;
+    r->entries = r->few;
+    return r;
+}
+
+struct resources *resources_free(struct resources *r)
+{
+    if (r == NULL) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < r->count; i++) {
+        resource_entry_drop(&r->entries[i]);
+    }
+    if (r->entries != r->few) {
+        mem_free(r->entries);
+    }
+    mem_free(r);
+    return NULL;
+}
+
+void resources_free_at(struct resources **r)
+{
+    resources_free(*r);
+}
+
+static void reserve(struct resources *r, uint32_t count)
+{
+    if (count <= r->capacity) {
+        return;
+    }
+    uint32_t capacity = r->capacity * 2 > count ? r->capacity * 2 : count;
+    if (r->entries == r->few) {
+        r->entries = mem_alloc(capacity * sizeof(r->entries[0]));
+        memcpy(r->entries, r->few, r->count * sizeof(r->entries[0]));
+    } else {
+        r->entries = mem_realloc_array(r->entries, capacity, sizeof(r->entries[0]));
+    }
+    r->capacity = capacity;
+}
+
+static void append(struct resources *r, const struct resource_entry *entry)
+{
+    reserve(r, r->count + 1);
+    r->entries[r->count++] = *entry;
+    resource_entry_hold(entry);
+}
+
+struct resources *resources_copy(const struct resources *r)
+{
+    struct resources *copy = resources_new();
+    reserve(copy, r->count);
+    memcpy(copy->entries, r->entries, r->count * sizeof(r->entries[0]));
+    copy->count = r->count;
+    for (uint32_t i = 0; i < r->count; i++) {
+        resource_entry_hold(&copy->entries[i]);
+    }
+    return copy;
+}
+
+// ---- arithmetic ----
+
+static void add_entry_at(struct resources *r, const struct resource_entry *entry, uint32_t *cursor)
+{
+    struct resource_entry *same = find(r, entry, cursor);
+    if (same != NULL) {
+        entry_add(same, entry);
+    } else {
+        append(r, entry);
+    }
+}
+
+void resources_add_entry(struct resources *r, const struct resource_entry *entry)
+{
+    uint32_t cursor = 0;
+    if (!resource_entry_is_empty(entry)) {
+        add_entry_at(r, entry, &cursor);
+    }
+}
+
+void resources_add(struct resources *r, const struct resources *other)
+{
+    uint32_t cursor = 0;
+    uint32_t count = other->count; // `other` may be `r`
+    for (uint32_t i = 0; i < count; i++) {
+        struct resource_entry entry = other->entries[i];
+        add_entry_at(r, &entry, &cursor);
+    }
+}
+
+void resources_subtract(struct resources *r, const struct resources *other)
+{
+    if (r == other) {
+        for (uint32_t i = 0; i < r->count; i++) {
+            resource_entry_drop(&r->entries[i]);
+        }
+        r->count = 0;
+        return;
+    }
+    uint32_t cursor = 0;
+    for (uint32_t i = 0; i < other->count; i++) {
+        struct resource_entry *entry = find(r, &other->entries[i], &cursor);
+        CHECK(entry != NULL && entry_contains(entry, &other->entries[i]));
+        if (entry_subtract(entry, &other->entries[i])) {
+            uint32_t at = (uint32_t)(entry - r->entries);
+            resource_entry_drop(entry);
+            r->count--;
+            memmove(entry, entry + 1, (r->count - at) * sizeof(*entry));
+            cursor = at;
+        }
+    }
+}
+
+bool resources_is_empty(const struct resources *r)
+{
+    return r->count == 0;
+}
+
+bool resources_contains(const struct resources *r, const struct resources *part)
+{
+    uint32_t cursor = 0;
+    for (uint32_t i = 0; i < part->count; i++) {
+        const struct resource_entry *entry = find(r, &part->entries[i], &cursor);
+        if (entry == NULL || !entry_contains(entry, &part->entries[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool resources_is_equal(const struct resources *a, const struct resources *b)
+{
+    return a->count == b->count && resources_contains(a, b) && resources_contains(b, a);
+}
+
+// ---- allocation ----
+
+// Entries that differed only in their allocation may have become one: add all anew.
+static void set_allocation(struct resources *r, struct intern *role)
+{
+    struct resources *set = resources_new();
+    reserve(set, r->count);
+    uint32_t cursor = 0;
+    for (uint32_t i = 0; i < r->count; i++) {
+        struct resource_entry entry = r->entries[i];
+        entry.role = role;
+        add_entry_at(set, &entry, &cursor);
+        resource_entry_drop(&r->entries[i]);
+    }
+    r->count = 0;
+    reserve(r, set->count);
+    memcpy(r->entries, set->entries, set->count * sizeof(r->entries[0]));
+    r->count = set->count;
+    set->count = 0;
+    resources_free(set);
+}
+
+void resources_allocate(struct resources *r, const char *role)
+{
+    struct intern *interned = intern_get(role);
+    set_allocation(r, interned);
+    intern_drop(interned);
+}
+
+void resources_unallocate(struct resources *r)
+{
+    set_allocation(r, NULL);
+}
+
+// ---- sums ----
+
+int64_t resources_scalar(const struct resources *r, const char *name)
+{
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < r->count; i++) {
+        const struct resource_entry *entry = &r->entries[i];
+        if (entry->kind->type == MESOS__V1__VALUE__TYPE__SCALAR &&
+            strcmp(entry->kind->name, name) == 0) {
+            uint32_t times = entry->kind->shared ? 1 : entry->count;
+            for (uint32_t k = 0; k < times; k++) {
+                sum = scalar_add(sum, entry->scalar);
+            }
+        }
+    }
+    return sum;
+}
+
+static bool has_name(const char **names, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(names[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t resources_scalar_names(const struct resources *r, struct arena *arena, const char ***ret)
+{
+    const char **names = arena_calloc(arena, r->count + 1, sizeof(names[0]));
+    size_t count = 0;
+    for (uint32_t i = 0; i < r->count; i++) {
+        const struct resource_kind *kind = r->entries[i].kind;
+        if (kind->type == MESOS__V1__VALUE__TYPE__SCALAR && !has_name(names, count, kind->name)) {
+            names[count++] = arena_strdup(arena, kind->name);
+        }
+    }
+    *ret = names;
+    return count;
+}
+
+size_t resources_reserved_roles(const struct resources *r, struct arena *arena,
+                                const char ***ret_roles)
+{
+    const char **roles = arena_calloc(arena, r->count + 1, sizeof(roles[0]));
+    size_t count = 0;
+    for (uint32_t i = 0; i < r->count; i++) {
+        const struct intern *role = r->entries[i].kind->role;
+        if (role != NULL && !has_name(roles, count, role->text)) {
+            roles[count++] = arena_strdup(arena, role->text);
+        }
+    }
+    *ret_roles = roles;
+    return count;
+}
