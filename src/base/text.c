@@ -5,6 +5,7 @@
 #include "base/text.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -300,7 +301,8 @@ void text_put_double(struct buf *out, double value)
         buf_puts(out, "0.0");
         return;
     }
-    for (int precision = 14; precision <= 16; precision++) {
+    // Fifteen digits, less one, are always kept; but the smallest numbers hold fewer than that.
+    for (int precision = value < DBL_MIN ? 0 : 14; precision <= 16; precision++) {
         snprintf(text, sizeof(text), "%.*e", precision, value);
         if (precision == 16 || strtod(text, NULL) == value)
             break;
