@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The agent and its master: REGISTER or REREGISTER until it is admitted, with back-off and jitter;
+// PONG for each PING; and all that the master asks for once it is.
+
+#include <string.h>
+
+#include "agent/internal.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "wire/wire.h"
+
+// The agent speaks the protocol of this version.
+#define SPOKEN_VERSION "1.11.0"
+#define RETRY_MAX_NS (60 * NS_PER_S)
+
+static const Mesos__V1__AgentInfo__Capability__Type capability_types[] = {
+    MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__MULTI_ROLE,
+    MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__HIERARCHICAL_ROLE,
+    MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__RESERVATION_REFINEMENT,
+};
+
+size_t agent_capabilities(const Mesos__V1__AgentInfo__Capability__Type **ret_types)
+{
+    *ret_types = capability_types;
+    return ARRAY_COUNT(capability_types);
+}
+
+void agent_send(struct agent *agent, const Meseta__Link__ToMaster *message)
+{
+    agent->ops.send_to_master(agent->ctx, message);
+}
+
+void agent_send_exited(struct agent *agent, const struct agent_executor *executor, int status)
+{
+    if (agent->state != AGENT_REGISTERED) {
+        return; // the reregistration tells
+    }
+    Meseta__Link__ToMaster__ExecutorExited exited = MESETA__LINK__TO_MASTER__EXECUTOR_EXITED__INIT;
+    exited.framework_id = executor->framework->info->id;
+    exited.executor_id = executor->info->executor_id;
+    exited.status = status;
+    Meseta__Link__ToMaster message = MESETA__LINK__TO_MASTER__INIT;
+    message.type = MESETA__LINK__TO_MASTER__TYPE__EXECUTOR_EXITED;
+    message.executor_exited = &exited;
+    agent_send(agent, &message);
+}
+
+static Meseta__Link__AgentDescription *describe(struct agent *agent, struct arena *arena)
+{
+    Meseta__Link__AgentDescription *d =
+        WIRE_NEW(arena, Meseta__Link__AgentDescription, meseta__link__agent_description);
+    d->info = agent->info;
+    d->version = arena_strdup(arena, SPOKEN_VERSION);
+    d->pid = agent->pid;
+    d->n_capabilities = ARRAY_COUNT(capability_types);
+    d->capabilities = arena_calloc(arena, d->n_capabilities, sizeof(d->capabilities[0]));
+    for (size_t i = 0; i < d->n_capabilities; i++) {
+        d->capabilities[i] =
+            WIRE_NEW(arena, Mesos__V1__AgentInfo__Capability, mesos__v1__agent_info__capability);
+        d->capabilities[i]->has_type = true;
+        d->capabilities[i]->type = capability_types[i];
+    }
+    return d;
+}
+
+static void put_tasks(Meseta__Link__FrameworkOnAgent *f, const struct list *tasks,
+                      struct arena *arena)
+{
+    LIST_FOREACH (tasks, struct agent_task, link, task) {
+        f->tasks[f->n_tasks++] = agent_task_message(task, arena);
+    }
+}
+
+static Meseta__Link__FrameworkOnAgent *describe_framework(const struct agent_framework *framework,
+                                                          struct arena *arena)
+{
+    Meseta__Link__FrameworkOnAgent *f =
+        WIRE_NEW(arena, Meseta__Link__FrameworkOnAgent, meseta__link__framework_on_agent);
+    f->info = framework->info;
+    f->tasks = arena_calloc(arena, framework->tasks.count + 1, sizeof(f->tasks[0]));
+    f->executors = arena_calloc(arena, framework->executors.count + 1, sizeof(f->executors[0]));
+    MAP_FOREACH (&framework->executors, entry) {
+        struct agent_executor *executor = CHECK_CAST(agent_executor, EXECUTOR_MAGIC, entry->value);
+        if (!executor->is_generated && executor->state != EXECUTOR_TERMINATED) {
+            f->executors[f->n_executors++] = executor->info;
+        }
+        put_tasks(f, &executor->queued, arena);
+        put_tasks(f, &executor->launched, arena);
+        put_tasks(f, &executor->terminated, arena);
+    }
+    return f;
+}
+
+static void send_registration(struct agent *agent)
+{
+    struct arena *arena AUTO_ARENA = arena_new(0, 0);
+    Meseta__Link__ToMaster message = MESETA__LINK__TO_MASTER__INIT;
+    Meseta__Link__ToMaster__Register first = MESETA__LINK__TO_MASTER__REGISTER__INIT;
+    Meseta__Link__ToMaster__Reregister again = MESETA__LINK__TO_MASTER__REREGISTER__INIT;
+    if (agent->info->id == NULL) {
+        first.agent = describe(agent, arena);
+        message.type = MESETA__LINK__TO_MASTER__TYPE__REGISTER;
+        message.register_ = &first;
+    } else {
+        again.agent = describe(agent, arena);
+        again.frameworks =
+            arena_calloc(arena, agent->frameworks.count + 1, sizeof(again.frameworks[0]));
+        MAP_FOREACH (&agent->frameworks, entry) {
+            again.frameworks[again.n_frameworks++] = describe_framework(
+                CHECK_CAST(agent_framework, FRAMEWORK_MAGIC, entry->value), arena);
+        }
+        message.type = MESETA__LINK__TO_MASTER__TYPE__REREGISTER;
+        message.reregister = &again;
+    }
+    agent_send(agent, &message);
+}
+
+// ---- trying ----
+
+// Between half of the back-off and all of it, so that agents that lost a master together do not
+// come back together; the first try of a link within the whole factor, but at once when the agent
+// has just started.
+static void registration_due(struct timer *timer, struct instant now)
+{
+    struct agent *agent = CONTAINER_OF(timer, struct agent, registration);
+    if (agent->state != AGENT_CONNECTED || agent->is_resetting) {
+        return;
+    }
+    send_registration(agent);
+    int64_t backoff = agent->registration_backoff_ns;
+    int64_t delay = backoff / 2 + (int64_t)(prng_unit(&agent->prng) * (double)(backoff / 2));
+    agent->registration_backoff_ns = backoff * 2 < RETRY_MAX_NS ? backoff * 2 : RETRY_MAX_NS;
+    timer_set(&agent->timers, timer, now.mono + delay);
+}
+
+static void ping_due(struct timer *timer, struct instant now)
+{
+    (void)now;
+    struct agent *agent = CONTAINER_OF(timer, struct agent, ping);
+    log_warning("No pings from master received within %.3g secs",
+                (double)agent->ping_timeout_ns / NS_PER_S);
+    agent->ops.reconnect(agent->ctx);
+}
+
+void registration_init(struct agent *agent)
+{
+    agent->registration.run = registration_due;
+    agent->ping.run = ping_due;
+}
+
+void registration_start(struct agent *agent, struct instant now)
+{
+    int64_t factor = agent->options.registration_backoff_factor_ns;
+    int64_t delay =
+        agent->connection_count <= 1 ? 0 : (int64_t)(prng_unit(&agent->prng) * (double)factor / 2);
+    agent->registration_backoff_ns = factor * 2 < RETRY_MAX_NS ? factor * 2 : RETRY_MAX_NS;
+    timer_set(&agent->timers, &agent->registration, now.mono + delay);
+}
+
+void agent_link_opened(struct agent *agent, struct instant now)
+{
+    if (agent->state != AGENT_DISCONNECTED) {
+        return;
+    }
+    agent->state = AGENT_CONNECTED;
+    agent->connection_count++;
+    registration_start(agent, now);
+}
+
+void agent_link_closed(struct agent *agent, struct instant now)
+{
+    (void)now;
+    timer_cancel(&agent->timers, &agent->registration);
+    timer_cancel(&agent->timers, &agent->ping);
+    if (agent->state == AGENT_TERMINATING) {
+        return;
+    }
+    if (agent->state == AGENT_REGISTERED) {
+        log_warning("Master disconnected! Waiting for a new master to be elected");
+    }
+    agent->state = AGENT_DISCONNECTED;
+    streams_pause(agent);
+}
+
+// ---- what the master says ----
+
+static void handle_registered(struct agent *agent,
+                              const Meseta__Link__ToAgent__Registered *registered, bool again,
+                              struct instant now)
+{
+    if (agent->state != AGENT_CONNECTED) {
+        return;
+    }
+    const char *id = registered->agent_id->value;
+    if (agent->info->id == NULL) {
+        agent_set_id(agent, id);
+    } else if (strcmp(agent->info->id->value, id) != 0) {
+        log_error("The master calls this agent %s, but it is %s", id, agent->info->id->value);
+        return;
+    }
+    log_info("%s with master, agent ID %s", again ? "Reregistered" : "Registered", id);
+    timer_cancel(&agent->timers, &agent->registration);
+    arena_free(agent->master_arena);
+    agent->master_arena = arena_new(512, 0);
+    agent->master = WIRE_COPY(agent->master_arena, Mesos__V1__MasterInfo, registered->master_info);
+    agent->ping_timeout_ns = registered->ping_timeout_total_ns;
+    timer_set(&agent->timers, &agent->ping, now.mono + agent->ping_timeout_ns);
+    agent->state = AGENT_REGISTERED;
+    streams_resume(agent, now);
+}
+
+static void handle_ping(struct agent *agent, struct instant now)
+{
+    Meseta__Link__ToMaster message = MESETA__LINK__TO_MASTER__INIT;
+    message.type = MESETA__LINK__TO_MASTER__TYPE__PONG;
+    agent_send(agent, &message);
+    if (agent->state == AGENT_REGISTERED) {
+        timer_set(&agent->timers, &agent->ping, now.mono + agent->ping_timeout_ns);
+    }
+}
+
+static void shut_down_frameworks(struct agent *agent, struct instant now)
+{
+    MAP_FOREACH (&agent->frameworks, entry) {
+        agent_shutdown_framework(agent, CHECK_CAST(agent_framework, FRAMEWORK_MAGIC, entry->value),
+                                 now);
+    }
+    agent_finish_if_idle(agent, now);
+}
+
+static void handle_shutdown(struct agent *agent, const Meseta__Link__ToAgent__Shutdown *shutdown,
+                            struct instant now)
+{
+    log_warning("The master removed this agent%s%s: ending its tasks",
+                shutdown->message != NULL ? ": " : "",
+                shutdown->message != NULL ? shutdown->message : "");
+    timer_cancel(&agent->timers, &agent->ping);
+    timer_cancel(&agent->timers, &agent->registration);
+    agent->state = AGENT_CONNECTED;
+    agent->is_resetting = true;
+    shut_down_frameworks(agent, now);
+}
+
+static void handle_acknowledge(struct agent *agent,
+                               const Meseta__Link__ToAgent__Acknowledge *acknowledge,
+                               struct instant now)
+{
+    bool is_last;
+    const char *framework_id = acknowledge->framework_id->value;
+    const char *task_id = acknowledge->task_id->value;
+    if (!stream_acknowledge(agent, framework_id, task_id, acknowledge->uuid.data,
+                            acknowledge->uuid.len, &is_last, now) ||
+        !is_last) {
+        return;
+    }
+    struct agent_framework *framework = map_get(&agent->frameworks, framework_id);
+    struct agent_task *task = framework == NULL ? NULL : map_get(&framework->tasks, task_id);
+    if (task != NULL && task->stage == TASK_TERMINATED) {
+        struct agent_executor *executor = task->executor;
+        task_complete(task);
+        executor_remove_if_done(executor, now);
+    }
+}
+
+static void handle_shutdown_executor(struct agent *agent,
+                                     const Meseta__Link__ToAgent__ShutdownExecutor *message,
+                                     struct instant now)
+{
+    const char *executor_id = message->executor_id->value;
+    struct agent_framework *framework = map_get(&agent->frameworks, message->framework_id->value);
+    struct agent_executor *executor =
+        framework == NULL ? NULL : map_get(&framework->executors, executor_id);
+    if (executor == NULL || framework->is_terminating || executor->state >= EXECUTOR_TERMINATING) {
+        log_warning("Ignoring shutdown of executor '%s' of framework %s: it is not running",
+                    executor_id, message->framework_id->value);
+        return;
+    }
+    executor_shutdown(executor, now);
+}
+
+static void handle_framework_message(struct agent *agent,
+                                     const Meseta__Link__ToAgent__FrameworkMessage *message)
+{
+    struct agent_framework *framework = map_get(&agent->frameworks, message->framework_id->value);
+    struct agent_executor *executor =
+        framework == NULL ? NULL : map_get(&framework->executors, message->executor_id->value);
+    if (executor == NULL || framework->is_terminating || executor->state != EXECUTOR_RUNNING) {
+        log_warning("Dropping message from framework %s for executor '%s', which is not running",
+                    message->framework_id->value, message->executor_id->value);
+        agent->metrics.invalid_framework_messages++;
+        return;
+    }
+    Mesos__V1__Executor__Event__Message body = MESOS__V1__EXECUTOR__EVENT__MESSAGE__INIT;
+    body.data = message->data;
+    Mesos__V1__Executor__Event event = MESOS__V1__EXECUTOR__EVENT__INIT;
+    event.has_type = true;
+    event.type = MESOS__V1__EXECUTOR__EVENT__TYPE__MESSAGE;
+    event.message = &body;
+    executor_send(executor, &event);
+    agent->metrics.valid_framework_messages++;
+}
+
+static void handle_reconcile(struct agent *agent, const Meseta__Link__ToAgent__Reconcile *message,
+                             struct instant now)
+{
+    const char *framework_id = message->framework_id->value;
+    struct agent_framework *framework = map_get(&agent->frameworks, framework_id);
+    for (size_t i = 0; i < message->n_task_ids; i++) {
+        const char *task_id = message->task_ids[i]->value;
+        if (framework != NULL && map_has(&framework->tasks, task_id)) {
+            continue;
+        }
+        bool aware = framework != NULL && framework_is_partition_aware(framework);
+        struct own_update update = {
+            .framework_id = framework_id,
+            .framework = framework,
+            .task_id = task_id,
+            .state = aware ? MESOS__V1__TASK_STATE__TASK_DROPPED : MESOS__V1__TASK_STATE__TASK_LOST,
+            .reason = MESOS__V1__TASK_STATUS__REASON__REASON_RECONCILIATION,
+            .message = "Reconciliation: task unknown to the agent",
+        };
+        status_make_own(agent, &update, now);
+    }
+}
+
+static void handle_update_framework(struct agent *agent,
+                                    const Meseta__Link__ToAgent__UpdateFramework *message)
+{
+    const Mesos__V1__FrameworkInfo *info = message->framework_info;
+    struct agent_framework *framework =
+        info->id == NULL ? NULL : map_get(&agent->frameworks, info->id->value);
+    if (framework != NULL) {
+        framework_set_info(framework, info);
+    }
+}
+
+// What counts only from the master that admitted the agent.
+static void receive_registered(struct agent *agent, const Meseta__Link__ToAgent *message,
+                               struct instant now)
+{
+    struct agent_framework *framework;
+    switch (message->type) {
+    case MESETA__LINK__TO_AGENT__TYPE__RUN_TASK:
+        agent_run_task(agent, message->run_task, now);
+        break;
+    case MESETA__LINK__TO_AGENT__TYPE__KILL_TASK:
+        agent_kill_task(agent, message->kill_task, now);
+        break;
+    case MESETA__LINK__TO_AGENT__TYPE__ACKNOWLEDGE:
+        handle_acknowledge(agent, message->acknowledge, now);
+        break;
+    case MESETA__LINK__TO_AGENT__TYPE__SHUTDOWN_FRAMEWORK:
+        framework = map_get(&agent->frameworks, message->shutdown_framework->framework_id->value);
+        if (framework != NULL) {
+            agent_shutdown_framework(agent, framework, now);
+        }
+        break;
+    case MESETA__LINK__TO_AGENT__TYPE__SHUTDOWN_EXECUTOR:
+        handle_shutdown_executor(agent, message->shutdown_executor, now);
+        break;
+    case MESETA__LINK__TO_AGENT__TYPE__FRAMEWORK_MESSAGE:
+        handle_framework_message(agent, message->framework_message);
+        break;
+    case MESETA__LINK__TO_AGENT__TYPE__UPDATE_FRAMEWORK:
+        handle_update_framework(agent, message->update_framework);
+        break;
+    case MESETA__LINK__TO_AGENT__TYPE__RECONCILE:
+        handle_reconcile(agent, message->reconcile, now);
+        break;
+    default:
+        break;
+    }
+}
+
+// The field that `type` names.
+static bool has_body(const Meseta__Link__ToAgent *m)
+{
+    switch (m->type) {
+    case MESETA__LINK__TO_AGENT__TYPE__REGISTERED:
+    case MESETA__LINK__TO_AGENT__TYPE__REREGISTERED:
+        return m->registered != NULL;
+    case MESETA__LINK__TO_AGENT__TYPE__REFUSED:
+        return m->refused != NULL;
+    case MESETA__LINK__TO_AGENT__TYPE__SHUTDOWN:
+        return m->shutdown != NULL;
+    case MESETA__LINK__TO_AGENT__TYPE__PING:
+        return true;
+    case MESETA__LINK__TO_AGENT__TYPE__RUN_TASK:
+        return m->run_task != NULL;
+    case MESETA__LINK__TO_AGENT__TYPE__KILL_TASK:
+        return m->kill_task != NULL;
+    case MESETA__LINK__TO_AGENT__TYPE__ACKNOWLEDGE:
+        return m->acknowledge != NULL;
+    case MESETA__LINK__TO_AGENT__TYPE__SHUTDOWN_FRAMEWORK:
+        return m->shutdown_framework != NULL;
+    case MESETA__LINK__TO_AGENT__TYPE__SHUTDOWN_EXECUTOR:
+        return m->shutdown_executor != NULL;
+    case MESETA__LINK__TO_AGENT__TYPE__FRAMEWORK_MESSAGE:
+        return m->framework_message != NULL;
+    case MESETA__LINK__TO_AGENT__TYPE__UPDATE_FRAMEWORK:
+        return m->update_framework != NULL;
+    case MESETA__LINK__TO_AGENT__TYPE__RECONCILE:
+        return m->reconcile != NULL;
+    default:
+        return false;
+    }
+}
+
+void agent_receive(struct agent *agent, const Meseta__Link__ToAgent *message, struct instant now)
+{
+    if (!has_body(message)) {
+        log_warning("Dropping a message of type %d from the master", (int)message->type);
+        return;
+    }
+    if (agent->state == AGENT_TERMINATING || agent->state == AGENT_DISCONNECTED) {
+        return;
+    }
+    switch (message->type) {
+    case MESETA__LINK__TO_AGENT__TYPE__REGISTERED:
+        handle_registered(agent, message->registered, false, now);
+        break;
+    case MESETA__LINK__TO_AGENT__TYPE__REREGISTERED:
+        handle_registered(agent, message->registered, true, now);
+        break;
+    case MESETA__LINK__TO_AGENT__TYPE__REFUSED:
+        log_error("Master refused this agent: %s", message->refused->message);
+        break;
+    case MESETA__LINK__TO_AGENT__TYPE__SHUTDOWN:
+        handle_shutdown(agent, message->shutdown, now);
+        break;
+    case MESETA__LINK__TO_AGENT__TYPE__PING:
+        handle_ping(agent, now);
+        break;
+    default:
+        if (agent->state == AGENT_REGISTERED) {
+            receive_registered(agent, message, now);
+        }
+        break;
+    }
+}
+
+// ---- the end ----
+
+void agent_shutdown(struct agent *agent, const char *message, struct instant now)
+{
+    if (agent->state == AGENT_TERMINATING) {
+        return;
+    }
+    log_info("%s; unregistering and shutting down", message);
+    if (agent->state == AGENT_REGISTERED) {
+        Meseta__Link__ToMaster unregister = MESETA__LINK__TO_MASTER__INIT;
+        unregister.type = MESETA__LINK__TO_MASTER__TYPE__UNREGISTER;
+        agent_send(agent, &unregister);
+    }
+    timer_cancel(&agent->timers, &agent->registration);
+    timer_cancel(&agent->timers, &agent->ping);
+    agent->state = AGENT_TERMINATING;
+    streams_pause(agent);
+    shut_down_frameworks(agent, now);
+}
+
+void agent_finish_if_idle(struct agent *agent, struct instant now)
+{
+    if (agent->frameworks.count > 0) {
+        return;
+    }
+    if (agent->state == AGENT_TERMINATING) {
+        if (!agent->has_ended) {
+            agent->has_ended = true;
+            agent->ops.on_shut_down(agent->ctx);
+        }
+    } else if (agent->is_resetting) {
+        agent->is_resetting = false;
+        agent_set_id(agent, NULL);
+        if (agent->state == AGENT_CONNECTED) {
+            registration_start(agent, now);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the agent core knows, for those who print it (src/api) and for its own files. Nobody outside
+// src/agent writes these fields or keeps these pointers over a turn.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "agent/agent.h"
+#include "base/arena.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/prng.h"
+#include "base/timer.h"
+#include "base/uuid.h"
+#include "model/resources.h"
+#include "proto/mesos.pb-c.h"
+
+enum {
+    AGENT_COMPLETED_TASKS_MAX = 200, // per executor
+    AGENT_COMPLETED_FRAMEWORKS_MAX = 50,
+    AGENT_STATUSES_MAX = 64, // kept per task; the oldest goes
+    AGENT_TASK_STATES = 16,  // above the largest TaskState
+};
+
+// A status update, shared by its task and its stream. Immutable once made.
+struct agent_status {
+    unsigned references;
+    struct arena *arena; // owns the message
+    Mesos__V1__TaskStatus *message;
+};
+
+//            launch sent         terminal update      acknowledged
+//   QUEUED ---------------> LAUNCHED -----------> TERMINATED -----------> COMPLETED
+//      \______ killed before it was sent ____________/
+enum agent_task_stage { TASK_QUEUED, TASK_LAUNCHED, TASK_TERMINATED, TASK_COMPLETED };
+
+struct agent_task {
+    struct list link; // in the executor's list of its stage
+    enum agent_task_stage stage;
+    struct agent_executor *executor;
+    struct arena *arena; // owns `info`
+    Mesos__V1__TaskInfo *info;
+    struct resources *resources;    // allocated; NULL once it ended
+    Mesos__V1__TaskState state;     // the newest
+    struct agent_status **statuses; // oldest first
+    size_t status_count;
+    bool has_forwarded; // an update went to the master:
+    Mesos__V1__TaskState forwarded_state;
+    uint8_t forwarded_uuid[UUID_SIZE];
+};
+
+//               SUBSCRIBE            SHUTDOWN, timeout           container gone
+//   REGISTERING ---------> RUNNING -----------------> TERMINATING -----------> TERMINATED
+//   (each of them goes to TERMINATED when its container is gone)
+enum agent_executor_state {
+    EXECUTOR_REGISTERING,
+    EXECUTOR_RUNNING,
+    EXECUTOR_TERMINATING,
+    EXECUTOR_TERMINATED,
+    EXECUTOR_STATES
+};
+
+struct agent_executor {
+    uint32_t magic;
+    struct list link; // among the completed ones, once it is
+    struct agent_framework *framework;
+    struct arena *arena; // owns `info`
+    Mesos__V1__ExecutorInfo *info;
+    const char *id;    // in `info`
+    bool is_generated; // made by the agent for a command task
+    enum agent_executor_state state;
+    char container_id[UUID_TEXT_SIZE];
+    char *directory; // its sandbox
+    char *user;      // NULL: the agent's own
+    pid_t pid;       // 0 while unknown
+    void *stream;    // the shell's; NULL while it is not connected
+    bool was_sent_task;
+    struct list queued; // struct agent_task, in order of arrival
+    struct list launched;
+    struct list terminated;
+    struct list completed;
+    size_t completed_count;
+    struct resources *allocated; // its own and its live tasks'
+    struct timer timer;          // to register in time, then to end in time
+    struct timer heartbeat;
+    bool has_pending_termination; // why the agent itself destroys the container:
+    Mesos__V1__TaskState pending_state;
+    Mesos__V1__TaskStatus__Reason pending_reason;
+    char *pending_message;
+};
+
+struct agent_framework {
+    uint32_t magic;
+    struct list link; // among the completed ones, once it is
+    struct agent *agent;
+    struct arena *arena; // owns `info`
+    Mesos__V1__FrameworkInfo *info;
+    const char *id;        // in `info`
+    unsigned capabilities; // bits, see model/framework.h
+    bool is_terminating;
+    struct map executors;            // id -> struct agent_executor
+    struct map tasks;                // id -> struct agent_task; queued, launched, terminated
+    struct list completed_executors; // oldest first
+    size_t completed_executor_count;
+};
+
+struct agent_metrics {
+    uint64_t tasks_finished, tasks_failed, tasks_killed, tasks_lost, tasks_gone, tasks_error;
+    uint64_t executors_terminated, container_launch_errors;
+    uint64_t valid_status_updates, invalid_status_updates;
+    uint64_t valid_framework_messages, invalid_framework_messages;
+    uint64_t removals_succeeded, removals_failed;
+};
+
+//                  link opened            (RE)REGISTERED
+//   DISCONNECTED ---------------> CONNECTED -------------> REGISTERED
+//         ^___________________________|___________________________|      link closed
+//   From each of them agent_shutdown leads to TERMINATING.
+enum agent_state { AGENT_DISCONNECTED, AGENT_CONNECTED, AGENT_REGISTERED, AGENT_TERMINATING };
+
+// Paths that wait for their removal, in the order of their time.
+struct agent_gc {
+    struct list entries;
+    struct map by_path; // -> its entry
+    size_t removing;    // handed to remove_path, not yet reported
+    struct timer timer;
+    int64_t age_max_ns; // how old a sandbox may get at today's disk usage
+};
+
+struct agent {
+    uint32_t magic;
+    struct arena *arena;          // owns options' texts
+    struct agent_options options; // `info` is NULL here
+    struct agent_ops ops;
+    void *ctx;
+    struct timers timers;
+    struct prng prng;
+    double start_time; // seconds since 1970
+
+    struct arena *info_arena;   // owns `info`
+    Mesos__V1__AgentInfo *info; // `id` is NULL until registered
+    char *ip;
+    char *pid; // "slave(1)@ip:port"
+    struct resources *total;
+
+    enum agent_state state;
+    bool is_resetting; // removed by the master: forgets its id when idle
+    bool has_ended;    // on_shut_down was called
+    struct timer registration;
+    int64_t registration_backoff_ns;
+    uint64_t connection_count;
+    struct timer ping;
+    int64_t ping_timeout_ns;
+    struct arena *master_arena;    // owns `master`
+    Mesos__V1__MasterInfo *master; // of the last registration, or NULL
+
+    struct map frameworks;            // id -> struct agent_framework
+    struct list completed_frameworks; // oldest first
+    size_t completed_framework_count;
+    struct map containers; // id -> struct agent_executor, until it is gone
+    struct map streams;    // framework id -> struct stream_group (streams.c)
+    struct agent_gc gc;
+
+    size_t task_states[AGENT_TASK_STATES]; // live tasks by state
+    size_t executor_states[EXECUTOR_STATES];
+    struct agent_metrics metrics;
+};
+
+// The Task message as the master and the operator API see it. Lives in `arena`, and points into the
+// task.
+Mesos__V1__Task *agent_task_message(const struct agent_task *task, struct arena *arena);
+// What all executors hold, as a new object.
+struct resources *agent_used_resources(const struct agent *agent);
+// The capabilities that it announces.
+size_t agent_capabilities(const Mesos__V1__AgentInfo__Capability__Type **ret_types);
+const char *agent_executor_state_name(enum agent_executor_state state); // "REGISTERING"

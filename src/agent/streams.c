@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Status-update streams, one per task. The oldest update that is not acknowledged is outstanding:
+// it is sent, and sent again with back-off, until its acknowledgement comes; then the next one
+// goes. A stream ends with the acknowledgement of its terminal update. While the agent is not
+// registered nothing is sent; then each stream sends what is outstanding again.
+
+#include <string.h>
+
+#include "agent/internal.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "model/task_state.h"
+
+#define RETRY_MIN_NS (10 * NS_PER_S)
+#define RETRY_MAX_NS (600 * NS_PER_S)
+
+enum {
+    SEEN_MAX = 32,     // uuids remembered against doubles
+    PENDING_MAX = 256, // updates that wait; beyond it the newest one takes the last place
+};
+
+struct stream_group {
+    char *framework_id;
+    struct map streams; // task id -> struct stream
+};
+
+struct stream {
+    struct agent *agent;
+    struct stream_group *group;
+    char *task_id;
+    struct agent_status **pending; // the first is outstanding
+    size_t count;
+    size_t capacity;
+    uint8_t seen[SEEN_MAX][UUID_SIZE];
+    size_t seen_count; // ever; the ring holds the last ones
+    struct timer timer;
+    int64_t delay_ns; // until the next try
+};
+
+static void stream_free(struct stream *stream)
+{
+    timer_cancel(&stream->agent->timers, &stream->timer);
+    for (size_t i = 0; i < stream->count; i++) {
+        status_unref(stream->pending[i]);
+    }
+    mem_free(stream->pending);
+    mem_free(stream->task_id);
+    mem_free(stream);
+}
+
+static void group_free(struct stream_group *group)
+{
+    MAP_FOREACH (&group->streams, entry) {
+        stream_free(entry->value);
+    }
+    map_free(&group->streams);
+    mem_free(group->framework_id);
+    mem_free(group);
+}
+
+static struct stream *stream_find(struct agent *agent, const char *framework_id,
+                                  const char *task_id)
+{
+    struct stream_group *group = map_get(&agent->streams, framework_id);
+    return group == NULL ? NULL : map_get(&group->streams, task_id);
+}
+
+static struct agent_task *stream_task(const struct stream *stream)
+{
+    struct agent_framework *framework =
+        map_get(&stream->agent->frameworks, stream->group->framework_id);
+    return framework == NULL ? NULL : map_get(&framework->tasks, stream->task_id);
+}
+
+// Sends the outstanding update and sets the timer for the next try.
+static void stream_send(struct stream *stream, struct instant now)
+{
+    struct agent *agent = stream->agent;
+    if (agent->state != AGENT_REGISTERED || stream->count == 0) {
+        return;
+    }
+    Mesos__V1__FrameworkID framework_id = MESOS__V1__FRAMEWORK_ID__INIT;
+    framework_id.value = stream->group->framework_id;
+    Meseta__Link__ToMaster__StatusUpdate update = MESETA__LINK__TO_MASTER__STATUS_UPDATE__INIT;
+    update.framework_id = &framework_id;
+    update.status = stream->pending[0]->message;
+    struct agent_task *task = stream_task(stream);
+    if (task != NULL) {
+        update.has_latest_state = true;
+        update.latest_state = task->state;
+        task->has_forwarded = true;
+        task->forwarded_state = update.status->state;
+        memcpy(task->forwarded_uuid, update.status->uuid.data, UUID_SIZE);
+    }
+    Meseta__Link__ToMaster message = MESETA__LINK__TO_MASTER__INIT;
+    message.type = MESETA__LINK__TO_MASTER__TYPE__STATUS_UPDATE;
+    message.status_update = &update;
+    agent_send(agent, &message);
+
+    timer_set(&agent->timers, &stream->timer, now.mono + stream->delay_ns);
+    stream->delay_ns = stream->delay_ns * 2 < RETRY_MAX_NS ? stream->delay_ns * 2 : RETRY_MAX_NS;
+}
+
+static void stream_retry(struct timer *timer, struct instant now)
+{
+    struct stream *stream = CONTAINER_OF(timer, struct stream, timer);
+    log_warning("Resending the status update %s for task '%s' of framework %s",
+                task_state_name(stream->pending[0]->message->state), stream->task_id,
+                stream->group->framework_id);
+    stream_send(stream, now);
+}
+
+static struct stream *stream_open(struct agent *agent, const char *framework_id,
+                                  const char *task_id)
+{
+    struct stream_group *group = map_get(&agent->streams, framework_id);
+    if (group == NULL) {
+        group = mem_zalloc(sizeof(*group));
+        group->framework_id = mem_strdup(framework_id);
+        map_put(&agent->streams, framework_id, group);
+    }
+    struct stream *stream = map_get(&group->streams, task_id);
+    if (stream == NULL) {
+        stream = mem_zalloc(sizeof(*stream));
+        stream->agent = agent;
+        stream->group = group;
+        stream->task_id = mem_strdup(task_id);
+        stream->timer.run = stream_retry;
+        map_put(&group->streams, task_id, stream);
+    }
+    return stream;
+}
+
+static void stream_close(struct stream *stream)
+{
+    struct agent *agent = stream->agent;
+    struct stream_group *group = stream->group;
+    map_remove(&group->streams, stream->task_id);
+    stream_free(stream);
+    if (group->streams.count == 0) {
+        map_remove(&agent->streams, group->framework_id);
+        group_free(group);
+    }
+}
+
+static bool stream_has_seen(const struct stream *stream, const uint8_t *uuid)
+{
+    size_t count = stream->seen_count < SEEN_MAX ? stream->seen_count : SEEN_MAX;
+    for (size_t i = 0; i < count; i++) {
+        if (memcmp(stream->seen[i], uuid, UUID_SIZE) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void stream_update(struct agent *agent, const char *framework_id, struct agent_status *status,
+                   struct instant now)
+{
+    const Mesos__V1__TaskStatus *message = status->message;
+    CHECK(message->has_uuid && message->uuid.len == UUID_SIZE);
+    struct stream *stream = stream_open(agent, framework_id, message->task_id->value);
+    if (stream_has_seen(stream, message->uuid.data)) {
+        log_warning("Ignoring duplicate status update %s for task '%s' of framework %s",
+                    task_state_name(message->state), stream->task_id, framework_id);
+        return;
+    }
+    memcpy(stream->seen[stream->seen_count++ % SEEN_MAX], message->uuid.data, UUID_SIZE);
+    if (stream->count == PENDING_MAX) {
+        status_unref(stream->pending[--stream->count]);
+    }
+    if (stream->count == stream->capacity) {
+        stream->capacity = stream->capacity == 0 ? 4 : stream->capacity * 2;
+        stream->pending =
+            mem_realloc_array(stream->pending, stream->capacity, sizeof(struct agent_status *));
+    }
+    stream->pending[stream->count++] = status_ref(status);
+    if (stream->count == 1) {
+        stream->delay_ns = RETRY_MIN_NS;
+        stream_send(stream, now);
+    }
+}
+
+bool stream_acknowledge(struct agent *agent, const char *framework_id, const char *task_id,
+                        const void *uuid, size_t uuid_size, bool *ret_is_last, struct instant now)
+{
+    struct stream *stream = stream_find(agent, framework_id, task_id);
+    if (stream == NULL || stream->count == 0 || uuid_size != UUID_SIZE ||
+        memcmp(stream->pending[0]->message->uuid.data, uuid, UUID_SIZE) != 0) {
+        log_warning("Ignoring unexpected acknowledgement for task '%s' of framework %s", task_id,
+                    framework_id);
+        return false;
+    }
+    *ret_is_last = task_state_is_terminal(stream->pending[0]->message->state);
+    timer_cancel(&agent->timers, &stream->timer);
+    status_unref(stream->pending[0]);
+    stream->count--;
+    memmove(stream->pending, stream->pending + 1, stream->count * sizeof(stream->pending[0]));
+    if (*ret_is_last) {
+        stream_close(stream);
+    } else {
+        stream->delay_ns = RETRY_MIN_NS;
+        stream_send(stream, now);
+    }
+    return true;
+}
+
+void streams_pause(struct agent *agent)
+{
+    MAP_FOREACH (&agent->streams, group_entry) {
+        struct stream_group *group = group_entry->value;
+        MAP_FOREACH (&group->streams, entry) {
+            struct stream *stream = entry->value;
+            timer_cancel(&agent->timers, &stream->timer);
+        }
+    }
+}
+
+void streams_resume(struct agent *agent, struct instant now)
+{
+    MAP_FOREACH (&agent->streams, group_entry) {
+        struct stream_group *group = group_entry->value;
+        MAP_FOREACH (&group->streams, entry) {
+            struct stream *stream = entry->value;
+            stream->delay_ns = RETRY_MIN_NS;
+            stream_send(stream, now);
+        }
+    }
+}
+
+void streams_drop_framework(struct agent *agent, const char *framework_id)
+{
+    struct stream_group *group = map_remove(&agent->streams, framework_id);
+    if (group != NULL) {
+        group_free(group);
+    }
+}
+
+void streams_free(struct agent *agent)
+{
+    MAP_FOREACH (&agent->streams, entry) {
+        group_free(entry->value);
+    }
+    map_free(&agent->streams);
+}
