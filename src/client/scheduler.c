@@ -288,6 +288,9 @@ static void scheduler_on_answer(void *ctx, int type, int status, const char *tex
     } else if (status != 200 && status != 202 && s->callbacks.on_call_refused != NULL) {
         s->callbacks.on_call_refused(s->ctx, (Mesos__V1__Scheduler__Call__Type)type, status, text);
     }
+    if (s->pending == 0 && s->broken.code == 0 && s->callbacks.on_calls_answered != NULL) {
+        s->callbacks.on_calls_answered(s->ctx);
+    }
 }
 
 int scheduler_send(struct scheduler *s, const Mesos__V1__Scheduler__Call *call, struct error *err)

@@ -52,6 +52,8 @@ struct scheduler_callbacks {
     // A call was answered with something else than 200 or 202. May be NULL.
     void (*on_call_refused)(void *ctx, Mesos__V1__Scheduler__Call__Type type, int status,
                             const char *text);
+    // Every call that was sent has been answered. May be NULL.
+    void (*on_calls_answered)(void *ctx);
 };
 
 // Starts at once; callbacks come from the loop, never from within a call here. scheduler_free may

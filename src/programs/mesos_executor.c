@@ -72,7 +72,6 @@ static void report(struct command_executor *e, const char *task_id, Mesos__V1__T
     Mesos__V1__TaskStatus status = MESOS__V1__TASK_STATUS__INIT;
     id.value = (char *)task_id; // copied, never written
     status.task_id = &id;
-    status.has_state = true;
     status.state = state;
     status.message = (char *)message;
     if (reason != NULL) {
