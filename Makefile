@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+# A short front for Meson and Ninja. `./dev TARGET` installs what a target needs and then comes here.
+
+BUILD := build
+SECONDS := 60
+VENV := .venv
+NODE := tests/system/node/node_modules/.ready
+PYTHON := $(CURDIR)/$(VENV)/bin/python
+
+.PHONY: all demo test lint bench sim fuzz asan clean
+all: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+# The first run of a job: mesos-local, the tutorial's two tasks, mesos-execute. ARGS=--keep leaves it running.
+demo: all $(VENV)/.ready
+	$(PYTHON) tests/demo/demo.py $(ARGS)
+
+# Everything that proves something; the parts are in tests/run (PARTS="unit lint" runs only these).
+test: all $(VENV)/.ready $(NODE)
+	/usr/bin/python3 tests/run $(PARTS)
+
+lint: $(BUILD)/build.ninja
+	/usr/bin/python3 tests/run lint
+
+# Unit and system tests on programs built with the address and undefined-behaviour sanitizers.
+asan: $(VENV)/.ready $(NODE)
+	/usr/bin/python3 tests/run asan system-asan
+
+# SECONDS of libFuzzer for each target.
+fuzz:
+	/usr/bin/python3 tests/fuzz/run --seconds=$(SECONDS) $(TARGETS)
+
+bench: $(VENV)/.ready
+	test -f build-release/build.ninja || meson setup build-release --buildtype=release
+	ninja -C build-release
+	$(PYTHON) bench/run $(ARGS)
+
+sim:
+	@echo "The simulator (mesos-sim) is not built yet: there is nothing to run." >&2; exit 1
+
+clean:
+	rm -rf $(BUILD) build-asan build-gcc build-fuzz build-release
+
+$(BUILD)/build.ninja:
+	meson setup $(BUILD)
+
+# pymesos and addict come from PyPI; all else that Python needs is Debian's.
+$(VENV)/.ready: tests/requirements.txt
+	/usr/bin/python3 -m venv --system-site-packages $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	touch $@
+
+# mesos-framework, the second client.
+$(NODE): tests/system/node/package.json tests/system/node/package-lock.json
+	cd tests/system/node && npm ci --no-audit --no-fund --ignore-scripts
+	touch $@
