@@ -193,7 +193,7 @@ struct env *env_free(struct env *env)
     // What was closed needs turns until its memory is gone, and work on libuv's threads must come
     // home; whoever left a handle open is told, instead of waiting for ever.
     int64_t deadline = clock_read(CLOCK_MONOTONIC) + 5 * NS_PER_S;
-    while (uv_run(&env->loop, UV_RUN_NOWAIT) != 0) {
+    while (run_hooks(env), uv_run(&env->loop, UV_RUN_NOWAIT) != 0) {
         if (clock_read(CLOCK_MONOTONIC) > deadline) {
             uv_walk(&env->loop, report_open_handle, NULL);
             CHECK(!"everything on the loop is closed before env_free");

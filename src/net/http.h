@@ -6,10 +6,11 @@
 // ignored. Bad requests get a 4xx with the reason in one line of text/plain and lose only their own
 // connection. Writes are gathered: one write per connection and turn.
 //
-// A request is handed over when its body is whole. It is answered once, now or later, by
-// http_respond, http_respond_stream or http_upgrade; the handler may keep the pointer until then or
-// until on_abort. Its strings and body live until it is answered (or, for a stream, until the stream
-// is closed).
+// A request is handed over when its body is whole; the next one of its connection when the answer
+// is complete (what a client pipelines waits, up to 64 KiB, and then is not read). It is answered
+// once, now or later, by http_respond, http_respond_stream or http_upgrade; the handler may keep
+// the pointer until then or until on_abort. Its strings and body live until it is answered (or, for
+// a stream, until the stream is closed).
 
 #pragma once
 
@@ -25,6 +26,7 @@
 struct http_server;
 struct http_request;
 struct http_stream;
+struct transport;
 
 struct http_header {
     const char *name;
@@ -36,7 +38,7 @@ struct http_options {
     size_t header_count_max;     // 0: 100
     size_t body_size_max;        // 0: 64 MiB
     size_t queue_size_max;       // bytes waiting on one connection; 0: 64 MiB. Beyond: it is closed
-    size_t connection_count_max; // 0: 19,000
+    size_t connection_count_max; // 0: 19,000. Beyond: the longest idle one is closed
     int64_t idle_timeout_ns;     // between requests; 0: 10 minutes
     int64_t head_timeout_ns;     // from first byte to whole head; 0: 30 s
     int64_t body_timeout_ns;     // without progress of a body; 0: 60 s
@@ -49,24 +51,26 @@ int http_server_new(struct env *env, const struct http_options *options, http_ha
 // ip as text ("0.0.0.0", "::"); port 0 picks one. May be called for several addresses.
 int http_server_listen(struct http_server *server, const char *ip, uint16_t port,
                        struct error *err);
-uint16_t http_server_port(const struct http_server *server);  // of the first address
-// Stops listening, closes all connections; on the next turns the memory goes.
+uint16_t http_server_port(const struct http_server *server); // of the first address
+// Stops listening, closes all connections (open requests and streams get their on_abort or on_close
+// before it returns); on the next turns the memory goes. NULL is fine; returns NULL.
 struct http_server *http_server_free(struct http_server *server);
 
 // ---- the request ----
-const char *http_method(const struct http_request *r);             // "GET"
-const char *http_path(const struct http_request *r);               // decoded, without the query
-const char *http_raw_target(const struct http_request *r);         // as it came
-const char *http_query(const struct http_request *r, const char *name);  // decoded, or NULL
-const char *http_get_header(const struct http_request *r, const char *name);  // any case, or NULL
+const char *http_method(const struct http_request *r);     // "GET"
+const char *http_path(const struct http_request *r);       // decoded, without the query
+const char *http_raw_target(const struct http_request *r); // as it came
+const char *http_query(const struct http_request *r, const char *name);      // decoded, or NULL
+const char *http_get_header(const struct http_request *r, const char *name); // any case, or NULL
 const void *http_body(const struct http_request *r, size_t *ret_size);
 // A field of an application/x-www-form-urlencoded body, or NULL.
 const char *http_form(struct http_request *r, const char *name);
-const char *http_peer(const struct http_request *r);               // "127.0.0.1:40312"
-const char *http_local_ip(const struct http_request *r);           // the address it came in on
-struct arena *http_arena(struct http_request *r);                  // lives as long as the request
+const char *http_peer(const struct http_request *r);     // "127.0.0.1:40312"
+const char *http_local_ip(const struct http_request *r); // the address it came in on
+struct arena *http_arena(struct http_request *r);        // lives as long as the request
 bool http_is_keep_alive(const struct http_request *r);
-// Called if the connection goes before the answer; the request is gone when it returns.
+// Called if the connection goes before the answer (also by http_server_free); the request is gone
+// when it returns. Without it the request stays valid and its answer goes nowhere.
 void http_on_abort(struct http_request *r, void (*on_abort)(void *ctx, struct http_request *r),
                    void *ctx);
 
@@ -76,6 +80,10 @@ void http_on_abort(struct http_request *r, void (*on_abort)(void *ctx, struct ht
 // compressed (never a stream). A HEAD gets no body.
 void http_respond(struct http_request *r, int status, const char *content_type, const void *body,
                   size_t body_size, const struct http_header *headers, size_t header_count);
+// The same for a body that is given away: `body` is empty afterwards, and a large one is not
+// copied.
+void http_respond_buf(struct http_request *r, int status, const char *content_type,
+                      struct buf *body, const struct http_header *headers, size_t header_count);
 // Text answer: text/plain; charset=utf-8.
 void http_respond_text(struct http_request *r, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -84,20 +92,25 @@ void http_respond_file(struct http_request *r, int status, const char *content_t
                        uint64_t offset, uint64_t size, const struct http_header *headers,
                        size_t header_count);
 
-// A chunked answer that stays open. `on_close` is called once when the peer goes or the queue
-// overflows, never after http_stream_close.
+// A chunked answer that stays open. `on_close` is called once when the peer goes, the queue
+// overflows or the server is freed, never after http_stream_close and never inside another call on
+// the stream; the stream is gone when it returns.
 struct http_stream *http_respond_stream(struct http_request *r, const char *content_type,
                                         const struct http_header *headers, size_t header_count,
                                         void (*on_close)(void *ctx, struct http_stream *s),
                                         void *ctx);
 // One chunk, whole, in one write. Dropped silently when the stream is broken.
 void http_stream_send(struct http_stream *s, const void *data, size_t size);
-size_t http_stream_queued(const struct http_stream *s);            // bytes not yet written
-void http_stream_close(struct http_stream *s);                     // ends the answer in order
+size_t http_stream_queued(const struct http_stream *s); // bytes not yet written
+void http_stream_close(struct http_stream *s);          // ends the answer in order
 
-// 101 Switching Protocols; the connection leaves HTTP. `extra` are bytes that came after the head.
+// 101 Switching Protocols; the connection leaves HTTP. When the head has left, the callback gets
+// the connection, which it owns from then on (src/net/transport.h), and the bytes that came after
+// the request; or NULL when the connection broke before. Not for a request whose connection is
+// gone: call it from the handler. The request is gone when it returns.
 void http_upgrade(struct http_request *r, const char *protocol,
-                  void (*on_upgraded)(void *ctx, uv_tcp_t *tcp, const void *extra, size_t size),
+                  void (*on_upgraded)(void *ctx, struct transport *transport, const void *extra,
+                                      size_t size),
                   void *ctx);
 
 const char *http_reason(int status);

@@ -16,13 +16,13 @@ struct http_client;
 struct http_call;
 
 struct http_call_options {
-    const char *method;               // "POST"
-    const char *target;               // "/api/v1/scheduler"
+    const char *method;                // "POST"
+    const char *target;                // "/api/v1/scheduler"
     const struct http_header *headers; // Host, Content-Length are added
     size_t header_count;
-    const void *body;                 // copied
+    const void *body; // copied
     size_t body_size;
-    int64_t timeout_ns;               // to the answer's head; 0: 30 s
+    int64_t timeout_ns; // to the answer's head; 0: 30 s
 };
 
 struct http_call_callbacks {
@@ -36,10 +36,10 @@ struct http_call_callbacks {
 
 // Connects when the first call is made, again when the connection was lost. ip or host name.
 struct http_client *http_client_new(struct env *env, const char *host, uint16_t port);
-struct http_client *http_client_free(struct http_client *c);  // running calls end without callback
+struct http_client *http_client_free(struct http_client *c); // running calls end without callback
 struct http_call *http_client_send(struct http_client *c, const struct http_call_options *options,
                                    const struct http_call_callbacks *callbacks, void *ctx);
-const char *http_call_header(const struct http_call *call, const char *name);  // in on_head
-void http_call_cancel(struct http_call *call);                // no further callback
+const char *http_call_header(const struct http_call *call, const char *name); // in on_head
+void http_call_cancel(struct http_call *call);                                // no further callback
 // The local address of the connection, "" before it stands.
 const char *http_client_local_ip(const struct http_client *c);

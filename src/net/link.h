@@ -4,8 +4,8 @@
 //   GET /meseta/link HTTP/1.1 · Upgrade: meseta-link/1 · Connection: Upgrade
 // and then frames both ways. A frame is: 4 bytes size of the payload, 4 bytes channel (both big
 // endian), payload. Channel 0 belongs to the link itself (empty payload: keep-alive); each agent
-// behind the connection has a channel of its own, from 1. Frames sent in one turn leave in one write.
-// What the payload means is not the link's matter (proto/link.proto).
+// behind the connection has a channel of its own, from 1. Frames sent in one turn leave in one
+// write. What the payload means is not the link's matter (proto/link.proto).
 
 #pragma once
 
@@ -23,7 +23,7 @@ enum { LINK_FRAME_SIZE_MAX = 64 * 1024 * 1024 };
 struct link;
 
 struct link_callbacks {
-    void (*on_open)(void *ctx, struct link *link);   // client side only
+    void (*on_open)(void *ctx, struct link *link); // client side only
     void (*on_frame)(void *ctx, struct link *link, uint32_t channel, const void *data, size_t size);
     // The link broke or was refused; the last callback. Not called after link_free.
     void (*on_close)(void *ctx, struct link *link, const struct error *err);

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the files of the HTTP server share; nobody else includes it, but for the fuzz targets and
+// unit tests, which feed requests without a socket.
+
+#pragma once
+
+#include <llhttp.h>
+
+#include "net/http.h"
+#include "net/transport.h"
+
+#define REQUEST_MAGIC UINT32_C(0x48545251)
+#define STREAM_MAGIC UINT32_C(0x48545354)
+
+struct conn;
+struct file_sender;
+
+// ---- the request as it is read (request_read.c) ----
+
+// Reading goes METHOD -> HEAD -> BODY -> WHOLE, or to BAD from any of the first three.
+enum request_stage {
+    REQUEST_METHOD,
+    REQUEST_HEAD,
+    REQUEST_BODY,
+    REQUEST_WHOLE,
+    REQUEST_BAD,
+};
+
+struct http_stream {
+    uint32_t magic;
+    bool chunked; // false towards HTTP/1.0: the end of the connection ends the answer
+    bool overflowed;
+    void (*on_close)(void *ctx, struct http_stream *s);
+    void *ctx;
+};
+
+struct http_request {
+    uint32_t magic;
+    enum request_stage stage;
+    llhttp_t parser;
+    const struct http_options *limits;
+    // "method\0target\0" and then "name\0value\0" for each header.
+    struct buf head;
+    uint32_t target_at; // offsets into `head`
+    uint32_t headers_at;
+    uint32_t header_count;
+    uint32_t head_raw_size; // bytes of the head that came so far, while it is not whole
+    uint32_t trailer_size;
+    uint64_t framing_size; // bytes of the body's part of the message that are not body
+    struct buf body;
+    char *path;          // decoded
+    const char *query;   // raw, within `head`; NULL: none
+    struct arena *arena; // made when asked for
+    // Why it is refused.
+    int bad_status;
+    char bad_text[96];
+    bool line_ended; // the last byte of the head so far was a line's end
+    bool keep_alive;
+    bool is_head; // HEAD
+    bool is_http_1_0;
+    bool expects_continue; // and has not got it yet
+    // While it is with the handler.
+    struct conn *conn; // NULL: its connection has gone, the answer goes nowhere
+    struct env *env;
+    void (*on_abort)(void *ctx, struct http_request *r);
+    void *on_abort_ctx;
+    struct http_stream stream;
+    struct env_hook hook; // tells the end of a stream whose connection has gone before it began
+};
+
+// Puts the defaults in place of zeros (server.c).
+void http_options_fill(struct http_options *options);
+
+struct http_request *request_new(const struct http_options *limits);
+struct http_request *request_free(struct http_request *r);
+
+enum request_result { REQUEST_NEEDS_MORE, REQUEST_IS_WHOLE, REQUEST_IS_BAD };
+// Feeds bytes as they came. `ret_used` of them belong to this request; what is behind them to the
+// next. limits: all filled in.
+enum request_result request_feed(struct http_request *r, const char *data, size_t size,
+                                 size_t *ret_used);
+
+// ---- the connection, as the answers see it (server.c) ----
+
+struct transport *conn_transport(struct conn *conn);
+// The value of the Date header at this turn.
+const char *conn_date(struct conn *conn);
+size_t conn_queue_size_max(const struct conn *conn);
+// The answer to the current request is queued as a whole. The request is freed.
+void conn_answered(struct conn *conn, bool keep_alive);
+// The connection is of no more use; at the turn's end it is closed and its stream or request is
+// told.
+void conn_break_later(struct conn *conn);
+// Whole answer given by http_respond_file: the sender runs until it calls conn_answered.
+void conn_set_file(struct conn *conn, struct file_sender *file);
+void conn_upgrade(struct conn *conn,
+                  void (*on_upgraded)(void *ctx, struct transport *transport, const void *extra,
+                                      size_t size),
+                  void *ctx);
+
+// ---- file answers (file_sender.c) ----
+
+// Sends bytes of a file, one piece at a time: each is read on libuv's threads when the one before
+// has left.
+struct file_sender *file_sender_new(struct env *env, struct conn *conn, int fd, uint64_t offset,
+                                    uint64_t size, bool keep_alive);
+void file_sender_drained(struct file_sender *file);
+void file_sender_cancel(struct file_sender *file); // the connection has gone
+
+// ---- helpers ----
+
+// Does Accept-Encoding allow gzip? (gzip.c)
+bool gzip_is_accepted(const char *accept_encoding);
+// Compresses into a new buffer (mem_free), or returns false when that saves nothing.
+bool gzip_compress(const void *data, size_t size, char **ret_data, size_t *ret_size);

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a handler may ask of a request.
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "net/http_internal.h"
+
+enum { ARENA_CHUNK_SIZE = 2048 };
+
+const char *http_method(const struct http_request *r)
+{
+    return r->head.data;
+}
+
+const char *http_path(const struct http_request *r)
+{
+    return r->path;
+}
+
+const char *http_raw_target(const struct http_request *r)
+{
+    return r->head.data + r->target_at;
+}
+
+bool http_is_keep_alive(const struct http_request *r)
+{
+    return r->keep_alive;
+}
+
+struct arena *http_arena(struct http_request *r)
+{
+    if (r->arena == NULL) {
+        r->arena = arena_new(ARENA_CHUNK_SIZE, 0);
+    }
+    return r->arena;
+}
+
+const char *http_get_header(const struct http_request *r, const char *name)
+{
+    size_t name_size = strlen(name);
+    const char *at = r->head.data + r->headers_at;
+    for (uint32_t i = 0; i < r->header_count; i++) {
+        size_t size = strlen(at);
+        const char *value = at + size + 1;
+        if (size == name_size && strncasecmp(at, name, size) == 0) {
+            return value;
+        }
+        at = value + strlen(value) + 1;
+    }
+    return NULL;
+}
+
+const void *http_body(const struct http_request *r, size_t *ret_size)
+{
+    if (ret_size != NULL) {
+        *ret_size = r->body.size;
+    }
+    return r->body.data != NULL ? r->body.data : "";
+}
+
+// Finds `name` in "a=1&b=2" and returns its decoded value from the request's arena; "" when it has
+// none; NULL when it is absent or badly escaped.
+static const char *find_field(struct http_request *r, const char *fields, size_t size,
+                              const char *name)
+{
+    const char *end = fields + size;
+    while (fields < end) {
+        const char *stop = memchr(fields, '&', (size_t)(end - fields));
+        if (stop == NULL) {
+            stop = end;
+        }
+        const char *equals = memchr(fields, '=', (size_t)(stop - fields));
+        const char *key_end = equals != NULL ? equals : stop;
+        char *key AUTO_FREE = NULL;
+        if (text_percent_decode(fields, (size_t)(key_end - fields), true, &key) == 0 &&
+            strcmp(key, name) == 0) {
+            const char *value = equals != NULL ? equals + 1 : stop;
+            char *text AUTO_FREE = NULL;
+            if (text_percent_decode(value, (size_t)(stop - value), true, &text) < 0) {
+                return NULL;
+            }
+            return arena_strdup(http_arena(r), text);
+        }
+        fields = stop + 1;
+    }
+    return NULL;
+}
+
+const char *http_query(const struct http_request *r, const char *name)
+{
+    if (r->query == NULL) {
+        return NULL;
+    }
+    // The arena is a cache of decoded values: the request stays what it was.
+    return find_field((struct http_request *)(uintptr_t)r, r->query, strcspn(r->query, "#"), name);
+}
+
+const char *http_form(struct http_request *r, const char *name)
+{
+    static const char form_type[] = "application/x-www-form-urlencoded";
+    const char *type = http_get_header(r, "Content-Type");
+    if (type == NULL || strncasecmp(type, form_type, sizeof(form_type) - 1) != 0) {
+        return NULL;
+    }
+    size_t size;
+    const char *body = http_body(r, &size);
+    return find_field(r, body, size, name);
+}
+
+static const char *keep_name(const struct http_request *r,
+                             void (*get)(const struct transport *t, char *ret))
+{
+    char name[TRANSPORT_NAME_SIZE] = "";
+    if (r->conn != NULL) {
+        get(conn_transport(r->conn), name);
+    }
+    return arena_strdup(http_arena((struct http_request *)(uintptr_t)r), name);
+}
+
+const char *http_peer(const struct http_request *r)
+{
+    return keep_name(r, transport_peer);
+}
+
+const char *http_local_ip(const struct http_request *r)
+{
+    return keep_name(r, transport_local_ip);
+}
+
+void http_on_abort(struct http_request *r, void (*on_abort)(void *ctx, struct http_request *r),
+                   void *ctx)
+{
+    r->on_abort = on_abort;
+    r->on_abort_ctx = ctx;
+}

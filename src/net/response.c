@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Answers: whole ones, files, streams, and the way out of HTTP. Each puts its head and body into
+// the connection's queue; the turn's end sends them. A request whose connection has gone is
+// answered into nothing.
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "net/http_internal.h"
+
+enum { GZIP_SIZE_MIN = 1024, HEAD_FIXED_SIZE = 256, BODY_COPY_MAX = 16 * 1024 };
+
+// ---- heads ----
+
+enum framing { FRAMING_NONE, FRAMING_LENGTH, FRAMING_CHUNKED, FRAMING_CLOSE };
+
+struct answer {
+    int status;
+    const char *content_type;
+    const struct http_header *headers;
+    size_t header_count;
+    enum framing framing;
+    uint64_t size;
+    bool gzip;
+    bool keep_alive;
+};
+
+static char *put(char *at, const char *text)
+{
+    size_t size = strlen(text);
+    memcpy(at, text, size);
+    return at + size;
+}
+
+static char *put_u64(char *at, uint64_t value)
+{
+    char digits[20];
+    size_t n = 0;
+    do {
+        digits[n++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    while (n > 0) {
+        *at++ = digits[--n];
+    }
+    return at;
+}
+
+// A line's end in a value would let it forge headers: control characters become spaces.
+static char *put_value(char *at, const char *value)
+{
+    for (; *value != '\0'; value++) {
+        unsigned char c = (unsigned char)*value;
+        *at++ = (c < 0x20 && c != '\t') || c == 0x7f ? ' ' : (char)c;
+    }
+    return at;
+}
+
+static char *put_header(char *at, const char *name, const char *value)
+{
+    at = put_value(at, name);
+    at = put(at, ": ");
+    at = put_value(at, value);
+    return put(at, "\r\n");
+}
+
+static char *put_framing(char *at, const struct http_request *r, const struct answer *a)
+{
+    if (a->framing == FRAMING_LENGTH) {
+        at = put(at, "Content-Length: ");
+        at = put_u64(at, a->size);
+        at = put(at, "\r\n");
+    } else if (a->framing == FRAMING_CHUNKED) {
+        at = put(at, "Transfer-Encoding: chunked\r\n");
+    }
+    if (!a->keep_alive) {
+        at = put(at, "Connection: close\r\n");
+    } else if (r->is_http_1_0) {
+        at = put(at, "Connection: keep-alive\r\n");
+    }
+    return at;
+}
+
+static void send_head(struct http_request *r, const struct answer *a)
+{
+    struct transport *t = conn_transport(r->conn);
+    size_t size = HEAD_FIXED_SIZE;
+    if (a->content_type != NULL) {
+        size += strlen(a->content_type);
+    }
+    for (size_t i = 0; i < a->header_count; i++) {
+        size += strlen(a->headers[i].name) + strlen(a->headers[i].value) + 4;
+    }
+    char *start = transport_reserve(t, size);
+    char *at = put(start, "HTTP/1.1 ");
+    at = put_u64(at, (uint64_t)a->status);
+    at = put(at, " ");
+    at = put(at, http_reason(a->status));
+    at = put(at, "\r\nDate: ");
+    at = put(at, conn_date(r->conn));
+    at = put(at, "\r\n");
+    if (a->content_type != NULL) {
+        at = put_header(at, "Content-Type", a->content_type);
+    }
+    if (a->gzip) {
+        at = put(at, "Content-Encoding: gzip\r\n");
+    }
+    at = put_framing(at, r, a);
+    for (size_t i = 0; i < a->header_count; i++) {
+        at = put_header(at, a->headers[i].name, a->headers[i].value);
+    }
+    at = put(at, "\r\n");
+    CHECK((size_t)(at - start) <= size);
+    transport_commit(t, (size_t)(at - start));
+}
+
+// ---- whole answers ----
+
+static bool has_no_body(int status)
+{
+    return status < 200 || status == 204 || status == 304;
+}
+
+static bool names_header(const struct answer *a, const char *name)
+{
+    for (size_t i = 0; i < a->header_count; i++) {
+        if (strcasecmp(a->headers[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool wants_gzip(const struct http_request *r, const struct answer *a)
+{
+    return a->size >= GZIP_SIZE_MIN && gzip_is_accepted(http_get_header(r, "Accept-Encoding")) &&
+           !names_header(a, "Content-Encoding") &&
+           (a->content_type == NULL || strncmp(a->content_type, "image/", 6) != 0);
+}
+
+// `owned`, when not NULL, is `body` itself, given away by the caller.
+static void respond(struct http_request *r, struct answer *a, const void *body, char *owned)
+{
+    CHECK(r->magic == REQUEST_MAGIC && r->stream.magic == 0);
+    if (r->conn == NULL) {
+        mem_free(owned);
+        request_free(r);
+        return;
+    }
+    struct conn *conn = r->conn;
+    struct transport *t = conn_transport(conn);
+    a->keep_alive = r->keep_alive;
+    a->framing = has_no_body(a->status) ? FRAMING_NONE : FRAMING_LENGTH;
+    char *packed;
+    size_t packed_size;
+    if (wants_gzip(r, a) && gzip_compress(body, a->size, &packed, &packed_size)) {
+        mem_free(owned);
+        owned = packed;
+        body = packed;
+        a->size = packed_size;
+        a->gzip = true;
+    }
+    send_head(r, a);
+    bool send_body = a->size > 0 && !r->is_head && a->framing == FRAMING_LENGTH;
+    if (send_body && owned != NULL && a->size > BODY_COPY_MAX) {
+        transport_write_owned(t, TAKE_PTR(owned), a->size);
+    } else if (send_body) {
+        transport_write(t, body, a->size);
+    }
+    mem_free(owned);
+    conn_answered(conn, a->keep_alive);
+}
+
+void http_respond(struct http_request *r, int status, const char *content_type, const void *body,
+                  size_t body_size, const struct http_header *headers, size_t header_count)
+{
+    struct answer a = {
+        .status = status,
+        .content_type = content_type,
+        .headers = headers,
+        .header_count = header_count,
+        .size = body_size,
+    };
+    respond(r, &a, body, NULL);
+}
+
+void http_respond_buf(struct http_request *r, int status, const char *content_type,
+                      struct buf *body, const struct http_header *headers, size_t header_count)
+{
+    struct answer a = {
+        .status = status,
+        .content_type = content_type,
+        .headers = headers,
+        .header_count = header_count,
+        .size = body->size,
+    };
+    char *data = buf_take(body);
+    respond(r, &a, data, data);
+}
+
+void http_respond_text(struct http_request *r, int status, const char *format, ...)
+{
+    struct buf text AUTO_BUF = BUF_INIT;
+    va_list args;
+    va_start(args, format);
+    buf_vprintf(&text, format, args);
+    va_end(args);
+    http_respond(r, status, "text/plain; charset=utf-8", text.data, text.size, NULL, 0);
+}
+
+void http_respond_file(struct http_request *r, int status, const char *content_type, int fd,
+                       uint64_t offset, uint64_t size, const struct http_header *headers,
+                       size_t header_count)
+{
+    CHECK(r->magic == REQUEST_MAGIC && r->stream.magic == 0);
+    struct conn *conn = r->conn;
+    if (conn == NULL) {
+        close(fd);
+        request_free(r);
+        return;
+    }
+    struct answer a = {
+        .status = status,
+        .content_type = content_type,
+        .headers = headers,
+        .header_count = header_count,
+        .framing = FRAMING_LENGTH,
+        .size = size,
+        .keep_alive = r->keep_alive,
+    };
+    send_head(r, &a);
+    if (r->is_head || size == 0) {
+        close(fd);
+        conn_answered(conn, a.keep_alive);
+        return;
+    }
+    conn_set_file(conn, file_sender_new(r->env, conn, fd, offset, size, a.keep_alive));
+}
+
+// ---- streams ----
+
+static void on_orphan_hook(struct env_hook *hook, struct instant now)
+{
+    (void)now;
+    struct http_request *r = CONTAINER_OF(hook, struct http_request, hook);
+    CHECK(r->magic == REQUEST_MAGIC && r->stream.magic == STREAM_MAGIC);
+    if (r->stream.on_close != NULL) {
+        r->stream.on_close(r->stream.ctx, &r->stream);
+    }
+    request_free(r);
+}
+
+struct http_stream *http_respond_stream(struct http_request *r, const char *content_type,
+                                        const struct http_header *headers, size_t header_count,
+                                        void (*on_close)(void *ctx, struct http_stream *s),
+                                        void *ctx)
+{
+    CHECK(r->magic == REQUEST_MAGIC && r->stream.magic == 0);
+    struct http_stream *s = &r->stream;
+    s->magic = STREAM_MAGIC;
+    s->on_close = on_close;
+    s->ctx = ctx;
+    s->chunked = !r->is_http_1_0;
+    if (r->conn == NULL) {
+        r->hook.run = on_orphan_hook;
+        env_at_turn_end(r->env, &r->hook);
+        return s;
+    }
+    if (!s->chunked) {
+        r->keep_alive = false;
+    }
+    struct answer a = {
+        .status = 200,
+        .content_type = content_type,
+        .headers = headers,
+        .header_count = header_count,
+        .framing = s->chunked ? FRAMING_CHUNKED : FRAMING_CLOSE,
+        .keep_alive = r->keep_alive,
+    };
+    send_head(r, &a);
+    return s;
+}
+
+static struct http_request *stream_request(const struct http_stream *s)
+{
+    CHECK(s != NULL && s->magic == STREAM_MAGIC);
+    return CONTAINER_OF(s, struct http_request, stream);
+}
+
+static char *put_hex(char *at, size_t value)
+{
+    int shift = 0;
+    while (shift + 4 < 64 && value >> (shift + 4) != 0) {
+        shift += 4;
+    }
+    for (; shift >= 0; shift -= 4) {
+        *at++ = "0123456789abcdef"[(value >> shift) & 15];
+    }
+    return at;
+}
+
+void http_stream_send(struct http_stream *s, const void *data, size_t size)
+{
+    struct http_request *r = stream_request(s);
+    if (r->conn == NULL || s->overflowed || r->is_head || size == 0) {
+        return;
+    }
+    struct transport *t = conn_transport(r->conn);
+    if (transport_queued(t) + size > conn_queue_size_max(r->conn)) {
+        s->overflowed = true;
+        conn_break_later(r->conn);
+        return;
+    }
+    char *start = transport_reserve(t, size + 20);
+    char *at = start;
+    if (s->chunked) {
+        at = put_hex(at, size);
+        at = put(at, "\r\n");
+    }
+    memcpy(at, data, size);
+    at += size;
+    if (s->chunked) {
+        at = put(at, "\r\n");
+    }
+    transport_commit(t, (size_t)(at - start));
+}
+
+size_t http_stream_queued(const struct http_stream *s)
+{
+    const struct http_request *r = stream_request(s);
+    return r->conn == NULL ? 0 : transport_queued(conn_transport(r->conn));
+}
+
+void http_stream_close(struct http_stream *s)
+{
+    struct http_request *r = stream_request(s);
+    s->on_close = NULL;
+    if (r->conn == NULL) {
+        request_free(r);
+        return;
+    }
+    if (s->overflowed) {
+        return; // the turn's end closes the connection
+    }
+    if (s->chunked && !r->is_head) {
+        transport_write(conn_transport(r->conn), "0\r\n\r\n", 5);
+    }
+    conn_answered(r->conn, r->keep_alive);
+}
+
+// ---- upgrade ----
+
+void http_upgrade(struct http_request *r, const char *protocol,
+                  void (*on_upgraded)(void *ctx, struct transport *transport, const void *extra,
+                                      size_t size),
+                  void *ctx)
+{
+    CHECK(r->magic == REQUEST_MAGIC && r->stream.magic == 0 && r->conn != NULL);
+    struct transport *t = conn_transport(r->conn);
+    static const char head[] = "HTTP/1.1 101 Switching Protocols\r\n"
+                               "Connection: Upgrade\r\nUpgrade: ";
+    transport_write(t, head, sizeof(head) - 1);
+    transport_write(t, protocol, strlen(protocol));
+    transport_write(t, "\r\n\r\n", 4);
+    conn_upgrade(r->conn, on_upgraded, ctx);
+}
