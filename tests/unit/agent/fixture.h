@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An agent core with effects that are only noted down, and a master and executors that speak JSON.
+
+#pragma once
+
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+// clang-format on
+
+#include "agent/agent.h"
+#include "agent/state.h"
+
+enum { NOTES_MAX = 4096 };
+
+struct fixture {
+    struct agent *agent;
+    struct arena *arena; // what was noted lives here
+    struct instant now;
+    Meseta__Link__ToMaster *sent[NOTES_MAX];
+    size_t sent_count;
+    Mesos__V1__Executor__Event *events[NOTES_MAX];
+    void *event_streams[NOTES_MAX];
+    size_t event_count;
+    const char *launched[NOTES_MAX]; // container ids
+    const char *launched_sandbox;    // of the last one
+    const char *launched_user;
+    char **launched_environment;
+    double launched_cpus;
+    Mesos__V1__CommandInfo *launched_command;
+    size_t launched_count;
+    const char *destroyed[NOTES_MAX];
+    size_t destroyed_count;
+    double updated_cpus; // of the last container_update
+    size_t updated_count;
+    const char *removed[NOTES_MAX];
+    size_t removed_count;
+    size_t closed_count, reconnect_count, shut_down_count;
+    const char *refuse_launch; // text of a refusal, or NULL
+    const char *refuse_update;
+};
+
+int fixture_setup(void **state);
+int fixture_teardown(void **state);
+
+// printf with ' for ": f_receive(f, "{'type':'PING'}").
+void f_receive(struct fixture *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void f_register(struct fixture *f);
+void f_advance(struct fixture *f, int64_t ns); // runs the timers on the way
+// A command task of framework "F", 1 cpu and 100 MB; `more` is put into the TaskInfo ("" for none).
+void f_run_task(struct fixture *f, const char *task_id, const char *more);
+// A task of the custom executor `executor_id`, which has 0.5 cpus.
+void f_run_custom(struct fixture *f, const char *task_id, const char *executor_id);
+// The status of agent_check_call; the call is acted on when that is 0.
+int f_call(struct fixture *f, void *stream, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+int f_subscribe(struct fixture *f, const char *executor_id, void *stream);
+int f_update(struct fixture *f, const char *executor_id, const char *task_id, const char *state,
+             int uuid);                                     // uuid: 0 to 99
+void f_acknowledge(struct fixture *f, const char *task_id); // the last update of that task
+// The container of the last launch ends.
+void f_terminate(struct fixture *f, size_t launch, const struct agent_termination *termination);
+
+Meseta__Link__ToMaster *f_last_sent(struct fixture *f);
+Mesos__V1__TaskStatus *f_last_status(struct fixture *f); // CHECKs that it is a STATUS_UPDATE
+Mesos__V1__Executor__Event *f_last_event(struct fixture *f);
+const char *f_environment(struct fixture *f, const char *name); // of the last launch, or NULL
