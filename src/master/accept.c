@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ACCEPT: what is launched from offers. Offers are checked first, as a whole; then the operations
+// run in order against what is left of the offered amount; what remains goes back to the allocator
+// under the call's filter.
+//
+// LAUNCH is the one operation that there is so far. Others are dropped as Mesos drops an invalid
+// one: the tasks of a LAUNCH_GROUP end in TASK_ERROR, any other operation with an id in
+// OPERATION_ERROR.
+
+#include <string.h>
+
+#include "master/internal.h"
+
+static size_t operation_tasks(const Mesos__V1__Offer__Operation *operation,
+                              Mesos__V1__TaskInfo ***ret_tasks)
+{
+    if (operation->has_type && operation->type == OPERATION(LAUNCH) && operation->launch != NULL) {
+        *ret_tasks = operation->launch->task_infos;
+        return operation->launch->n_task_infos;
+    }
+    if (operation->has_type && operation->type == OPERATION(LAUNCH_GROUP) &&
+        operation->launch_group != NULL) {
+        *ret_tasks = operation->launch_group->task_group->tasks;
+        return operation->launch_group->task_group->n_tasks;
+    }
+    return 0;
+}
+
+static bool is_launch(const Mesos__V1__Offer__Operation *operation)
+{
+    return operation->has_type &&
+           (operation->type == OPERATION(LAUNCH) || operation->type == OPERATION(LAUNCH_GROUP));
+}
+
+// A task that never was: its framework is told, and it is counted.
+static void refuse_task(struct framework *f, const Mesos__V1__TaskInfo *task,
+                        Mesos__V1__TaskState state, int reason, const char *text)
+{
+    struct master *m = f->master;
+    Mesos__V1__TaskStatus *status =
+        make_status(m, task->task_id->value, task->agent_id->value, state, reason, text);
+    log_info("Task %s of framework %s: %s (%s)", task->task_id->value, f->id,
+             task_state_name(state), text);
+    count_task_end(m, status);
+    f->terminal[state]++;
+    framework_send_update(f, status);
+}
+
+static void refuse_tasks(struct framework *f, const Mesos__V1__Offer__Operation *operation,
+                         Mesos__V1__TaskState state, int reason, const char *text)
+{
+    Mesos__V1__TaskInfo **tasks = NULL;
+    size_t count = operation_tasks(operation, &tasks);
+    for (size_t i = 0; i < count; i++)
+        refuse_task(f, tasks[i], state, reason, text);
+}
+
+static void drop_operation(struct framework *f, const Mesos__V1__Offer__Operation *operation,
+                           const char *text)
+{
+    struct master *m = f->master;
+    const char *name =
+        wire_enum_name(&mesos__v1__offer__operation__type__descriptor, (int)operation->type);
+    log_warning("Dropping %s operation from framework %s (%s): %s", name, f->id, f->info->name,
+                text);
+    if (operation->id == NULL)
+        return;
+    Mesos__V1__Scheduler__Event *event = make_event(m->scratch, EVENT(UPDATE_OPERATION_STATUS));
+    event->update_operation_status =
+        WIRE_NEW(m->scratch, Mesos__V1__Scheduler__Event__UpdateOperationStatus,
+                 mesos__v1__scheduler__event__update_operation_status);
+    Mesos__V1__OperationStatus *status =
+        WIRE_NEW(m->scratch, Mesos__V1__OperationStatus, mesos__v1__operation_status);
+    status->operation_id = operation->id;
+    status->state = MESOS__V1__OPERATION_STATE__OPERATION_ERROR;
+    status->message = arena_strdup(m->scratch, text);
+    event->update_operation_status->status = status;
+    framework_send(f, event);
+}
+
+static void reject(struct framework *f, Mesos__V1__Scheduler__Call__Accept *call, const char *why)
+{
+    struct master *m = f->master;
+    log_warning("ACCEPT call of framework %s used invalid offers: %s", f->id, why);
+    for (size_t i = 0; i < call->n_offer_ids; i++) {
+        struct offer *o = master_offer(m, call->offer_ids[i]->value);
+        // Another framework's offer is none of its business.
+        if (o != NULL && o->framework == f)
+            offer_discard(o, -1);
+    }
+    bool aware = FRAMEWORK_HAS(f->capabilities, PARTITION_AWARE);
+    for (size_t i = 0; i < call->n_operations; i++) {
+        const Mesos__V1__Offer__Operation *operation = call->operations[i];
+        if (is_launch(operation))
+            refuse_tasks(f, operation, aware ? STATE(DROPPED) : STATE(LOST), REASON(INVALID_OFFERS),
+                         arena_printf(m->scratch, "Task launched with invalid offers: %s", why));
+        else if (operation->has_type)
+            drop_operation(
+                f, operation,
+                arena_printf(m->scratch, "Operation attempted with invalid offers: %s", why));
+    }
+}
+
+// ---- launching ----
+
+static void allocate(struct arena *arena, Mesos__V1__Resource **resources, size_t count,
+                     const char *role)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (resources[i]->allocation_info != NULL && resources[i]->allocation_info->role != NULL)
+            continue;
+        resources[i]->allocation_info = WIRE_NEW(arena, Mesos__V1__Resource__AllocationInfo,
+                                                 mesos__v1__resource__allocation_info);
+        resources[i]->allocation_info->role = arena_strdup(arena, role);
+    }
+}
+
+// What Mesos fills in before it looks: role, the executor's framework, an old health check's type.
+static void complete_task(struct framework *f, Mesos__V1__TaskInfo *task, const char *role)
+{
+    struct arena *arena = f->master->scratch;
+    allocate(arena, task->resources, task->n_resources, role);
+    if (task->executor != NULL) {
+        allocate(arena, task->executor->resources, task->executor->n_resources, role);
+        if (task->executor->framework_id == NULL)
+            task->executor->framework_id = make_framework_id(arena, f->id);
+    }
+    Mesos__V1__HealthCheck *check = task->health_check;
+    if (check == NULL || check->has_type)
+        return;
+    if (check->command != NULL && check->http == NULL) {
+        check->has_type = true;
+        check->type = MESOS__V1__HEALTH_CHECK__TYPE__COMMAND;
+    } else if (check->http != NULL && check->command == NULL) {
+        check->has_type = true;
+        check->type = MESOS__V1__HEALTH_CHECK__TYPE__HTTP;
+    }
+}
+
+static void copy_limits(struct arena *arena, const Mesos__V1__TaskInfo *info, Mesos__V1__Task *task)
+{
+    if (info->n_limits == 0)
+        return;
+    task->limits = arena_calloc(arena, info->n_limits, sizeof(*task->limits));
+    for (size_t i = 0; i < info->n_limits; i++) {
+        Mesos__V1__Task__LimitsEntry *entry =
+            WIRE_NEW(arena, Mesos__V1__Task__LimitsEntry, mesos__v1__task__limits_entry);
+        entry->key = info->limits[i]->key;
+        entry->value = info->limits[i]->value;
+        task->limits[task->n_limits++] = entry;
+    }
+}
+
+// The Task that stands for a TaskInfo; it borrows the parts.
+static Mesos__V1__Task *make_task(struct arena *arena, struct framework *f,
+                                  const Mesos__V1__TaskInfo *info)
+{
+    Mesos__V1__Task *task = WIRE_NEW(arena, Mesos__V1__Task, mesos__v1__task);
+    task->name = info->name;
+    task->task_id = info->task_id;
+    task->framework_id = make_framework_id(arena, f->id);
+    task->agent_id = info->agent_id;
+    task->state = STATE(STAGING);
+    if (info->executor != NULL)
+        task->executor_id = info->executor->executor_id;
+    task->labels = info->labels;
+    task->discovery = info->discovery;
+    task->container = info->container;
+    task->health_check = info->health_check;
+    task->kill_policy = info->kill_policy;
+    if (info->command != NULL && info->command->user != NULL)
+        task->user = info->command->user;
+    else if (info->executor != NULL && info->executor->command != NULL)
+        task->user = info->executor->command->user;
+    copy_limits(arena, info, task);
+    return task;
+}
+
+static void launch_task(struct framework *f, struct agent *a, Mesos__V1__TaskInfo *info,
+                        const char *role, struct resources *remaining)
+{
+    struct master *m = f->master;
+    complete_task(f, info, role);
+    struct resources *wanted, *executor;
+    const char *why;
+    if (validate_launch(f, a, info, remaining, &wanted, &executor, &why) < 0) {
+        refuse_task(f, info, STATE(ERROR), REASON(TASK_INVALID), why);
+        return;
+    }
+    if (executor != NULL) {
+        resources_subtract(remaining, executor);
+        executor_add(a, f, info->executor, executor);
+    }
+    resources_subtract(remaining, wanted);
+    struct task *t = task_add(a, f, make_task(m->scratch, f, info), wanted);
+    info->n_resources =
+        resources_to_proto(wanted, m->scratch, RESOURCES_NEW_FORM, true, &info->resources);
+    Meseta__Link__ToAgent *message = make_to_agent(m->scratch, TO_AGENT(RUN_TASK));
+    message->run_task =
+        WIRE_NEW(m->scratch, Meseta__Link__ToAgent__RunTask, meseta__link__to_agent__run_task);
+    message->run_task->framework_info = f->info;
+    message->run_task->task = info;
+    log_info("Launching task %s of framework %s on agent %s", t->id, f->id, a->id);
+    agent_send(a, message);
+}
+
+// Mesos looks at the form of all resources of a LAUNCH before it looks at any task.
+static int check_resources(const Mesos__V1__Offer__Operation *operation, struct error *err)
+{
+    Mesos__V1__TaskInfo **tasks = NULL;
+    size_t count = operation_tasks(operation, &tasks);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < tasks[i]->n_resources; k++) {
+            int r = resources_validate(tasks[i]->resources[k], err);
+            if (r < 0)
+                return r;
+        }
+        const Mesos__V1__ExecutorInfo *executor = tasks[i]->executor;
+        for (size_t k = 0; executor != NULL && k < executor->n_resources; k++) {
+            int r = resources_validate(executor->resources[k], err);
+            if (r < 0)
+                return r;
+        }
+    }
+    return 0;
+}
+
+static void run_operation(struct framework *f, struct agent *a,
+                          Mesos__V1__Offer__Operation *operation, const char *role,
+                          struct resources *remaining)
+{
+    struct master *m = f->master;
+    if (!operation->has_type || operation->type == OPERATION(UNKNOWN)) {
+        log_warning("Ignoring unknown operation of framework %s", f->id);
+        return;
+    }
+    if (operation->type == OPERATION(LAUNCH_GROUP)) {
+        refuse_tasks(f, operation, STATE(ERROR), REASON(TASK_GROUP_INVALID),
+                     "Task groups are not supported yet");
+        return;
+    }
+    if (operation->type != OPERATION(LAUNCH)) {
+        const char *name =
+            wire_enum_name(&mesos__v1__offer__operation__type__descriptor, (int)operation->type);
+        drop_operation(f, operation,
+                       arena_printf(m->scratch, "%s operations are not supported yet", name));
+        return;
+    }
+    struct error err;
+    if (check_resources(operation, &err) < 0) {
+        refuse_tasks(f, operation, STATE(ERROR), REASON(TASK_INVALID), err.text);
+        return;
+    }
+    if (operation->id != NULL) {
+        refuse_tasks(f, operation, STATE(ERROR), REASON(TASK_INVALID),
+                     "The `id` field cannot be set on LAUNCH operations");
+        return;
+    }
+    Mesos__V1__TaskInfo **tasks = NULL;
+    size_t count = operation_tasks(operation, &tasks);
+    for (size_t i = 0; i < count; i++)
+        launch_task(f, a, tasks[i], role, remaining);
+}
+
+void call_accept(struct framework *f, Mesos__V1__Scheduler__Call__Accept *call)
+{
+    struct master *m = f->master;
+    for (size_t i = 0; i < call->n_operations; i++) {
+        Mesos__V1__TaskInfo **tasks;
+        if (call->operations[i]->has_type && call->operations[i]->type == OPERATION(LAUNCH))
+            master_count(m, operation_tasks(call->operations[i], &tasks) > 0
+                                ? COUNT_MESSAGES_LAUNCH_TASKS
+                                : COUNT_MESSAGES_DECLINE_OFFERS);
+    }
+    struct error err;
+    if (validate_offers(f, call->offer_ids, call->n_offer_ids, &err) < 0) {
+        reject(f, call, err.text);
+        return;
+    }
+    struct offer *first = master_offer(m, call->offer_ids[0]->value);
+    struct agent *a = first->agent;
+    CHECK(a->channel != NULL); // offers do not outlive the link
+    const char *role = arena_strdup(m->scratch, first->role);
+    AUTO_RESOURCES struct resources *remaining = resources_new();
+    for (size_t i = 0; i < call->n_offer_ids; i++) {
+        struct offer *o = master_offer(m, call->offer_ids[i]->value);
+        resources_add(remaining, o->resources);
+        offer_remove(o);
+        f->offers_accepted++;
+    }
+    for (size_t i = 0; i < call->n_operations; i++)
+        run_operation(f, a, call->operations[i], role, remaining);
+    if (!resources_is_empty(remaining))
+        allocator_recover(m->allocator, f->id, a->id, remaining, filters_refuse_ns(call->filters),
+                          m->now);
+}

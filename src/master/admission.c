@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What must be durable before it counts: the admission of agents, and that they are unreachable.
+// A change is written to the registry under a token; when it is durable the rest happens here.
+//
+// Keys: "agents/<id>" holds the AgentInfo of each admitted agent, "unreachable/<id>" a TimeInfo.
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "master/internal.h"
+
+enum admission_kind { ADMIT_NEW, ADMIT_AGAIN, UPDATE_KNOWN, MARK_UNREACHABLE };
+
+// One write that somebody waits for.
+struct admission {
+    struct master *master;
+    enum admission_kind kind;
+    struct master_channel *channel; // NULL once the link broke, or for marking
+    struct arena *arena;            // of the message
+    Meseta__Link__ToMaster *message;
+    char *agent_id;
+    const char *reason; // for marking: a constant text
+    int64_t since_ns;
+};
+
+static void free_admission(struct admission *admission)
+{
+    if (admission->channel != NULL)
+        admission->channel->admission = NULL;
+    arena_free(admission->arena);
+    mem_free(admission->agent_id);
+    mem_free(admission);
+}
+
+void admission_free_all(struct master *m)
+{
+    MAP_FOREACH (&m->writes, entry)
+        free_admission(entry->value);
+    map_free(&m->writes);
+}
+
+void admission_forget_channel(struct master_channel *channel)
+{
+    if (channel->admission == NULL)
+        return;
+    channel->admission->channel = NULL;
+    channel->admission = NULL;
+}
+
+// ---- the registry ----
+
+static const char *agent_key(struct master *m, const char *id)
+{
+    return arena_printf(m->scratch, "agents/%s", id);
+}
+
+static const char *unreachable_key(struct master *m, const char *id)
+{
+    return arena_printf(m->scratch, "unreachable/%s", id);
+}
+
+void registry_forget_agent(struct master *m, const char *id)
+{
+    struct master_item item = {.key = agent_key(m, id)};
+    m->ops->apply(m->ctx, &item, 1, 0);
+}
+
+static struct admission *begin(struct master *m, enum admission_kind kind, const char *agent_id,
+                               struct master_channel *channel,
+                               const Meseta__Link__ToMaster *message)
+{
+    struct admission *admission = mem_zalloc(sizeof(*admission));
+    admission->master = m;
+    admission->kind = kind;
+    admission->agent_id = mem_strdup(agent_id);
+    admission->channel = channel;
+    if (channel != NULL)
+        channel->admission = admission;
+    if (message != NULL) {
+        admission->arena = arena_new(1024, 0);
+        admission->message = WIRE_COPY(admission->arena, Meseta__Link__ToMaster, message);
+    }
+    return admission;
+}
+
+static void write_items(struct admission *admission, const struct master_item *items, size_t count)
+{
+    struct master *m = admission->master;
+    char token[24];
+    uint64_t number = ++m->next_token;
+    snprintf(token, sizeof(token), "%" PRIu64, number);
+    map_put(&m->writes, token, admission);
+    m->ops->apply(m->ctx, items, count, number);
+}
+
+static void write_agent(struct admission *admission, const Mesos__V1__AgentInfo *info)
+{
+    struct master *m = admission->master;
+    Mesos__V1__AgentInfo named = *info;
+    named.id = make_agent_id(m->scratch, admission->agent_id);
+    size_t size = protobuf_c_message_get_packed_size(&named.base);
+    void *data = arena_alloc(m->scratch, size + 1);
+    protobuf_c_message_pack(&named.base, data);
+    struct master_item items[] = {
+        {.key = agent_key(m, admission->agent_id), .value = data, .size = size},
+        {.key = unreachable_key(m, admission->agent_id)},
+    };
+    write_items(admission, items, ARRAY_COUNT(items));
+}
+
+// ---- checks ----
+
+static void refuse(struct master *m, struct master_channel *channel,
+                   const Meseta__Link__AgentDescription *description, const char *text)
+{
+    log_warning("Refusing agent at %s (%s): %s", description->pid, description->info->hostname,
+                text);
+    Meseta__Link__ToAgent *message = make_to_agent(m->scratch, TO_AGENT(REFUSED));
+    message->refused =
+        WIRE_NEW(m->scratch, Meseta__Link__ToAgent__Refused, meseta__link__to_agent__refused);
+    message->refused->message = arena_strdup(m->scratch, text);
+    m->ops->send_agent(m->ctx, channel, message);
+}
+
+static int check_description(const Meseta__Link__AgentDescription *description, struct error *err)
+{
+    unsigned major, minor, patch;
+    if (sscanf(description->version, "%9u.%9u.%9u", &major, &minor, &patch) != 3)
+        return error_set(err, -EINVAL, "Failed to parse version '%s'", description->version);
+    if (major < 1)
+        return error_set(err, -EINVAL,
+                         "agent version is %s, minimum supported agent version is 1.0.0",
+                         description->version);
+    const Mesos__V1__AgentInfo *info = description->info;
+    if (info->domain != NULL)
+        return error_set(err, -EINVAL,
+                         "the agent is configured with a domain but the master has none");
+    struct resources *total;
+    int r = resources_from_proto(info->resources, info->n_resources, &total, err);
+    if (r < 0)
+        return error_wrap(err, r, "its resources are not valid");
+    resources_free(total);
+    return 0;
+}
+
+static int add_all(struct resources *sum, Mesos__V1__Resource *const *messages, size_t count,
+                   struct error *err)
+{
+    struct resources *some;
+    int r = resources_from_proto(messages, count, &some, err);
+    if (r < 0)
+        return r;
+    resources_unallocate(some);
+    resources_add(sum, some);
+    resources_free(some);
+    return 0;
+}
+
+// What a returning agent says it runs must be sound, and fit into what it has.
+static int check_tasks(struct master *m, Meseta__Link__ToMaster__Reregister *message,
+                       struct error *err)
+{
+    AUTO_RESOURCES struct resources *used = resources_new();
+    for (size_t i = 0; i < message->n_frameworks; i++) {
+        const Meseta__Link__FrameworkOnAgent *on_agent = message->frameworks[i];
+        if (on_agent->info->id == NULL || validate_id(on_agent->info->id->value, NULL) < 0)
+            return error_set(err, -EINVAL, "it names a framework without a valid id");
+        if (map_has(&m->completed_ids, on_agent->info->id->value))
+            continue;
+        for (size_t k = 0; k < on_agent->n_executors; k++) {
+            const Mesos__V1__ExecutorInfo *executor = on_agent->executors[k];
+            int r = add_all(used, executor->resources, executor->n_resources, err);
+            if (r < 0)
+                return error_wrap(err, r, "executor '%s'", executor->executor_id->value);
+        }
+        for (size_t k = 0; k < on_agent->n_tasks; k++) {
+            const Mesos__V1__Task *task = on_agent->tasks[k];
+            if (!task_state_counts(task->state))
+                continue;
+            int r = add_all(used, task->resources, task->n_resources, err);
+            if (r < 0)
+                return error_wrap(err, r, "task '%s'", task->task_id->value);
+        }
+    }
+    struct agent *known = master_agent(m, message->agent->info->id->value);
+    if (known != NULL) {
+        // Tasks that it does not name (any more) count until it has answered for them.
+        AUTO_RESOURCES struct resources *booked = resources_copy(known->used);
+        resources_unallocate(booked);
+        resources_free(used);
+        used = resources_copy(booked);
+    }
+    AUTO_RESOURCES struct resources *total = resources_new();
+    int r = add_all(total, message->agent->info->resources, message->agent->info->n_resources, err);
+    if (r < 0)
+        return r;
+    if (!resources_contains(total, used))
+        return error_set(err, -EINVAL, "its tasks use more than it has");
+    return 0;
+}
+
+// ---- registration ----
+
+void agent_register(struct master *m, struct master_channel *channel,
+                    Meseta__Link__ToMaster__Register *message)
+{
+    master_count(m, COUNT_MESSAGES_REGISTER_SLAVE);
+    Meseta__Link__AgentDescription *description = message->agent;
+    if (channel->admission != NULL)
+        return; // the answer is on its way
+    if (channel->agent != NULL) {
+        log_info("Agent %s already registered, resending acknowledgement", channel->agent->id);
+        send_registered(channel->agent, false);
+        return;
+    }
+    struct error err;
+    if (check_description(description, &err) < 0) {
+        refuse(m, channel, description, err.text);
+        return;
+    }
+    struct agent *old = map_get(&m->agents_by_pid, description->pid);
+    if (old != NULL) {
+        // The one that was there lost its memory, or it would have come back under its id.
+        master_count(m, COUNT_SLAVE_REMOVALS_REGISTERED);
+        registry_forget_agent(m, old->id);
+        agent_remove(old, "a new agent registered at the same address", 0);
+    }
+    char id[128];
+    snprintf(id, sizeof(id), "%s-S%" PRIu64, m->id, m->next_agent++);
+    log_info("Registering agent at %s (%s) with id %s", description->pid,
+             description->info->hostname, id);
+    Meseta__Link__ToMaster whole = MESETA__LINK__TO_MASTER__INIT;
+    whole.type = TO_MASTER(REGISTER);
+    whole.register_ = message;
+    struct admission *admission = begin(m, ADMIT_NEW, id, channel, &whole);
+    write_agent(admission, description->info);
+}
+
+static void admit_new(struct admission *admission)
+{
+    struct master *m = admission->master;
+    if (admission->channel == NULL) {
+        // It never learned its id and will ask anew.
+        registry_forget_agent(m, admission->agent_id);
+        return;
+    }
+    struct master_channel *channel = admission->channel;
+    struct agent *a = agent_add(m, admission->message->register_->agent, admission->agent_id);
+    allocator_add_agent(m->allocator, a->id, a->total, NULL, 0);
+    a->active = true;
+    agent_connect(a, channel);
+    master_count(m, COUNT_SLAVE_REGISTRATIONS);
+    log_info("Registered agent %s at %s (%s)", a->id, a->pid, a->info->hostname);
+    send_registered(a, false);
+}
+
+// ---- reregistration ----
+
+void agent_reregister(struct master *m, struct master_channel *channel,
+                      Meseta__Link__ToMaster *message)
+{
+    master_count(m, COUNT_MESSAGES_REREGISTER_SLAVE);
+    Meseta__Link__AgentDescription *description = message->reregister->agent;
+    if (channel->admission != NULL)
+        return;
+    struct error err;
+    int r = 0;
+    if (description->info->id == NULL)
+        r = error_set(&err, -EINVAL, "its id is missing");
+    if (r == 0)
+        r = validate_id(description->info->id->value, &err);
+    if (r == 0 && channel->agent != NULL &&
+        strcmp(channel->agent->id, description->info->id->value) != 0)
+        r = error_set(&err, -EINVAL, "it was registered as %s before", channel->agent->id);
+    if (r == 0)
+        r = check_description(description, &err);
+    if (r == 0)
+        r = check_tasks(m, message->reregister, &err);
+    if (r < 0) {
+        refuse(m, channel, description, err.text);
+        return;
+    }
+    const char *id = description->info->id->value;
+    struct agent *known = master_agent(m, id);
+    if (known != NULL && known->marking) {
+        refuse(m, channel, description, "it is being marked unreachable; try again");
+        return;
+    }
+    if (known != NULL && wire_is_equal(&known->info->base, &description->info->base)) {
+        agent_connect(known, channel);
+        agent_return(known, message->reregister);
+        return;
+    }
+    struct admission *admission =
+        begin(m, known != NULL ? UPDATE_KNOWN : ADMIT_AGAIN, id, channel, message);
+    write_agent(admission, description->info);
+}
+
+static void admit_again(struct admission *admission)
+{
+    struct master *m = admission->master;
+    const char *id = admission->agent_id;
+    Meseta__Link__ToMaster__Reregister *message = admission->message->reregister;
+    struct agent *known = master_agent(m, id);
+    if (admission->channel == NULL) {
+        // The registry has it now: it is waited for like one known from before this master began.
+        if (known == NULL) {
+            unreachable_agent_remove(m, id);
+            recovered_agent_add(m, message->agent->info);
+        }
+        return;
+    }
+    struct master_channel *channel = admission->channel;
+    struct error err;
+    // Tasks may have been launched or given up since the message came.
+    if (check_tasks(m, message, &err) < 0 || (known != NULL && known->marking)) {
+        refuse(m, channel, message->agent, "its state changed meanwhile; try again");
+        if (known == NULL)
+            recovered_agent_add(m, message->agent->info);
+        return;
+    }
+    if (known != NULL) {
+        agent_connect(known, channel);
+        agent_return(known, message);
+        return;
+    }
+    bool was_recovered = map_has(&m->recovered, id);
+    bool was_unreachable = map_has(&m->unreachable, id);
+    recovered_agent_remove(m, id);
+    unreachable_agent_remove(m, id);
+    struct agent *a = agent_add(m, message->agent, id);
+    a->reregistered = m->now.wall;
+    a->active = true;
+    a->channel = channel;
+    channel->agent = a;
+    master_count(m, COUNT_SLAVE_REREGISTRATIONS);
+    agent_take_over(a, message, was_unreachable, was_recovered);
+}
+
+// ---- unreachable ----
+
+static bool is_being_written(const struct master *m, const char *agent_id)
+{
+    MAP_FOREACH (&m->writes, entry) {
+        const struct admission *admission = entry->value;
+        if (strcmp(admission->agent_id, agent_id) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void write_unreachable(struct admission *admission)
+{
+    struct master *m = admission->master;
+    admission->since_ns = m->now.wall;
+    Mesos__V1__TimeInfo time = MESOS__V1__TIME_INFO__INIT;
+    time.nanoseconds = admission->since_ns;
+    size_t size = protobuf_c_message_get_packed_size(&time.base);
+    void *data = arena_alloc(m->scratch, size + 1);
+    protobuf_c_message_pack(&time.base, data);
+    struct master_item items[] = {
+        {.key = agent_key(m, admission->agent_id)},
+        {.key = unreachable_key(m, admission->agent_id), .value = data, .size = size},
+    };
+    write_items(admission, items, 2);
+}
+
+void agent_mark_unreachable(struct agent *a, const char *message)
+{
+    struct master *m = a->master;
+    if (a->marking)
+        return;
+    log_info("Marking agent %s (%s) unreachable: %s", a->id, a->info->hostname, message);
+    a->marking = true;
+    master_count(m, COUNT_SLAVE_UNREACHABLE_SCHEDULED);
+    struct admission *admission = begin(m, MARK_UNREACHABLE, a->id, NULL, NULL);
+    admission->reason = message;
+    write_unreachable(admission);
+}
+
+void recovered_agent_mark_unreachable(struct recovered_agent *r)
+{
+    struct master *m = r->master;
+    if (r->marking)
+        return;
+    if (is_being_written(m, r->id)) {
+        // It is coming back this very moment.
+        timer_set(&m->timers, &r->timeout, m->now.mono + NS_PER_S);
+        return;
+    }
+    log_info("Marking agent %s (%s) unreachable: it did not reregister in time", r->id,
+             r->info->hostname);
+    r->marking = true;
+    struct admission *admission = begin(m, MARK_UNREACHABLE, r->id, NULL, NULL);
+    admission->reason = "agent did not reregister in time";
+    write_unreachable(admission);
+}
+
+static void marked(struct admission *admission)
+{
+    struct master *m = admission->master;
+    const char *id = admission->agent_id;
+    struct agent *a = master_agent(m, id);
+    if (a != NULL && a->marking) {
+        master_count(m, COUNT_SLAVE_UNREACHABLE_COMPLETED);
+        master_count(m, COUNT_SLAVE_REMOVALS_UNHEALTHY);
+        unreachable_agent_add(m, id, admission->since_ns);
+        agent_remove(a, admission->reason, admission->since_ns);
+        return;
+    }
+    if (a == NULL && map_has(&m->recovered, id)) {
+        master_count(m, COUNT_RECOVERY_SLAVE_REMOVALS);
+        master_count(m, COUNT_SLAVE_REMOVALS);
+        recovered_agent_remove(m, id);
+        unreachable_agent_add(m, id, admission->since_ns);
+        MAP_FOREACH (&m->frameworks, entry)
+            framework_send_failure(entry->value, id, NULL, NULL);
+    }
+}
+
+void master_applied(struct master *m, uint64_t token, int result, struct instant now)
+{
+    master_enter(m, now);
+    if (token == 0)
+        return;
+    CHECK(result == 0);
+    char text[24];
+    snprintf(text, sizeof(text), "%" PRIu64, token);
+    struct admission *admission = map_remove(&m->writes, text);
+    CHECK(admission != NULL);
+    if (admission->channel != NULL)
+        admission->channel->admission = NULL;
+    switch (admission->kind) {
+    case ADMIT_NEW:
+        admit_new(admission);
+        break;
+    case ADMIT_AGAIN:
+    case UPDATE_KNOWN:
+        admit_again(admission);
+        break;
+    case MARK_UNREACHABLE:
+        marked(admission);
+        break;
+    }
+    admission->channel = NULL;
+    free_admission(admission);
+}

@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Agents that are admitted: their books, their heartbeats, and how they go.
+//
+//   connected ──link broken──> disconnected (no offers) ──comes back──> connected
+//       │                            │
+//       └── pings unanswered ────────┴──> being marked ──registry written──> unreachable
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "master/internal.h"
+
+// ---- books ----
+
+static struct agent_use *find_use(struct agent *a, struct framework *f)
+{
+    struct agent_use *use = map_get(&a->uses, f->id);
+    if (use == NULL) {
+        use = mem_zalloc(sizeof(*use));
+        use->framework = f;
+        use->used = resources_new();
+        map_put(&a->uses, f->id, use);
+    }
+    return use;
+}
+
+static void use_free(struct agent_use *use)
+{
+    resources_free(use->used);
+    mem_free(use);
+}
+
+void agent_use_add(struct agent *a, struct framework *f, const struct resources *amount)
+{
+    resources_add(find_use(a, f)->used, amount);
+    resources_add(a->used, amount);
+    resources_add(f->used, amount);
+}
+
+void agent_use_remove(struct agent *a, struct framework *f, const struct resources *amount)
+{
+    struct agent_use *use = map_get(&a->uses, f->id);
+    CHECK(use != NULL);
+    resources_subtract(use->used, amount);
+    resources_subtract(a->used, amount);
+    resources_subtract(f->used, amount);
+}
+
+void agent_hold(struct agent *a, struct framework *f)
+{
+    find_use(a, f)->holders++;
+}
+
+void agent_unhold(struct agent *a, struct framework *f)
+{
+    struct agent_use *use = map_get(&a->uses, f->id);
+    CHECK(use != NULL && use->holders > 0);
+    if (--use->holders > 0)
+        return;
+    CHECK(resources_is_empty(use->used));
+    map_remove(&a->uses, f->id);
+    use_free(use);
+}
+
+// ---- executors ----
+
+struct executor *agent_find_executor(const struct agent *a, const struct framework *f,
+                                     const char *executor_id)
+{
+    if (!map_has(&a->uses, f->id))
+        return NULL;
+    LIST_FOREACH (&((struct agent *)a)->executors, struct executor, by_agent, e) {
+        if (e->framework == f && strcmp(e->id, executor_id) == 0)
+            return e;
+    }
+    return NULL;
+}
+
+struct executor *executor_add(struct agent *a, struct framework *f,
+                              const Mesos__V1__ExecutorInfo *info, struct resources *resources)
+{
+    struct executor *e = mem_zalloc(sizeof(*e));
+    e->framework = f;
+    e->agent = a;
+    e->id = mem_strdup(info->executor_id->value);
+    e->info = pack(&info->base);
+    e->resources = resources;
+    list_append(&a->executors, &e->by_agent);
+    list_append(&f->executors, &e->by_framework);
+    agent_hold(a, f);
+    agent_use_add(a, f, resources);
+    return e;
+}
+
+void executor_remove(struct executor *e, bool recover)
+{
+    struct agent *a = e->agent;
+    struct framework *f = e->framework;
+    agent_use_remove(a, f, e->resources);
+    agent_unhold(a, f);
+    if (recover && !resources_is_empty(e->resources))
+        allocator_recover(a->master->allocator, f->id, a->id, e->resources, -1, a->master->now);
+    list_remove(&e->by_agent);
+    list_remove(&e->by_framework);
+    resources_free(e->resources);
+    mem_free(e->info);
+    mem_free(e->id);
+    mem_free(e);
+}
+
+// ---- heartbeats ----
+
+static void send_ping(struct agent *a)
+{
+    agent_send(a, make_to_agent(a->master->scratch, TO_AGENT(PING)));
+    a->ping_open = true;
+    timer_set(&a->master->timers, &a->ping,
+              a->master->now.mono + a->master->options.agent_ping_timeout_ns);
+}
+
+static void ping_is_due(struct timer *timer, struct instant now)
+{
+    (void)now;
+    struct agent *a = CONTAINER_OF(timer, struct agent, ping);
+    CHECK(a->magic == AGENT_MAGIC);
+    if (a->ping_open && ++a->pings_missed >= a->master->options.max_agent_ping_timeouts)
+        agent_mark_unreachable(a, "health check timed out");
+    send_ping(a);
+}
+
+// ---- life ----
+
+void agent_describe(struct agent *a, const Meseta__Link__AgentDescription *description)
+{
+    struct master *m = a->master;
+    if (a->pid != NULL && map_get(&m->agents_by_pid, a->pid) == a)
+        map_remove(&m->agents_by_pid, a->pid);
+    struct arena *old = a->arena;
+    struct arena *arena = arena_new(1024, 0);
+    a->arena = arena;
+    a->info = WIRE_COPY(arena, Mesos__V1__AgentInfo, description->info);
+    a->info->id = make_agent_id(arena, a->id);
+    a->version = arena_strdup(arena, description->version);
+    a->pid = arena_strdup(arena, description->pid);
+    a->capability_count = description->n_capabilities;
+    a->capabilities =
+        arena_calloc(arena, description->n_capabilities + 1, sizeof(*a->capabilities));
+    for (size_t i = 0; i < description->n_capabilities; i++)
+        a->capabilities[i] =
+            WIRE_COPY(arena, Mesos__V1__AgentInfo__Capability, description->capabilities[i]);
+    map_put(&m->agents_by_pid, a->pid, a);
+    arena_free(old);
+}
+
+struct agent *agent_add(struct master *m, const Meseta__Link__AgentDescription *description,
+                        const char *id)
+{
+    struct agent *a = mem_zalloc(sizeof(*a));
+    a->magic = AGENT_MAGIC;
+    a->master = m;
+    a->id = mem_strdup(id);
+    list_init(&a->tasks);
+    list_init(&a->executors);
+    list_init(&a->offers);
+    a->used = resources_new();
+    a->offered = resources_new();
+    a->ping.run = ping_is_due;
+    a->registered = m->now.wall;
+    agent_describe(a, description);
+    int r = resources_from_proto(a->info->resources, a->info->n_resources, &a->total, NULL);
+    CHECK(r == 0); // admission looked at them
+    CHECK(map_put(&m->agents, a->id, a) == NULL);
+    return a;
+}
+
+struct agent *agent_free(struct agent *a)
+{
+    if (a == NULL)
+        return NULL;
+    CHECK(a->magic == AGENT_MAGIC);
+    MAP_FOREACH (&a->uses, entry)
+        use_free(entry->value);
+    map_free(&a->uses);
+    resources_free(a->total);
+    resources_free(a->used);
+    resources_free(a->offered);
+    arena_free(a->arena);
+    mem_free(a->id);
+    a->magic = 0;
+    mem_free(a);
+    return NULL;
+}
+
+void agent_connect(struct agent *a, struct master_channel *channel)
+{
+    struct master *m = a->master;
+    if (a->channel != NULL && a->channel != channel) {
+        struct master_channel *old = a->channel;
+        old->agent = NULL;
+        a->channel = NULL;
+        m->ops->close_agent(m->ctx, old);
+    }
+    a->channel = channel;
+    channel->agent = a;
+    a->pings_missed = 0;
+    if (!a->active) {
+        a->active = true;
+        allocator_activate_agent(m->allocator, a->id);
+    }
+}
+
+static void rescind_offers(struct agent *a)
+{
+    LIST_FOREACH (&a->offers, struct offer, by_agent, o)
+        offer_rescind(o);
+}
+
+static void deactivate(struct agent *a)
+{
+    if (a->active) {
+        a->active = false;
+        allocator_deactivate_agent(a->master->allocator, a->id);
+    }
+    rescind_offers(a);
+}
+
+void agent_disconnect(struct agent *a)
+{
+    log_info("Agent %s at %s (%s) disconnected", a->id, a->pid, a->info->hostname);
+    if (a->channel != NULL)
+        a->channel->agent = NULL;
+    a->channel = NULL;
+    // What was sent is lost, and whatever comes back comes with the agent.
+    a->ping_open = true;
+    deactivate(a);
+}
+
+void send_registered(struct agent *a, bool again)
+{
+    struct master *m = a->master;
+    Meseta__Link__ToAgent *message =
+        make_to_agent(m->scratch, again ? TO_AGENT(REREGISTERED) : TO_AGENT(REGISTERED));
+    Meseta__Link__ToAgent__Registered *registered =
+        WIRE_NEW(m->scratch, Meseta__Link__ToAgent__Registered, meseta__link__to_agent__registered);
+    registered->agent_id = make_agent_id(m->scratch, a->id);
+    registered->master_info = m->info;
+    registered->ping_timeout_total_ns =
+        m->options.agent_ping_timeout_ns * (int64_t)m->options.max_agent_ping_timeouts;
+    message->registered = registered;
+    agent_send(a, message);
+    send_ping(a);
+}
+
+// Every task of the agent ends in the way that its removal means for it.
+static void remove_tasks(struct agent *a, const char *message, int64_t since_ns)
+{
+    struct master *m = a->master;
+    LIST_FOREACH (&a->tasks, struct task, by_agent, t) {
+        struct framework *f = t->framework;
+        bool aware = FRAMEWORK_HAS(f->capabilities, PARTITION_AWARE);
+        Mesos__V1__TaskState state = since_ns > 0 && aware ? STATE(UNREACHABLE) : STATE(LOST);
+        Mesos__V1__TaskStatus *status =
+            make_status(m, t->id, a->id, state, REASON(AGENT_REMOVED), message);
+        if (t->executor_id != NULL)
+            status->executor_id = make_executor_id(m->scratch, t->executor_id);
+        if (since_ns > 0) {
+            status->unreachable_time =
+                WIRE_NEW(m->scratch, Mesos__V1__TimeInfo, mesos__v1__time_info);
+            status->unreachable_time->nanoseconds = since_ns;
+        }
+        task_update(t, status, state);
+        if (since_ns > 0)
+            task_make_unreachable(t);
+        else
+            task_finish(t);
+        framework_send_update(f, status);
+    }
+}
+
+void agent_remove(struct agent *a, const char *message, int64_t since_ns)
+{
+    struct master *m = a->master;
+    log_info("Removing agent %s at %s (%s): %s", a->id, a->pid, a->info->hostname, message);
+    master_count(m, COUNT_SLAVE_REMOVALS);
+    deactivate(a);
+    if (since_ns == 0)
+        message = arena_printf(m->scratch, "Agent %s removed: %s", a->info->hostname, message);
+    remove_tasks(a, message, since_ns);
+    while (!list_is_empty(&a->executors))
+        executor_remove(LIST_ENTRY(a->executors.next, struct executor, by_agent), true);
+    CHECK(a->uses.count == 0);
+    allocator_remove_agent(m->allocator, a->id);
+    timer_cancel(&m->timers, &a->ping);
+    map_remove(&m->agents, a->id);
+    if (map_get(&m->agents_by_pid, a->pid) == a)
+        map_remove(&m->agents_by_pid, a->pid);
+    if (a->channel != NULL) {
+        struct master_channel *channel = a->channel;
+        a->channel = NULL;
+        channel->agent = NULL;
+        m->ops->close_agent(m->ctx, channel);
+    }
+    MAP_FOREACH (&m->frameworks, entry)
+        framework_send_failure(entry->value, a->id, NULL, NULL);
+    agent_free(a);
+}
+
+// ---- those that are not here ----
+
+static void give_up_recovered(struct timer *timer, struct instant now)
+{
+    (void)now;
+    recovered_agent_mark_unreachable(CONTAINER_OF(timer, struct recovered_agent, timeout));
+}
+
+void recovered_agent_add(struct master *m, const Mesos__V1__AgentInfo *info)
+{
+    const char *id = info->id->value;
+    if (map_has(&m->recovered, id) || map_has(&m->agents, id))
+        return;
+    struct recovered_agent *r = mem_zalloc(sizeof(*r));
+    r->master = m;
+    r->id = mem_strdup(id);
+    r->arena = arena_new(1024, 0);
+    r->info = WIRE_COPY(r->arena, Mesos__V1__AgentInfo, info);
+    r->timeout.run = give_up_recovered;
+    map_put(&m->recovered, r->id, r);
+    timer_set(&m->timers, &r->timeout, m->now.mono + m->options.agent_reregister_timeout_ns);
+}
+
+void recovered_agent_remove(struct master *m, const char *id)
+{
+    struct recovered_agent *r = map_remove(&m->recovered, id);
+    if (r == NULL)
+        return;
+    timer_cancel(&m->timers, &r->timeout);
+    arena_free(r->arena);
+    mem_free(r->id);
+    mem_free(r);
+}
+
+void unreachable_agent_add(struct master *m, const char *id, int64_t since_ns)
+{
+    struct unreachable_agent *u = map_get(&m->unreachable, id);
+    if (u == NULL) {
+        u = mem_zalloc(sizeof(*u));
+        u->id = mem_strdup(id);
+        map_put(&m->unreachable, u->id, u);
+    }
+    u->since_ns = since_ns;
+}
+
+void unreachable_agent_remove(struct master *m, const char *id)
+{
+    struct unreachable_agent *u = map_remove(&m->unreachable, id);
+    if (u == NULL)
+        return;
+    mem_free(u->id);
+    mem_free(u);
+}
+
+// ---- inputs ----
+
+static void executor_message(struct agent *a, Meseta__Link__ToMaster__ExecutorMessage *message)
+{
+    struct master *m = a->master;
+    master_count(m, COUNT_MESSAGES_EXECUTOR_TO_FRAMEWORK);
+    struct framework *f = master_framework(m, message->framework_id->value);
+    if (f == NULL || f->subscriber == NULL) {
+        log_warning("Not forwarding a message of executor '%s' of framework %s on agent %s: the "
+                    "framework is %s",
+                    message->executor_id->value, message->framework_id->value, a->id,
+                    f == NULL ? "unknown" : "disconnected");
+        master_count(m, COUNT_INVALID_EXECUTOR_TO_FRAMEWORK);
+        return;
+    }
+    Mesos__V1__Scheduler__Event *event = make_event(m->scratch, EVENT(MESSAGE));
+    event->message = WIRE_NEW(m->scratch, Mesos__V1__Scheduler__Event__Message,
+                              mesos__v1__scheduler__event__message);
+    event->message->agent_id = make_agent_id(m->scratch, a->id);
+    event->message->executor_id = message->executor_id;
+    event->message->data = message->data;
+    framework_send(f, event);
+    master_count(m, COUNT_VALID_EXECUTOR_TO_FRAMEWORK);
+}
+
+static void executor_exited(struct agent *a, Meseta__Link__ToMaster__ExecutorExited *message)
+{
+    struct master *m = a->master;
+    master_count(m, COUNT_MESSAGES_EXITED_EXECUTOR);
+    const char *executor_id = message->executor_id->value;
+    struct framework *f = master_framework(m, message->framework_id->value);
+    struct executor *e = f != NULL ? agent_find_executor(a, f, executor_id) : NULL;
+    if (e == NULL) {
+        log_info("Ignoring unknown exited executor '%s' of framework %s on agent %s", executor_id,
+                 message->framework_id->value, a->id);
+        return;
+    }
+    executor_remove(e, true);
+    framework_send_failure(f, a->id, executor_id, &message->status);
+}
+
+static void update_agent(struct agent *a, Meseta__Link__ToMaster__UpdateAgent *message)
+{
+    struct master *m = a->master;
+    master_count(m, COUNT_MESSAGES_UPDATE_SLAVE);
+    struct error err;
+    struct resources *total;
+    if (resources_from_proto(message->resources, message->n_resources, &total, &err) < 0) {
+        log_warning("Ignoring new resources of agent %s: %s", a->id, err.text);
+        return;
+    }
+    AUTO_RESOURCES struct resources *used = resources_copy(a->used);
+    resources_unallocate(used);
+    if (!resources_contains(total, used)) {
+        log_warning("Ignoring new resources of agent %s: they are less than what is in use", a->id);
+        resources_free(total);
+        return;
+    }
+    rescind_offers(a);
+    resources_free(a->total);
+    a->total = total;
+    allocator_update_agent(m->allocator, a->id, a->total);
+}
+
+static void pong(struct agent *a)
+{
+    a->ping_open = false;
+    a->pings_missed = 0;
+}
+
+void master_agent_message(struct master *m, struct master_channel *channel,
+                          Meseta__Link__ToMaster *message, struct instant now)
+{
+    master_enter(m, now);
+    struct agent *a = channel->agent;
+    if (message->type == TO_MASTER(REGISTER) && message->register_ != NULL) {
+        agent_register(m, channel, message->register_);
+        return;
+    }
+    if (message->type == TO_MASTER(REREGISTER) && message->reregister != NULL) {
+        agent_reregister(m, channel, message);
+        return;
+    }
+    if (a == NULL) {
+        log_warning("Ignoring a message of type %d from an agent that is not registered",
+                    (int)message->type);
+        master_count(m, COUNT_DROPPED_MESSAGES);
+        return;
+    }
+    CHECK(a->magic == AGENT_MAGIC && a->channel == channel);
+    if (message->type == TO_MASTER(PONG)) {
+        pong(a);
+    } else if (message->type == TO_MASTER(STATUS_UPDATE) && message->status_update != NULL) {
+        agent_status_update(a, message->status_update);
+    } else if (message->type == TO_MASTER(EXECUTOR_MESSAGE) && message->executor_message != NULL) {
+        executor_message(a, message->executor_message);
+    } else if (message->type == TO_MASTER(EXECUTOR_EXITED) && message->executor_exited != NULL) {
+        executor_exited(a, message->executor_exited);
+    } else if (message->type == TO_MASTER(UPDATE_AGENT) && message->update_agent != NULL) {
+        update_agent(a, message->update_agent);
+    } else if (message->type == TO_MASTER(UNREGISTER)) {
+        master_count(m, COUNT_MESSAGES_UNREGISTER_SLAVE);
+        master_count(m, COUNT_SLAVE_REMOVALS_UNREGISTERED);
+        registry_forget_agent(m, a->id);
+        agent_remove(a, "the agent unregistered", 0);
+    } else {
+        log_warning("Dropping a message of type %d from agent %s", (int)message->type, a->id);
+        master_count(m, COUNT_DROPPED_MESSAGES);
+    }
+}
+
+void master_channel_closed(struct master *m, struct master_channel *channel, struct instant now)
+{
+    master_enter(m, now);
+    admission_forget_channel(channel);
+    if (channel->agent != NULL)
+        agent_disconnect(channel->agent);
+}

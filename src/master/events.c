@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The messages that the master makes, and their way out. All of them live in the scratch arena of
+// the input that is being handled; ops get them for the length of one call.
+
+#include <string.h>
+
+#include "master/internal.h"
+
+Mesos__V1__FrameworkID *make_framework_id(struct arena *arena, const char *id)
+{
+    Mesos__V1__FrameworkID *made = WIRE_NEW(arena, Mesos__V1__FrameworkID, mesos__v1__framework_id);
+    made->value = arena_strdup(arena, id);
+    return made;
+}
+
+Mesos__V1__AgentID *make_agent_id(struct arena *arena, const char *id)
+{
+    Mesos__V1__AgentID *made = WIRE_NEW(arena, Mesos__V1__AgentID, mesos__v1__agent_id);
+    made->value = arena_strdup(arena, id);
+    return made;
+}
+
+Mesos__V1__TaskID *make_task_id(struct arena *arena, const char *id)
+{
+    Mesos__V1__TaskID *made = WIRE_NEW(arena, Mesos__V1__TaskID, mesos__v1__task_id);
+    made->value = arena_strdup(arena, id);
+    return made;
+}
+
+Mesos__V1__ExecutorID *make_executor_id(struct arena *arena, const char *id)
+{
+    Mesos__V1__ExecutorID *made = WIRE_NEW(arena, Mesos__V1__ExecutorID, mesos__v1__executor_id);
+    made->value = arena_strdup(arena, id);
+    return made;
+}
+
+Mesos__V1__Scheduler__Event *make_event(struct arena *arena, Mesos__V1__Scheduler__Event__Type type)
+{
+    Mesos__V1__Scheduler__Event *event =
+        WIRE_NEW(arena, Mesos__V1__Scheduler__Event, mesos__v1__scheduler__event);
+    event->has_type = true;
+    event->type = type;
+    return event;
+}
+
+Meseta__Link__ToAgent *make_to_agent(struct arena *arena, Meseta__Link__ToAgent__Type type)
+{
+    Meseta__Link__ToAgent *message = WIRE_NEW(arena, Meseta__Link__ToAgent, meseta__link__to_agent);
+    message->type = type;
+    return message;
+}
+
+Mesos__V1__TaskStatus *make_status(struct master *m, const char *task_id, const char *agent_id,
+                                   Mesos__V1__TaskState state, int reason, const char *message)
+{
+    Mesos__V1__TaskStatus *status =
+        WIRE_NEW(m->scratch, Mesos__V1__TaskStatus, mesos__v1__task_status);
+    status->task_id = make_task_id(m->scratch, task_id);
+    if (agent_id != NULL)
+        status->agent_id = make_agent_id(m->scratch, agent_id);
+    status->state = state;
+    status->has_source = true;
+    status->source = MESOS__V1__TASK_STATUS__SOURCE__SOURCE_MASTER;
+    if (reason != REASON_NONE) {
+        status->has_reason = true;
+        status->reason = (Mesos__V1__TaskStatus__Reason)reason;
+    }
+    status->message = arena_strdup(m->scratch, message);
+    status->has_timestamp = true;
+    status->timestamp = (double)m->now.wall / (double)NS_PER_S;
+    return status;
+}
+
+void framework_send(struct framework *f, Mesos__V1__Scheduler__Event *event)
+{
+    if (f->subscriber == NULL)
+        return;
+    CHECK((size_t)event->type < ARRAY_COUNT(f->events));
+    f->events[event->type]++;
+    f->master->ops->send_event(f->master->ctx, f->subscriber, event);
+}
+
+void framework_send_update(struct framework *f, Mesos__V1__TaskStatus *status)
+{
+    struct arena *arena = f->master->scratch;
+    Mesos__V1__Scheduler__Event *event = make_event(arena, EVENT(UPDATE));
+    event->update =
+        WIRE_NEW(arena, Mesos__V1__Scheduler__Event__Update, mesos__v1__scheduler__event__update);
+    event->update->status = status;
+    framework_send(f, event);
+}
+
+static Mesos__V1__Scheduler__Event *make_error(struct arena *arena, const char *message)
+{
+    Mesos__V1__Scheduler__Event *event = make_event(arena, EVENT(ERROR));
+    event->error =
+        WIRE_NEW(arena, Mesos__V1__Scheduler__Event__Error, mesos__v1__scheduler__event__error);
+    event->error->message = arena_strdup(arena, message);
+    return event;
+}
+
+void framework_send_error(struct framework *f, const char *message)
+{
+    framework_send(f, make_error(f->master->scratch, message));
+}
+
+void framework_send_failure(struct framework *f, const char *agent_id, const char *executor_id,
+                            const int *status)
+{
+    struct arena *arena = f->master->scratch;
+    Mesos__V1__Scheduler__Event *event = make_event(arena, EVENT(FAILURE));
+    Mesos__V1__Scheduler__Event__Failure *failure =
+        WIRE_NEW(arena, Mesos__V1__Scheduler__Event__Failure, mesos__v1__scheduler__event__failure);
+    failure->agent_id = make_agent_id(arena, agent_id);
+    if (executor_id != NULL)
+        failure->executor_id = make_executor_id(arena, executor_id);
+    if (status != NULL) {
+        failure->has_status = true;
+        failure->status = *status;
+    }
+    event->failure = failure;
+    framework_send(f, event);
+}
+
+void subscriber_refuse(struct master *m, struct master_subscriber *subscriber, const char *message)
+{
+    CHECK(subscriber->framework == NULL);
+    m->ops->send_event(m->ctx, subscriber, make_error(m->scratch, message));
+    m->ops->close_subscriber(m->ctx, subscriber);
+}
+
+void agent_send(struct agent *a, Meseta__Link__ToAgent *message)
+{
+    if (a->channel != NULL)
+        a->master->ops->send_agent(a->master->ctx, a->channel, message);
+}

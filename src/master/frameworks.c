@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Frameworks: subscription, failover, disconnection, update and removal.
+//
+//   (new) ──SUBSCRIBE──> connected+active ──stream gone──> disconnected ──failover_timeout──>
+//   removed
+//                              ^                                │
+//                              └───────SUBSCRIBE with its id────┘
+//   recovered: known only from an agent that brought its tasks; the first SUBSCRIBE activates it.
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "master/internal.h"
+
+static const char **copy_texts(struct arena *arena, const char *const *texts, size_t count)
+{
+    const char **copy = arena_calloc(arena, count + 1, sizeof(*copy));
+    for (size_t i = 0; i < count; i++)
+        copy[i] = arena_strdup(arena, texts[i]);
+    return copy;
+}
+
+bool framework_has_role(const struct framework *f, const char *role)
+{
+    for (size_t i = 0; i < f->role_count; i++) {
+        if (strcmp(f->roles[i], role) == 0)
+            return true;
+    }
+    return false;
+}
+
+// ---- checks ----
+
+static bool is_in(const char *text, const char *const *texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(text, texts[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+// "{ a, b }", sorted and without doubles, for those of `texts` that are not among `allowed`. NULL
+// when all are.
+static const char *list_strangers(struct arena *arena, const char *const *texts, size_t count,
+                                  const char *const *allowed, size_t allowed_count)
+{
+    const char **found = arena_calloc(arena, count + 1, sizeof(*found));
+    size_t found_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!is_in(texts[i], allowed, allowed_count) && !is_in(texts[i], found, found_count))
+            found[found_count++] = texts[i];
+    }
+    if (found_count == 0)
+        return NULL;
+    qsort(found, found_count, sizeof(*found), compare_texts);
+    const char *text = arena_strdup(arena, "{ ");
+    for (size_t i = 0; i < found_count; i++)
+        text = arena_printf(arena, "%s%s%s", text, i > 0 ? ", " : "", found[i]);
+    return arena_printf(arena, "%s }", text);
+}
+
+int framework_check_info(struct master *m, const Mesos__V1__FrameworkInfo *info, struct error *err)
+{
+    int r = validate_framework_info(info, err);
+    if (r < 0)
+        return r;
+    if (m->options.roles != NULL) {
+        const char **roles;
+        size_t count = framework_roles(info, m->scratch, &roles);
+        const char *strangers =
+            list_strangers(m->scratch, roles, count, m->options.roles, m->options.role_count);
+        if (strangers != NULL)
+            return error_set(err, -EINVAL, "Roles %s are not present in the master's --roles",
+                             strangers);
+    }
+    if (strcmp(info->user, "root") == 0 && !m->options.root_submissions)
+        return error_set(err, -EINVAL,
+                         "User 'root' is not allowed to run frameworks without "
+                         "--root_submissions set");
+    if (info->id != NULL && map_has(&m->completed_ids, info->id->value))
+        return error_set(err, -EINVAL, "Framework has been removed");
+    return 0;
+}
+
+int framework_check_suppressed(const Mesos__V1__FrameworkInfo *info, size_t count, char **roles,
+                               struct arena *arena, struct error *err)
+{
+    const char **allowed;
+    size_t allowed_count = framework_roles(info, arena, &allowed);
+    const char *strangers =
+        list_strangers(arena, (const char *const *)roles, count, allowed, allowed_count);
+    if (strangers == NULL)
+        return 0;
+    return error_set(err, -EINVAL, "Suppressed roles %s are not contained in the set of roles",
+                     strangers);
+}
+
+static bool info_checkpoint(const Mesos__V1__FrameworkInfo *info)
+{
+    return info->has_checkpoint && info->checkpoint;
+}
+
+int framework_check_update(const struct framework *f, const Mesos__V1__FrameworkInfo *info,
+                           struct error *err)
+{
+    if (!text_is_equal(f->info->principal, info->principal))
+        return error_set(err, -EINVAL, "Changing framework's principal is not allowed.");
+    if (strcmp(f->info->user, info->user) != 0)
+        return error_set(err, -EINVAL,
+                         "Updating 'FrameworkInfo.user' is unsupported; attempted to update from "
+                         "'%s' to '%s'",
+                         f->info->user, info->user);
+    if (info_checkpoint(f->info) != info_checkpoint(info))
+        return error_set(err, -EINVAL,
+                         "Updating 'FrameworkInfo.checkpoint' is unsupported; attempted to update "
+                         "from '%s' to '%s'",
+                         info_checkpoint(f->info) ? "true" : "false",
+                         info_checkpoint(info) ? "true" : "false");
+    return 0;
+}
+
+// ---- timers ----
+
+static void send_heartbeat(struct timer *timer, struct instant now)
+{
+    struct framework *f = CONTAINER_OF(timer, struct framework, heartbeat);
+    framework_send(f, make_event(f->master->scratch, EVENT(HEARTBEAT)));
+    timer_set(&f->master->timers, timer, now.mono + HEARTBEAT_INTERVAL_NS);
+}
+
+static void failover_is_over(struct timer *timer, struct instant now)
+{
+    (void)now;
+    struct framework *f = CONTAINER_OF(timer, struct framework, failover);
+    log_info("Framework failover timeout, removing framework %s (%s)", f->id, f->info->name);
+    framework_remove(f);
+}
+
+// ---- life ----
+
+static void set_info(struct framework *f, const Mesos__V1__FrameworkInfo *info,
+                     const char *const *suppressed, size_t suppressed_count)
+{
+    struct arena *old = f->arena;
+    struct arena *arena = arena_new(1024, 0);
+    Mesos__V1__FrameworkInfo *copy = WIRE_COPY(arena, Mesos__V1__FrameworkInfo, info);
+    copy->id = make_framework_id(arena, f->id);
+    f->info = copy;
+    f->capabilities = framework_capabilities(copy);
+    f->role_count = framework_roles(copy, arena, &f->roles);
+    f->suppressed = copy_texts(arena, suppressed, suppressed_count);
+    f->suppressed_count = suppressed_count;
+    f->arena = arena;
+    arena_free(old);
+}
+
+struct framework *framework_add(struct master *m, const Mesos__V1__FrameworkInfo *info,
+                                const char *const *suppressed, size_t suppressed_count,
+                                bool recovered)
+{
+    struct framework *f = mem_zalloc(sizeof(*f));
+    f->magic = FRAMEWORK_MAGIC;
+    f->master = m;
+    if (info->id != NULL && info->id->value[0] != '\0')
+        f->id = mem_strdup(info->id->value);
+    else
+        f->id = mem_printf("%s-%04" PRIu64, m->id, m->next_framework++);
+    CHECK(!map_has(&m->frameworks, f->id));
+    f->heartbeat.run = send_heartbeat;
+    f->failover.run = failover_is_over;
+    f->recovered = recovered;
+    f->used = resources_new();
+    f->offered = resources_new();
+    f->registered = m->now.wall;
+    f->reregistered = m->now.wall;
+    list_init(&f->unreachable_order);
+    list_init(&f->completed_tasks);
+    list_init(&f->offers);
+    list_init(&f->unsent);
+    list_init(&f->executors);
+    list_init(&f->in_completed);
+    set_info(f, info, suppressed, suppressed_count);
+    map_put(&m->frameworks, f->id, f);
+    allocator_add_framework(m->allocator, f->id, f->roles, f->role_count, f->suppressed,
+                            f->suppressed_count, f->capabilities, false);
+    return f;
+}
+
+struct framework *framework_free(struct framework *f)
+{
+    if (f == NULL)
+        return NULL;
+    CHECK(f->magic == FRAMEWORK_MAGIC);
+    MAP_FOREACH (&f->tasks, entry)
+        task_free(entry->value);
+    map_free(&f->tasks);
+    MAP_FOREACH (&f->unreachable, entry)
+        task_free(entry->value);
+    map_free(&f->unreachable);
+    while (!list_is_empty(&f->completed_tasks))
+        task_free(LIST_ENTRY(f->completed_tasks.next, struct task, by_place));
+    resources_free(f->used);
+    resources_free(f->offered);
+    arena_free(f->arena);
+    mem_free(f->id);
+    f->magic = 0;
+    mem_free(f);
+    return NULL;
+}
+
+void framework_update(struct framework *f, const Mesos__V1__FrameworkInfo *info,
+                      const char *const *suppressed, size_t suppressed_count)
+{
+    struct master *m = f->master;
+    set_info(f, info, suppressed, suppressed_count);
+    // Offers made for a role that it left are worth nothing any more.
+    LIST_FOREACH (&f->offers, struct offer, by_framework, o) {
+        if (!framework_has_role(f, o->role))
+            offer_rescind(o);
+    }
+    allocator_update_framework(m->allocator, f->id, f->roles, f->role_count, f->suppressed,
+                               f->suppressed_count, f->capabilities);
+}
+
+// Agents that run something of it learn of its new info.
+static void tell_agents(struct framework *f)
+{
+    struct master *m = f->master;
+    MAP_FOREACH (&m->agents, entry) {
+        struct agent *a = entry->value;
+        if (a->channel == NULL || !map_has(&a->uses, f->id))
+            continue;
+        Meseta__Link__ToAgent *message = make_to_agent(m->scratch, TO_AGENT(UPDATE_FRAMEWORK));
+        message->update_framework = WIRE_NEW(m->scratch, Meseta__Link__ToAgent__UpdateFramework,
+                                             meseta__link__to_agent__update_framework);
+        message->update_framework->framework_info = f->info;
+        agent_send(a, message);
+    }
+}
+
+static void send_subscribed(struct framework *f)
+{
+    struct master *m = f->master;
+    Mesos__V1__Scheduler__Event *event = make_event(m->scratch, EVENT(SUBSCRIBED));
+    Mesos__V1__Scheduler__Event__Subscribed *subscribed =
+        WIRE_NEW(m->scratch, Mesos__V1__Scheduler__Event__Subscribed,
+                 mesos__v1__scheduler__event__subscribed);
+    subscribed->framework_id = make_framework_id(m->scratch, f->id);
+    subscribed->has_heartbeat_interval_seconds = true;
+    subscribed->heartbeat_interval_seconds = (double)HEARTBEAT_INTERVAL_NS / (double)NS_PER_S;
+    subscribed->master_info = m->info;
+    event->subscribed = subscribed;
+    framework_send(f, event);
+}
+
+// SUBSCRIBED goes out, then the first heartbeat, as in Mesos.
+static void connect_framework(struct framework *f, struct master_subscriber *subscriber,
+                              const char *stream_id)
+{
+    struct master *m = f->master;
+    f->subscriber = subscriber;
+    subscriber->framework = f;
+    memset(f->stream_id, 0, sizeof(f->stream_id));
+    strncpy(f->stream_id, stream_id, sizeof(f->stream_id) - 1);
+    f->recovered = false;
+    f->calls[CALL(SUBSCRIBE)]++;
+    timer_cancel(&m->timers, &f->failover);
+    if (!f->active) {
+        f->active = true;
+        allocator_activate_framework(m->allocator, f->id);
+    }
+    send_subscribed(f);
+    send_heartbeat(&f->heartbeat, m->now);
+}
+
+static void subscribe_known(struct framework *f, Mesos__V1__Scheduler__Call__Subscribe *call,
+                            struct master_subscriber *subscriber, const char *stream_id)
+{
+    struct master *m = f->master;
+    Mesos__V1__FrameworkInfo *info = call->framework_info;
+    // These two cannot change; what it says now is passed over, as Mesos does.
+    info->user = f->info->user;
+    info->has_checkpoint = f->info->has_checkpoint;
+    info->checkpoint = f->info->checkpoint;
+    struct error err;
+    if (framework_check_update(f, info, &err) < 0) {
+        subscriber_refuse(m, subscriber, err.text);
+        return;
+    }
+    framework_update(f, info, (const char *const *)call->suppressed_roles,
+                     call->n_suppressed_roles);
+    f->reregistered = m->now.wall;
+    if (f->recovered)
+        f->registered = m->now.wall;
+    if (f->subscriber != NULL) {
+        log_info("Framework %s (%s) failed over", f->id, f->info->name);
+        framework_send_error(f, "Framework failed over");
+        struct master_subscriber *old = f->subscriber;
+        f->subscriber = NULL;
+        old->framework = NULL;
+        m->ops->close_subscriber(m->ctx, old);
+    }
+    // The new scheduler knows nothing of the offers that the old one got.
+    LIST_FOREACH (&f->offers, struct offer, by_framework, o)
+        offer_discard(o, -1);
+    connect_framework(f, subscriber, stream_id);
+    tell_agents(f);
+}
+
+void master_subscribe(struct master *m, Mesos__V1__Scheduler__Call__Subscribe *call,
+                      struct master_subscriber *subscriber, const char *stream_id,
+                      struct instant now)
+{
+    master_enter(m, now);
+    Mesos__V1__FrameworkInfo *info = call->framework_info;
+    bool has_id = info->id != NULL && info->id->value[0] != '\0';
+    master_count(m,
+                 has_id ? COUNT_MESSAGES_REREGISTER_FRAMEWORK : COUNT_MESSAGES_REGISTER_FRAMEWORK);
+    struct error err;
+    int r = framework_check_info(m, info, &err);
+    if (r == 0)
+        r = framework_check_suppressed(info, call->n_suppressed_roles, call->suppressed_roles,
+                                       m->scratch, &err);
+    if (r == 0 && call->offer_constraints != NULL &&
+        call->offer_constraints->n_role_constraints > 0)
+        r = error_set(&err, -ENOTSUP, "Offer constraints are not supported yet");
+    if (r < 0) {
+        log_info("Refusing subscription of framework '%s': %s", info->name, err.text);
+        subscriber_refuse(m, subscriber, err.text);
+        return;
+    }
+    log_info("Subscribing framework '%s' with checkpointing %s", info->name,
+             info_checkpoint(info) ? "enabled" : "disabled");
+    struct framework *f = has_id ? master_framework(m, info->id->value) : NULL;
+    if (f == NULL) {
+        f = framework_add(m, info, (const char *const *)call->suppressed_roles,
+                          call->n_suppressed_roles, false);
+        connect_framework(f, subscriber, stream_id);
+    } else {
+        subscribe_known(f, call, subscriber, stream_id);
+    }
+}
+
+static void deactivate(struct framework *f)
+{
+    if (f->active) {
+        f->active = false;
+        allocator_deactivate_framework(f->master->allocator, f->id);
+    }
+    LIST_FOREACH (&f->offers, struct offer, by_framework, o)
+        offer_discard(o, -1);
+}
+
+static void disconnect(struct framework *f)
+{
+    if (f->subscriber != NULL)
+        f->subscriber->framework = NULL;
+    f->subscriber = NULL;
+    f->stream_id[0] = '\0';
+    timer_cancel(&f->master->timers, &f->heartbeat);
+    deactivate(f);
+}
+
+void master_subscriber_closed(struct master *m, struct master_subscriber *subscriber,
+                              struct instant now)
+{
+    master_enter(m, now);
+    struct framework *f = subscriber->framework;
+    if (f == NULL)
+        return;
+    CHECK(f->magic == FRAMEWORK_MAGIC && f->subscriber == subscriber);
+    disconnect(f);
+    // Validation keeps the timeout within what a duration can hold.
+    double seconds = f->info->has_failover_timeout ? f->info->failover_timeout : 0;
+    if (seconds > 9e9)
+        seconds = 9e9;
+    log_info("Framework %s (%s) disconnected; it has %g seconds to fail over", f->id, f->info->name,
+             seconds);
+    int64_t delay = (int64_t)(seconds * (double)NS_PER_S);
+    int64_t deadline = now.mono > INT64_MAX - delay ? INT64_MAX : now.mono + delay;
+    timer_set(&m->timers, &f->failover, deadline);
+}
+
+// ---- removal ----
+
+static void kill_tasks(struct framework *f)
+{
+    struct master *m = f->master;
+    const char *message = arena_printf(m->scratch, "Framework %s removed", f->id);
+    MAP_FOREACH (&f->tasks, entry) {
+        struct task *t = entry->value;
+        Mesos__V1__TaskStatus *status =
+            make_status(m, t->id, t->agent_id, STATE(KILLED), REASON(FRAMEWORK_REMOVED), message);
+        if (t->executor_id != NULL)
+            status->executor_id = make_executor_id(m->scratch, t->executor_id);
+        task_update(t, status, STATE(KILLED));
+        task_finish(t);
+    }
+    MAP_FOREACH (&f->unreachable, entry) {
+        struct task *t = entry->value;
+        Mesos__V1__TaskStatus *status =
+            make_status(m, t->id, t->agent_id, STATE(KILLED), REASON(FRAMEWORK_REMOVED), message);
+        task_update(t, status, STATE(KILLED));
+        task_finish(t);
+    }
+}
+
+static void keep_completed(struct framework *f)
+{
+    struct master *m = f->master;
+    f->completed = true;
+    list_append(&m->completed, &f->in_completed);
+    map_put(&m->completed_ids, f->id, f);
+    m->completed_count++;
+    while (m->completed_count > m->options.max_completed_frameworks) {
+        struct framework *oldest = LIST_ENTRY(m->completed.next, struct framework, in_completed);
+        list_remove(&oldest->in_completed);
+        map_remove(&m->completed_ids, oldest->id);
+        m->completed_count--;
+        framework_free(oldest);
+    }
+}
+
+void framework_remove(struct framework *f)
+{
+    struct master *m = f->master;
+    log_info("Removing framework %s (%s)", f->id, f->info->name);
+    deactivate(f);
+    MAP_FOREACH (&m->agents, entry) {
+        struct agent *a = entry->value;
+        if (!map_has(&a->uses, f->id))
+            continue;
+        Meseta__Link__ToAgent *message = make_to_agent(m->scratch, TO_AGENT(SHUTDOWN_FRAMEWORK));
+        message->shutdown_framework = WIRE_NEW(m->scratch, Meseta__Link__ToAgent__ShutdownFramework,
+                                               meseta__link__to_agent__shutdown_framework);
+        message->shutdown_framework->framework_id = make_framework_id(m->scratch, f->id);
+        agent_send(a, message);
+    }
+    kill_tasks(f);
+    while (!list_is_empty(&f->executors))
+        executor_remove(LIST_ENTRY(f->executors.next, struct executor, by_framework), true);
+    timer_cancel(&m->timers, &f->heartbeat);
+    timer_cancel(&m->timers, &f->failover);
+    f->unregistered = m->now.wall;
+    if (f->subscriber != NULL) {
+        struct master_subscriber *subscriber = f->subscriber;
+        f->subscriber = NULL;
+        subscriber->framework = NULL;
+        m->ops->close_subscriber(m->ctx, subscriber);
+    }
+    f->stream_id[0] = '\0';
+    map_remove(&m->frameworks, f->id);
+    allocator_remove_framework(m->allocator, f->id);
+    keep_completed(f);
+}

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The master's birth and end, its clockwork, and the look-ups that every other file uses.
+
+#include "master/master.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "master/internal.h"
+
+void master_options_init(struct master_options *options)
+{
+    *options = (struct master_options){
+        .port = 5050,
+        .root_submissions = true,
+        .filter_gpu_resources = true,
+        .agent_ping_timeout_ns = 15 * NS_PER_S,
+        .max_agent_ping_timeouts = 5,
+        .agent_reregister_timeout_ns = 600 * NS_PER_S,
+        .max_completed_frameworks = 50,
+        .max_completed_tasks_per_framework = 1000,
+        .max_unreachable_tasks_per_framework = 1000,
+        .publish_per_framework_metrics = true,
+    };
+}
+
+void master_enter(struct master *m, struct instant now)
+{
+    CHECK(m != NULL && m->magic == MASTER_MAGIC);
+    m->now = now;
+    arena_reset(m->scratch);
+}
+
+void master_count(struct master *m, enum counter counter)
+{
+    m->counters[counter]++;
+}
+
+struct framework *master_framework(const struct master *m, const char *id)
+{
+    return map_get(&m->frameworks, id);
+}
+
+struct agent *master_agent(const struct master *m, const char *id)
+{
+    return map_get(&m->agents, id);
+}
+
+struct offer *master_offer(const struct master *m, const char *id)
+{
+    return map_get(&m->offers, id);
+}
+
+const Mesos__V1__MasterInfo *master_info(const struct master *m)
+{
+    return m->info;
+}
+
+static void copy_options(struct master *m, const struct master_options *options)
+{
+    struct arena *arena = m->arena;
+    struct master_options *o = &m->options;
+    *o = *options;
+    o->id = arena_strdup(arena, options->id);
+    o->ip = arena_strdup(arena, options->ip);
+    o->hostname = arena_strdup(arena, options->hostname);
+    o->pid = arena_strdup(arena, options->pid);
+    o->min_allocatable_resources = arena_strdup(arena, options->min_allocatable_resources);
+    o->fair_sharing_excluded = arena_strdup(arena, options->fair_sharing_excluded);
+    if (options->roles != NULL) {
+        const char **roles = arena_calloc(arena, options->role_count + 1, sizeof(*roles));
+        for (size_t i = 0; i < options->role_count; i++)
+            roles[i] = arena_strdup(arena, options->roles[i]);
+        o->roles = roles;
+    }
+}
+
+// An IPv4 address as four bytes in the order they are written, read as a number of this machine:
+// that is what clients of MasterInfo.ip expect. 0 for anything else.
+static uint32_t ip_number(const char *ip)
+{
+    uint8_t bytes[4];
+    unsigned parts[4];
+    char rest;
+    if (sscanf(ip, "%3u.%3u.%3u.%3u%c", &parts[0], &parts[1], &parts[2], &parts[3], &rest) != 4)
+        return 0;
+    for (size_t i = 0; i < 4; i++) {
+        if (parts[i] > 255)
+            return 0;
+        bytes[i] = (uint8_t)parts[i];
+    }
+    uint32_t number;
+    memcpy(&number, bytes, sizeof(number));
+    return number;
+}
+
+static void make_info(struct master *m)
+{
+    struct arena *arena = m->arena;
+    const struct master_options *o = &m->options;
+    Mesos__V1__MasterInfo *info = WIRE_NEW(arena, Mesos__V1__MasterInfo, mesos__v1__master_info);
+    info->id = m->id;
+    info->ip = ip_number(o->ip);
+    info->port = o->port;
+    info->pid = o->pid != NULL ? arena_strdup(arena, o->pid)
+                               : arena_printf(arena, "master@%s:%u", o->ip, (unsigned)o->port);
+    info->hostname = arena_strdup(arena, o->hostname);
+    info->version = arena_strdup(arena, "1.11.0");
+    info->address = WIRE_NEW(arena, Mesos__V1__Address, mesos__v1__address);
+    info->address->hostname = info->hostname;
+    info->address->ip = arena_strdup(arena, o->ip);
+    info->address->port = o->port;
+    // AGENT_DRAINING and QUOTA_V2 are claimed when they are true.
+    info->n_capabilities = 1;
+    info->capabilities = arena_calloc(arena, 1, sizeof(*info->capabilities));
+    info->capabilities[0] =
+        WIRE_NEW(arena, Mesos__V1__MasterInfo__Capability, mesos__v1__master_info__capability);
+    info->capabilities[0]->has_type = true;
+    info->capabilities[0]->type = MESOS__V1__MASTER_INFO__CAPABILITY__TYPE__AGENT_UPDATE;
+    m->info = info;
+}
+
+struct master *master_new(const struct master_options *options, const struct master_ops *ops,
+                          void *ctx, struct instant now)
+{
+    CHECK(options->ip != NULL && options->hostname != NULL);
+    CHECK(options->agent_ping_timeout_ns > 0 && options->max_agent_ping_timeouts > 0);
+    struct master *m = mem_zalloc(sizeof(*m));
+    m->magic = MASTER_MAGIC;
+    m->ops = ops;
+    m->ctx = ctx;
+    m->now = now;
+    m->started = now;
+    m->arena = arena_new(0, 0);
+    m->scratch = arena_new(16 * 1024, 0);
+    m->timers = TIMERS_INIT;
+    list_init(&m->completed);
+    copy_options(m, options);
+    prng_seed(&m->prng, options->seed);
+    if (m->options.id != NULL) {
+        m->id = arena_strdup(m->arena, m->options.id);
+    } else {
+        struct uuid uuid = uuid_random(&m->prng);
+        m->id = arena_alloc(m->arena, UUID_TEXT_SIZE);
+        uuid_text(&uuid, m->id);
+    }
+    make_info(m);
+    struct allocator_options allocator = {
+        .offer_interval_ns = m->options.allocation_interval_ns,
+        .min_allocatable_resources = m->options.min_allocatable_resources,
+        .fair_sharing_excluded = m->options.fair_sharing_excluded,
+        .filter_gpu_resources = m->options.filter_gpu_resources,
+        .seed = prng_u64(&m->prng),
+    };
+    static const struct allocator_callbacks callbacks = {.offer = offer_arrived};
+    m->allocator = allocator_new(&allocator, &callbacks, m);
+    return m;
+}
+
+struct master *master_free(struct master *m)
+{
+    if (m == NULL)
+        return NULL;
+    CHECK(m->magic == MASTER_MAGIC);
+    timers_free(&m->timers);
+    MAP_FOREACH (&m->offers, entry) {
+        struct offer *offer = entry->value;
+        resources_free(offer->resources);
+        mem_free(offer->role);
+        mem_free(offer);
+    }
+    map_free(&m->offers);
+    MAP_FOREACH (&m->agents, entry) {
+        struct agent *agent = entry->value;
+        list_init(&agent->offers);
+        while (!list_is_empty(&agent->executors))
+            executor_remove(LIST_ENTRY(agent->executors.next, struct executor, by_agent), false);
+    }
+    MAP_FOREACH (&m->frameworks, entry)
+        framework_free(entry->value);
+    map_free(&m->frameworks);
+    while (!list_is_empty(&m->completed)) {
+        struct framework *f = LIST_ENTRY(m->completed.next, struct framework, in_completed);
+        list_remove(&f->in_completed);
+        framework_free(f);
+    }
+    map_free(&m->completed_ids);
+    MAP_FOREACH (&m->agents, entry)
+        agent_free(entry->value);
+    map_free(&m->agents);
+    map_free(&m->agents_by_pid);
+    MAP_FOREACH (&m->recovered, entry) {
+        struct recovered_agent *r = entry->value;
+        arena_free(r->arena);
+        mem_free(r->id);
+        mem_free(r);
+    }
+    map_free(&m->recovered);
+    MAP_FOREACH (&m->unreachable, entry) {
+        struct unreachable_agent *u = entry->value;
+        mem_free(u->id);
+        mem_free(u);
+    }
+    map_free(&m->unreachable);
+    admission_free_all(m);
+    MAP_FOREACH (&m->weights, entry)
+        mem_free(entry->value);
+    map_free(&m->weights);
+    MAP_FOREACH (&m->task_losses, entry)
+        mem_free(entry->value);
+    map_free(&m->task_losses);
+    allocator_free(m->allocator);
+    arena_free(m->scratch);
+    arena_free(m->arena);
+    m->magic = 0;
+    mem_free(m);
+    return NULL;
+}
+
+int master_recover(struct master *m, const struct master_item *items, size_t count,
+                   struct instant now, struct error *err)
+{
+    master_enter(m, now);
+    for (size_t i = 0; i < count; i++) {
+        const struct master_item *item = &items[i];
+        ProtobufCMessage *message;
+        if (text_starts_with(item->key, "agents/")) {
+            int r = wire_decode(&mesos__v1__agent_info__descriptor, m->scratch, item->value,
+                                item->size, &message, err);
+            if (r == 0 && ((Mesos__V1__AgentInfo *)message)->id == NULL)
+                r = error_set(err, -EBADMSG, "it has no id");
+            if (r < 0)
+                return error_wrap(err, r, "Cannot read registry entry %s", item->key);
+            recovered_agent_add(m, (Mesos__V1__AgentInfo *)message);
+        } else if (text_starts_with(item->key, "unreachable/")) {
+            int r = wire_decode(&mesos__v1__time_info__descriptor, m->scratch, item->value,
+                                item->size, &message, err);
+            if (r < 0)
+                return error_wrap(err, r, "Cannot read registry entry %s", item->key);
+            unreachable_agent_add(m, item->key + strlen("unreachable/"),
+                                  ((Mesos__V1__TimeInfo *)message)->nanoseconds);
+        }
+    }
+    return 0;
+}
+
+void master_set_weight(struct master *m, const char *role, double weight)
+{
+    double *kept = map_get(&m->weights, role);
+    if (kept == NULL) {
+        kept = mem_alloc(sizeof(*kept));
+        map_put(&m->weights, role, kept);
+    }
+    *kept = weight;
+    allocator_set_weight(m->allocator, role, weight);
+}
+
+int64_t master_next(const struct master *m)
+{
+    int64_t timer = timers_next(&m->timers);
+    int64_t offers = allocator_next(m->allocator);
+    return timer < offers ? timer : offers;
+}
+
+void master_step(struct master *m, struct instant now)
+{
+    master_enter(m, now);
+    if (timers_next(&m->timers) <= now.mono)
+        timers_run(&m->timers, now);
+    if (allocator_next(m->allocator) <= now.mono) {
+        m->offering = true;
+        allocator_run(m->allocator, now);
+        m->offering = false;
+        offers_send(m);
+    }
+}
+
+bool master_teardown(struct master *m, const char *framework_id, struct instant now)
+{
+    master_enter(m, now);
+    struct framework *f = master_framework(m, framework_id);
+    if (f == NULL)
+        return false;
+    framework_remove(f);
+    return true;
+}
+
+// The sum of what is booked for an agent must be what its tasks and executors hold.
+static void check_agent(const struct agent *a)
+{
+    AUTO_RESOURCES struct resources *used = resources_new();
+    LIST_FOREACH (&((struct agent *)a)->tasks, struct task, by_agent, t) {
+        CHECK(t->magic == TASK_MAGIC && t->agent == a && t->place == TASK_ON_AGENT);
+        CHECK(map_get(&t->framework->tasks, t->id) == t);
+        if (t->holds)
+            resources_add(used, t->resources);
+    }
+    LIST_FOREACH (&((struct agent *)a)->executors, struct executor, by_agent, e)
+        resources_add(used, e->resources);
+    CHECK(resources_is_equal(used, a->used));
+    AUTO_RESOURCES struct resources *offered = resources_new();
+    LIST_FOREACH (&((struct agent *)a)->offers, struct offer, by_agent, o)
+        resources_add(offered, o->resources);
+    CHECK(resources_is_equal(offered, a->offered));
+    resources_add(used, offered);
+    resources_unallocate(used);
+    CHECK(resources_contains(a->total, used));
+    CHECK(a->channel != NULL || (!a->active && list_is_empty(&((struct agent *)a)->offers)));
+}
+
+void master_check(const struct master *m)
+{
+    MAP_FOREACH (&m->agents, entry)
+        check_agent(entry->value);
+    MAP_FOREACH (&m->frameworks, entry) {
+        const struct framework *f = entry->value;
+        CHECK(f->magic == FRAMEWORK_MAGIC && !f->completed);
+        CHECK(f->subscriber == NULL || f->subscriber->framework == f);
+        CHECK(f->subscriber != NULL || list_is_empty(&((struct framework *)f)->offers));
+        AUTO_RESOURCES struct resources *used = resources_new();
+        MAP_FOREACH (&f->tasks, task_entry) {
+            const struct task *t = task_entry->value;
+            CHECK(t->framework == f && t->agent != NULL);
+            if (t->holds)
+                resources_add(used, t->resources);
+        }
+        LIST_FOREACH (&((struct framework *)f)->executors, struct executor, by_framework, e)
+            resources_add(used, e->resources);
+        CHECK(resources_is_equal(used, f->used));
+        CHECK(f->completed_count <= m->options.max_completed_tasks_per_framework);
+    }
+    CHECK(m->completed_count <= m->options.max_completed_frameworks);
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The master core: a state machine that owns agents, frameworks, tasks and offers. It is handed
+// decoded messages and the moment, changes its state, and asks for effects through struct
+// master_ops. It makes no system call and never blocks; the real shell is in src/api, another one
+// is the simulator.
+//
+// Ownership: the core keeps no pointer into a message after the call that brought it returned, and
+// what it hands to an op is valid during that op only. No op may call back into the core.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/timer.h"
+#include "proto/link.pb-c.h"
+#include "proto/mesos.pb-c.h"
+#include "proto/scheduler.pb-c.h"
+
+struct master;
+struct framework;
+struct agent;
+struct admission;
+
+// A framework's open event stream. The shell embeds one per stream, zeroed, and finds its own
+// record again with CONTAINER_OF. The core owns the fields.
+struct master_subscriber {
+    struct framework *framework;
+};
+
+// An agent's end of the agent link: one channel of one connection. Embedded in the same way.
+struct master_channel {
+    struct agent *agent;         // once admitted
+    struct admission *admission; // while the registry is being written
+};
+
+// One durable key; a NULL value deletes it.
+struct master_item {
+    const char *key;
+    const void *value;
+    size_t size;
+};
+
+// The effects. None may fail: what cannot be done (a broken stream) is told to the core later, as
+// an input.
+struct master_ops {
+    void (*send_event)(void *ctx, struct master_subscriber *subscriber,
+                       const Mesos__V1__Scheduler__Event *event);
+    // The core has let go of it; master_subscriber_closed is not to be called for it any more.
+    void (*close_subscriber)(void *ctx, struct master_subscriber *subscriber);
+    void (*send_agent)(void *ctx, struct master_channel *channel,
+                       const Meseta__Link__ToAgent *message);
+    // Likewise: the core has let go; master_channel_closed is not to be called.
+    void (*close_agent)(void *ctx, struct master_channel *channel);
+    // Makes `items` durable, as one batch, in the order of asking; then master_applied(token).
+    // token 0: nobody waits.
+    void (*apply)(void *ctx, const struct master_item *items, size_t count, uint64_t token);
+};
+
+struct master_options {
+    // Who we are. `id` NULL: a random uuid drawn from the seed.
+    const char *id;
+    const char *ip; // as text, what clients shall connect to
+    uint16_t port;
+    const char *hostname;
+    const char *pid;          // NULL: "master@<ip>:<port>"
+    const char *const *roles; // --roles; NULL: any role
+    size_t role_count;
+    bool root_submissions;
+    int64_t allocation_interval_ns; // 0: offer as soon as something is free
+    const char *min_allocatable_resources;
+    const char *fair_sharing_excluded;
+    bool filter_gpu_resources;
+    int64_t offer_timeout_ns; // 0: offers do not expire
+    int64_t agent_ping_timeout_ns;
+    size_t max_agent_ping_timeouts;
+    int64_t agent_reregister_timeout_ns;
+    size_t max_completed_frameworks;
+    size_t max_completed_tasks_per_framework;
+    size_t max_unreachable_tasks_per_framework;
+    bool publish_per_framework_metrics;
+    uint64_t seed;
+};
+
+// Fills in Mesos' defaults.
+void master_options_init(struct master_options *options);
+
+// `options` and all its texts are copied; `ops` must live as long as the master.
+struct master *master_new(const struct master_options *options, const struct master_ops *ops,
+                          void *ctx, struct instant now);
+// Every subscriber and channel is forgotten without an op. NULL is fine; returns NULL.
+struct master *master_free(struct master *m);
+// What the registry holds, once, before any other input. -EBADMSG: an entry cannot be read.
+int master_recover(struct master *m, const struct master_item *items, size_t count,
+                   struct instant now, struct error *err);
+void master_set_weight(struct master *m, const char *role, double weight);
+
+// The next deadline on the monotonic clock (INT64_MAX: none), and what is due then: timers and the
+// allocator. Call step at the end of each turn in which next is not in the future.
+int64_t master_next(const struct master *m);
+void master_step(struct master *m, struct instant now);
+
+// A batch is durable (result 0) or can never be (negative: the master must not go on; aborts).
+void master_applied(struct master *m, uint64_t token, int result, struct instant now);
+
+// ---- frameworks ----
+// SUBSCRIBE on a new stream whose head was sent. A refusal comes as an ERROR event and a close.
+// `call` was validated (validate_scheduler_call); it may be changed by the core. `stream_id` is
+// copied.
+void master_subscribe(struct master *m, Mesos__V1__Scheduler__Call__Subscribe *call,
+                      struct master_subscriber *subscriber, const char *stream_id,
+                      struct instant now);
+void master_subscriber_closed(struct master *m, struct master_subscriber *subscriber,
+                              struct instant now);
+// Any other call, validated. Returns the HTTP status: 202 or 200 when it was taken; otherwise a 4xx
+// or 501 with the text in `err`. `stream_id` is the request's header or NULL.
+int master_call(struct master *m, Mesos__V1__Scheduler__Call *call, const char *stream_id,
+                struct instant now, struct error *err);
+// An operator's teardown. False when the framework is unknown.
+bool master_teardown(struct master *m, const char *framework_id, struct instant now);
+
+// ---- agents ----
+void master_agent_message(struct master *m, struct master_channel *channel,
+                          Meseta__Link__ToMaster *message, struct instant now);
+void master_channel_closed(struct master *m, struct master_channel *channel, struct instant now);
+
+// ---- looking ----
+const Mesos__V1__MasterInfo *master_info(const struct master *m);
+// Every metric that the core can tell, by Mesos' names.
+void master_put_metrics(const struct master *m, struct instant now,
+                        void (*put)(void *ctx, const char *name, double value), void *ctx);
+// Walks everything and checks that the books agree (for tests and the simulator); aborts by CHECK.
+void master_check(const struct master *m);

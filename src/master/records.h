@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The registry objects of the master. Written by src/master only; src/api/master_state.c reads them
+// for the endpoints. Each object has one owner: frameworks own their tasks (running, unreachable
+// and completed), agents own executors, the master owns agents, frameworks and offers.
+//
+// A task is packed: one block holds the record and its texts; what nobody but the endpoints looks
+// at (labels, container, statuses) is kept encoded.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "allocator/allocator.h"
+#include "base/arena.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/prng.h"
+#include "base/timer.h"
+#include "base/uuid.h"
+#include "master/master.h"
+#include "model/resources.h"
+
+enum { TASK_STATE_COUNT = 15 };
+
+struct packed {
+    uint32_t size;
+    uint8_t data[];
+};
+
+enum task_place {
+    TASK_ON_AGENT,    // in framework->tasks and on its agent
+    TASK_UNREACHABLE, // in framework->unreachable
+    TASK_COMPLETED,   // in framework->completed
+};
+
+struct task {
+    uint32_t magic;
+    uint8_t place;    // enum task_place
+    bool holds;       // its resources are counted as used
+    bool has_update;  // an update that wants an acknowledgement was forwarded
+    bool kill_wanted; // a KILL came; it is sent again when the agent returns
+    Mesos__V1__TaskState state;
+    Mesos__V1__TaskState update_state; // of the newest forwarded update
+    uint8_t update_uuid[UUID_SIZE];
+    struct framework *framework;
+    struct agent *agent;         // NULL unless TASK_ON_AGENT
+    struct list by_agent;        // agent->tasks
+    struct list by_place;        // framework->unreachable_order or completed
+    struct resources *resources; // allocated to the role it was launched for
+    const char *id;              // these texts lie behind the record
+    const char *name;
+    const char *agent_id;
+    const char *executor_id;  // NULL for a command task
+    struct packed *details;   // an encoded Task: what else endpoints show
+    struct packed **statuses; // encoded TaskStatus, oldest first, without data
+    uint32_t status_count;
+};
+
+struct executor {
+    struct framework *framework;
+    struct agent *agent;
+    struct list by_agent;
+    struct list by_framework;
+    struct resources *resources;
+    struct packed *info; // encoded ExecutorInfo, resources normalised, framework id set
+    char *id;
+};
+
+struct offer {
+    struct master *master;
+    struct framework *framework;
+    struct agent *agent;
+    struct list by_framework;
+    struct list by_agent;
+    struct list unsent; // framework->unsent until the event goes out
+    struct resources *resources;
+    char *role;
+    struct timer timeout;
+    char id[64];
+};
+
+// What a framework holds on an agent.
+struct agent_use {
+    struct framework *framework;
+    struct resources *used;
+    size_t holders; // tasks and executors; the entry goes at zero
+};
+
+struct agent {
+    uint32_t magic;
+    struct master *master;
+    char *id;
+    struct arena *arena;        // of info and the texts below
+    Mesos__V1__AgentInfo *info; // `id` is set
+    Mesos__V1__AgentInfo__Capability **capabilities;
+    size_t capability_count;
+    const char *version;
+    const char *pid;
+    struct master_channel *channel; // NULL: disconnected
+    bool active;                    // gets offers
+    struct resources *total;
+    struct resources *used; // all frameworks
+    struct resources *offered;
+    struct map uses;   // framework id -> struct agent_use
+    struct list tasks; // task.by_agent
+    struct list executors;
+    struct list offers;
+    struct timer ping;
+    uint32_t pings_missed;
+    bool ping_open;       // sent and not answered
+    bool marking;         // the registry is being told that it is unreachable
+    int64_t registered;   // wall clock, ns
+    int64_t reregistered; // 0: never
+};
+
+struct framework {
+    uint32_t magic;
+    struct master *master;
+    char *id;
+    struct arena *arena;            // of info, roles, suppressed
+    Mesos__V1__FrameworkInfo *info; // `id` is set
+    unsigned capabilities;          // bits as in model/framework.h
+    const char **roles;
+    size_t role_count;
+    const char **suppressed; // as of the last SUBSCRIBE
+    size_t suppressed_count;
+    struct master_subscriber *subscriber; // NULL: not connected
+    char stream_id[UUID_TEXT_SIZE];
+    bool active;    // gets offers
+    bool recovered; // known from agents only, did not subscribe yet
+    bool completed; // removed; kept for the endpoints
+    struct timer heartbeat;
+    struct timer failover;
+    struct resources *used;
+    struct resources *offered;
+    struct map tasks;              // task id -> struct task, TASK_ON_AGENT
+    struct map unreachable;        // task id -> struct task
+    struct list unreachable_order; // oldest first
+    struct list completed_tasks;   // oldest first
+    size_t completed_count;
+    struct list offers;
+    struct list unsent; // offers that wait for the end of the allocator's round
+    struct list executors;
+    struct list in_completed;                       // master->completed
+    int64_t registered, reregistered, unregistered; // wall clock, ns; 0: never
+    uint64_t calls[20];                             // by Call.Type
+    uint64_t events[12];                            // by Event.Type
+    uint64_t offers_sent, offers_accepted, offers_declined, offers_rescinded;
+    uint64_t terminal[TASK_STATE_COUNT]; // tasks that ended, by state
+};
+
+// An agent that the registry names but that has not come back since this master began.
+struct recovered_agent {
+    struct master *master;
+    char *id;
+    struct arena *arena;
+    Mesos__V1__AgentInfo *info;
+    struct timer timeout;
+    bool marking;
+};
+
+struct unreachable_agent {
+    char *id;
+    int64_t since_ns; // wall clock
+};
+
+enum counter {
+    COUNT_SLAVE_REGISTRATIONS,
+    COUNT_SLAVE_REREGISTRATIONS,
+    COUNT_SLAVE_REMOVALS,
+    COUNT_SLAVE_REMOVALS_UNHEALTHY,
+    COUNT_SLAVE_REMOVALS_UNREGISTERED,
+    COUNT_SLAVE_REMOVALS_REGISTERED,
+    COUNT_SLAVE_UNREACHABLE_SCHEDULED,
+    COUNT_SLAVE_UNREACHABLE_COMPLETED,
+    COUNT_SLAVE_UNREACHABLE_CANCELED,
+    COUNT_RECOVERY_SLAVE_REMOVALS,
+    COUNT_TASKS_ERROR,
+    COUNT_TASKS_FAILED,
+    COUNT_TASKS_FINISHED,
+    COUNT_TASKS_KILLED,
+    COUNT_TASKS_LOST,
+    COUNT_TASKS_DROPPED,
+    COUNT_TASKS_GONE,
+    COUNT_TASKS_GONE_BY_OPERATOR,
+    COUNT_DROPPED_MESSAGES,
+    COUNT_MESSAGES_REGISTER_FRAMEWORK,
+    COUNT_MESSAGES_REREGISTER_FRAMEWORK,
+    COUNT_MESSAGES_UNREGISTER_FRAMEWORK,
+    COUNT_MESSAGES_KILL_TASK,
+    COUNT_MESSAGES_STATUS_UPDATE_ACK,
+    COUNT_MESSAGES_LAUNCH_TASKS,
+    COUNT_MESSAGES_DECLINE_OFFERS,
+    COUNT_MESSAGES_REVIVE_OFFERS,
+    COUNT_MESSAGES_SUPPRESS_OFFERS,
+    COUNT_MESSAGES_RESOURCE_REQUEST,
+    COUNT_MESSAGES_RECONCILE_TASKS,
+    COUNT_MESSAGES_RECONCILE_OPERATIONS,
+    COUNT_MESSAGES_OPERATION_ACK,
+    COUNT_MESSAGES_FRAMEWORK_TO_EXECUTOR,
+    COUNT_MESSAGES_EXECUTOR_TO_FRAMEWORK,
+    COUNT_MESSAGES_REGISTER_SLAVE,
+    COUNT_MESSAGES_REREGISTER_SLAVE,
+    COUNT_MESSAGES_UNREGISTER_SLAVE,
+    COUNT_MESSAGES_STATUS_UPDATE,
+    COUNT_MESSAGES_EXITED_EXECUTOR,
+    COUNT_MESSAGES_UPDATE_SLAVE,
+    COUNT_VALID_FRAMEWORK_TO_EXECUTOR,
+    COUNT_INVALID_FRAMEWORK_TO_EXECUTOR,
+    COUNT_VALID_EXECUTOR_TO_FRAMEWORK,
+    COUNT_INVALID_EXECUTOR_TO_FRAMEWORK,
+    COUNT_VALID_STATUS_UPDATES,
+    COUNT_INVALID_STATUS_UPDATES,
+    COUNT_VALID_STATUS_UPDATE_ACKS,
+    COUNT_INVALID_STATUS_UPDATE_ACKS,
+    COUNT_INVALID_OPERATION_ACKS,
+    COUNTER_COUNT,
+};
+
+struct master {
+    uint32_t magic;
+    struct master_options options;
+    const struct master_ops *ops;
+    void *ctx;
+    struct arena *arena;   // of options and info
+    struct arena *scratch; // messages that one input makes; reset at its start
+    struct prng prng;
+    struct timers timers;
+    struct allocator *allocator;
+    Mesos__V1__MasterInfo *info;
+    char *id;
+    struct instant now; // of the input that is being handled
+    struct instant started;
+    struct map agents;        // id -> struct agent
+    struct map agents_by_pid; // pid -> struct agent
+    struct map recovered;     // id -> struct recovered_agent
+    struct map unreachable;   // id -> struct unreachable_agent
+    struct map frameworks;    // id -> struct framework
+    struct map completed_ids; // id -> struct framework
+    struct list completed;    // oldest first
+    size_t completed_count;
+    struct map offers;  // id -> struct offer
+    struct map writes;  // token as text -> struct admission
+    struct map weights; // role -> double *
+    uint64_t next_agent, next_framework, next_offer, next_token;
+    bool offering; // within the allocator's round
+    uint64_t counters[COUNTER_COUNT];
+    struct map task_losses; // metric name -> uint64_t *
+};

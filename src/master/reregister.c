@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a returning agent brings: frameworks, executors and tasks. Two cases. An agent that the
+// master does not have in its books (unreachable, or from a former master) is taken over as it
+// says. One that only lost its link is compared with the books: what it does not know any more it
+// is asked about, and what the books do not know is added.
+
+#include <string.h>
+
+#include "master/internal.h"
+
+static void send_shutdown_framework(struct agent *a, const char *framework_id)
+{
+    struct arena *arena = a->master->scratch;
+    Meseta__Link__ToAgent *message = make_to_agent(arena, TO_AGENT(SHUTDOWN_FRAMEWORK));
+    message->shutdown_framework = WIRE_NEW(arena, Meseta__Link__ToAgent__ShutdownFramework,
+                                           meseta__link__to_agent__shutdown_framework);
+    message->shutdown_framework->framework_id = make_framework_id(arena, framework_id);
+    agent_send(a, message);
+}
+
+static void send_kill(struct agent *a, const char *framework_id, const char *task_id)
+{
+    struct arena *arena = a->master->scratch;
+    Meseta__Link__ToAgent *message = make_to_agent(arena, TO_AGENT(KILL_TASK));
+    message->kill_task =
+        WIRE_NEW(arena, Meseta__Link__ToAgent__KillTask, meseta__link__to_agent__kill_task);
+    message->kill_task->framework_id = make_framework_id(arena, framework_id);
+    message->kill_task->task_id = make_task_id(arena, task_id);
+    agent_send(a, message);
+}
+
+// Amounts between master and agent carry their allocation; one that lacks it belongs to the
+// framework's first role.
+static struct resources *read_amount(struct framework *f, Mesos__V1__Resource **messages,
+                                     size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (messages[i]->allocation_info != NULL || f->role_count == 0)
+            continue;
+        struct arena *arena = f->master->scratch;
+        messages[i]->allocation_info = WIRE_NEW(arena, Mesos__V1__Resource__AllocationInfo,
+                                                mesos__v1__resource__allocation_info);
+        messages[i]->allocation_info->role = arena_strdup(arena, f->roles[0]);
+    }
+    struct resources *amount;
+    int r = resources_from_proto(messages, count, &amount, NULL);
+    CHECK(r == 0); // admission looked at them
+    return amount;
+}
+
+// A completed or unreachable record of the task makes way for the task itself.
+static void forget_record(struct framework *f, const char *task_id)
+{
+    struct task *t = map_remove(&f->unreachable, task_id);
+    if (t != NULL)
+        task_free(t);
+    LIST_FOREACH (&f->completed_tasks, struct task, by_place, done) {
+        if (strcmp(done->id, task_id) == 0) {
+            f->completed_count--;
+            task_free(done);
+        }
+    }
+}
+
+static void tell_of_return(struct framework *f, struct task *t, const char *message)
+{
+    struct master *m = f->master;
+    Mesos__V1__TaskStatus *status =
+        make_status(m, t->id, t->agent_id, t->state, REASON(AGENT_REREGISTERED), message);
+    if (t->executor_id != NULL)
+        status->executor_id = make_executor_id(m->scratch, t->executor_id);
+    task_copy_condition(t, m->scratch, status);
+    framework_send_update(f, status);
+}
+
+static void add_executors(struct agent *a, struct framework *f,
+                          Meseta__Link__FrameworkOnAgent *on_agent, bool track)
+{
+    for (size_t i = 0; i < on_agent->n_executors; i++) {
+        Mesos__V1__ExecutorInfo *info = on_agent->executors[i];
+        if (agent_find_executor(a, f, info->executor_id->value) != NULL)
+            continue;
+        struct resources *amount = read_amount(f, info->resources, info->n_resources);
+        normalise_executor(f, info, amount);
+        executor_add(a, f, info, amount);
+        if (track && !resources_is_empty(amount))
+            allocator_track(a->master->allocator, f->id, a->id, amount);
+    }
+}
+
+// `tell` is the text of the update that the framework gets for each task that was added, or NULL.
+static void add_tasks(struct agent *a, struct framework *f,
+                      Meseta__Link__FrameworkOnAgent *on_agent, bool track, const char *tell)
+{
+    for (size_t i = 0; i < on_agent->n_tasks; i++) {
+        Mesos__V1__Task *task = on_agent->tasks[i];
+        struct task *known = map_get(&f->tasks, task->task_id->value);
+        if (known != NULL) {
+            if (known->agent != a) {
+                log_warning("Agent %s runs task %s of framework %s, which runs on agent %s as "
+                            "well; killing it",
+                            a->id, known->id, f->id, known->agent_id);
+                send_kill(a, f->id, known->id);
+            }
+            continue;
+        }
+        forget_record(f, task->task_id->value);
+        struct resources *amount = read_amount(f, task->resources, task->n_resources);
+        struct task *t = task_add(a, f, task, amount);
+        if (track && t->holds)
+            allocator_track(a->master->allocator, f->id, a->id, amount);
+        if (tell != NULL)
+            tell_of_return(f, t, tell);
+    }
+}
+
+// NULL: it was removed, and the agent is told so.
+static struct framework *find_or_recover(struct agent *a, const Mesos__V1__FrameworkInfo *info)
+{
+    struct master *m = a->master;
+    const char *id = info->id->value;
+    struct framework *f = master_framework(m, id);
+    if (f != NULL)
+        return f;
+    if (map_has(&m->completed_ids, id)) {
+        log_info("Shutting down framework %s at agent %s: it was removed", id, a->id);
+        send_shutdown_framework(a, id);
+        return NULL;
+    }
+    log_info("Recovering framework %s from agent %s", id, a->id);
+    return framework_add(m, info, NULL, 0, true);
+}
+
+static void send_framework_infos(struct agent *a)
+{
+    struct master *m = a->master;
+    MAP_FOREACH (&a->uses, entry) {
+        const struct agent_use *use = entry->value;
+        if (use->framework->recovered)
+            continue;
+        Meseta__Link__ToAgent *message = make_to_agent(m->scratch, TO_AGENT(UPDATE_FRAMEWORK));
+        message->update_framework = WIRE_NEW(m->scratch, Meseta__Link__ToAgent__UpdateFramework,
+                                             meseta__link__to_agent__update_framework);
+        message->update_framework->framework_info = use->framework->info;
+        agent_send(a, message);
+    }
+}
+
+// Tasks that became unreachable with this agent and that it does not have any more.
+static void drop_unreachable_of(struct master *m, const char *agent_id)
+{
+    MAP_FOREACH (&m->frameworks, entry) {
+        struct framework *f = entry->value;
+        LIST_FOREACH (&f->unreachable_order, struct task, by_place, t) {
+            if (strcmp(t->agent_id, agent_id) == 0) {
+                map_remove(&f->unreachable, t->id);
+                task_free(t);
+            }
+        }
+    }
+}
+
+static void publish(struct agent *a)
+{
+    struct master *m = a->master;
+    struct allocator_use *uses = arena_calloc(m->scratch, a->uses.count + 1, sizeof(*uses));
+    size_t count = 0;
+    MAP_FOREACH (&a->uses, entry) {
+        const struct agent_use *use = entry->value;
+        if (resources_is_empty(use->used))
+            continue;
+        uses[count++] =
+            (struct allocator_use){.framework_id = use->framework->id, .used = use->used};
+    }
+    allocator_add_agent(m->allocator, a->id, a->total, uses, count);
+}
+
+void agent_take_over(struct agent *a, Meseta__Link__ToMaster__Reregister *message,
+                     bool was_unreachable, bool was_recovered)
+{
+    const char *tell = NULL;
+    if (!was_recovered)
+        tell = was_unreachable ? "Unreachable agent re-reregistered" : "Unknown agent reregistered";
+    send_registered(a, true);
+    for (size_t i = 0; i < message->n_frameworks; i++) {
+        Meseta__Link__FrameworkOnAgent *on_agent = message->frameworks[i];
+        struct framework *f = find_or_recover(a, on_agent->info);
+        if (f == NULL)
+            continue;
+        add_executors(a, f, on_agent, false);
+        add_tasks(a, f, on_agent, false, tell);
+    }
+    if (was_unreachable)
+        drop_unreachable_of(a->master, a->id);
+    publish(a);
+    send_framework_infos(a);
+    log_info("Reregistered agent %s at %s (%s)", a->id, a->pid, a->info->hostname);
+}
+
+// ---- an agent that is in the books ----
+
+// "<framework>\n<task or executor>" of all that the agent named.
+static const char *pair(struct arena *arena, const char *framework_id, const char *id)
+{
+    return arena_printf(arena, "%s\n%s", framework_id, id);
+}
+
+static void name_all(struct arena *arena, Meseta__Link__ToMaster__Reregister *message,
+                     struct map *tasks, struct map *executors)
+{
+    for (size_t i = 0; i < message->n_frameworks; i++) {
+        Meseta__Link__FrameworkOnAgent *on_agent = message->frameworks[i];
+        const char *id = on_agent->info->id->value;
+        for (size_t k = 0; k < on_agent->n_tasks; k++)
+            map_put(tasks, pair(arena, id, on_agent->tasks[k]->task_id->value), on_agent->tasks[k]);
+        for (size_t k = 0; k < on_agent->n_executors; k++)
+            map_put(executors, pair(arena, id, on_agent->executors[k]->executor_id->value),
+                    on_agent->executors[k]);
+    }
+}
+
+static void ask_about(struct agent *a, struct framework *f, const char **task_ids, size_t count)
+{
+    struct arena *arena = a->master->scratch;
+    Meseta__Link__ToAgent *message = make_to_agent(arena, TO_AGENT(RECONCILE));
+    Meseta__Link__ToAgent__Reconcile *reconcile =
+        WIRE_NEW(arena, Meseta__Link__ToAgent__Reconcile, meseta__link__to_agent__reconcile);
+    reconcile->framework_id = make_framework_id(arena, f->id);
+    reconcile->task_ids = arena_calloc(arena, count, sizeof(*reconcile->task_ids));
+    for (size_t i = 0; i < count; i++)
+        reconcile->task_ids[reconcile->n_task_ids++] = make_task_id(arena, task_ids[i]);
+    message->reconcile = reconcile;
+    agent_send(a, message);
+}
+
+static void ask_about_missing(struct agent *a, const struct map *named)
+{
+    struct arena *arena = a->master->scratch;
+    MAP_FOREACH (&a->uses, entry) {
+        const struct agent_use *use = entry->value;
+        struct framework *f = use->framework;
+        const char **missing = arena_calloc(arena, use->holders + 1, sizeof(*missing));
+        size_t count = 0;
+        LIST_FOREACH (&a->tasks, struct task, by_agent, t) {
+            if (t->framework == f && !map_has(named, pair(arena, f->id, t->id)))
+                missing[count++] = t->id;
+        }
+        if (count > 0)
+            ask_about(a, f, missing, count);
+    }
+}
+
+void agent_return(struct agent *a, Meseta__Link__ToMaster__Reregister *message)
+{
+    struct master *m = a->master;
+    struct map tasks = MAP_INIT, executors = MAP_INIT;
+    name_all(m->scratch, message, &tasks, &executors);
+    agent_describe(a, message->agent);
+    a->reregistered = m->now.wall;
+    LIST_FOREACH (&a->offers, struct offer, by_agent, o)
+        offer_rescind(o);
+    resources_free(a->total);
+    int r = resources_from_proto(a->info->resources, a->info->n_resources, &a->total, NULL);
+    CHECK(r == 0);
+    allocator_update_agent(m->allocator, a->id, a->total);
+    send_registered(a, true);
+    LIST_FOREACH (&a->executors, struct executor, by_agent, e) {
+        if (!map_has(&executors, pair(m->scratch, e->framework->id, e->id)))
+            executor_remove(e, true);
+    }
+    ask_about_missing(a, &tasks);
+    for (size_t i = 0; i < message->n_frameworks; i++) {
+        Meseta__Link__FrameworkOnAgent *on_agent = message->frameworks[i];
+        struct framework *f = find_or_recover(a, on_agent->info);
+        if (f == NULL)
+            continue;
+        add_executors(a, f, on_agent, true);
+        add_tasks(a, f, on_agent, true, NULL);
+    }
+    LIST_FOREACH (&a->tasks, struct task, by_agent, t) {
+        if (t->kill_wanted && task_state_counts(t->state))
+            send_kill(a, t->framework->id, t->id);
+    }
+    send_framework_infos(a);
+    map_free(&tasks);
+    map_free(&executors);
+    log_info("Agent %s at %s (%s) is back", a->id, a->pid, a->info->hostname);
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Checks that need the cluster: offers of an ACCEPT, and a task against framework, agent and what
+// was offered. Order and texts are Mesos'. What a message can be checked for alone is in
+// model/validate.h.
+
+#include <string.h>
+
+#include "master/internal.h"
+
+static int check_unique(Mesos__V1__OfferID *const *ids, size_t count, struct error *err)
+{
+    struct map seen = MAP_INIT;
+    int r = 0;
+    for (size_t i = 0; i < count && r == 0; i++) {
+        if (map_has(&seen, ids[i]->value))
+            r = error_set(err, -EINVAL, "Duplicate offer %s in offer list", ids[i]->value);
+        else
+            map_put(&seen, ids[i]->value, ids[i]);
+    }
+    map_free(&seen);
+    return r;
+}
+
+int validate_offers(struct framework *f, Mesos__V1__OfferID *const *ids, size_t count,
+                    struct error *err)
+{
+    const struct master *m = f->master;
+    if (count == 0)
+        return error_set(err, -EINVAL, "No offers specified");
+    int r = check_unique(ids, count, err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < count; i++) {
+        if (master_offer(m, ids[i]->value) == NULL)
+            return error_set(err, -EINVAL, "Offer %s is no longer valid", ids[i]->value);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct offer *o = master_offer(m, ids[i]->value);
+        if (o->framework != f)
+            return error_set(err, -EINVAL,
+                             "Offer %s has invalid framework %s while framework %s is expected",
+                             o->id, o->framework->id, f->id);
+    }
+    const struct offer *first = master_offer(m, ids[0]->value);
+    for (size_t i = 1; i < count; i++) {
+        const struct offer *o = master_offer(m, ids[i]->value);
+        // The quotes are odd in Mesos, too.
+        if (strcmp(o->role, first->role) != 0)
+            return error_set(err, -EINVAL,
+                             "Aggregated offers must be allocated to the same role. Offer %s uses "
+                             "role '%s but another is using role '%s",
+                             o->id, o->role, first->role);
+    }
+    for (size_t i = 1; i < count; i++) {
+        const struct offer *o = master_offer(m, ids[i]->value);
+        if (o->agent != first->agent)
+            return error_set(err, -EINVAL,
+                             "Aggregated offers must belong to one single agent. Offer %s uses "
+                             "agent %s and agent %s",
+                             o->id, o->agent->id, first->agent->id);
+    }
+    return 0;
+}
+
+void normalise_executor(struct framework *f, Mesos__V1__ExecutorInfo *info,
+                        const struct resources *resources)
+{
+    struct arena *arena = f->master->scratch;
+    info->framework_id = make_framework_id(arena, f->id);
+    info->n_resources =
+        resources_to_proto(resources, arena, RESOURCES_NEW_FORM, true, &info->resources);
+}
+
+static bool agent_has_capability(const struct agent *a, int type)
+{
+    for (size_t i = 0; i < a->capability_count; i++) {
+        if (a->capabilities[i]->has_type && (int)a->capabilities[i]->type == type)
+            return true;
+    }
+    return false;
+}
+
+static const char *text_of(struct arena *arena, const struct resources *resources)
+{
+    AUTO_BUF struct buf buf = BUF_INIT;
+    resources_put_text(resources, &buf);
+    return arena_strdup(arena, buf.data != NULL ? buf.data : "");
+}
+
+static const char *json_of(struct arena *arena, const ProtobufCMessage *message)
+{
+    AUTO_BUF struct buf buf = BUF_INIT;
+    wire_json_encode(message, &buf);
+    return arena_strdup(arena, buf.data != NULL ? buf.data : "");
+}
+
+// The same id must mean the same executor.
+static int check_compatible(struct framework *f, const struct executor *running,
+                            const Mesos__V1__ExecutorInfo *info, const char **ret_text)
+{
+    struct arena *arena = f->master->scratch;
+    struct packed *packed = pack(&info->base);
+    bool same = packed->size == running->info->size &&
+                memcmp(packed->data, running->info->data, packed->size) == 0;
+    mem_free(packed);
+    if (same)
+        return 0;
+    ProtobufCMessage *existing;
+    int r = wire_decode(&mesos__v1__executor_info__descriptor, arena, running->info->data,
+                        running->info->size, &existing, NULL);
+    CHECK(r == 0);
+    static const char line[] = "------------------------------------------------------------\n";
+    *ret_text =
+        arena_printf(arena,
+                     "ExecutorInfo is not compatible with existing ExecutorInfo with same "
+                     "ExecutorID.\n%sExisting ExecutorInfo:\n%s\n%sExecutorInfo:\n%s\n%s",
+                     line, json_of(arena, existing), line, json_of(arena, &info->base), line);
+    return -EINVAL;
+}
+
+static int check_ids(struct framework *f, struct agent *a, const Mesos__V1__TaskInfo *task,
+                     struct error *err)
+{
+    const char *id = task->task_id->value;
+    int r = validate_id(id, err);
+    if (r < 0)
+        return r;
+    if (map_has(&f->tasks, id))
+        return error_set(err, -EINVAL, "Task has duplicate ID: %s", id);
+    if (map_has(&f->unreachable, id))
+        return error_set(err, -EINVAL, "Task reuses the ID of an unreachable task: %s", id);
+    if (strcmp(task->agent_id->value, a->id) != 0)
+        return error_set(err, -EINVAL, "Task uses invalid agent %s while agent %s is expected",
+                         task->agent_id->value, a->id);
+    return 0;
+}
+
+static int check_executor_id(struct framework *f, const Mesos__V1__ExecutorInfo *executor,
+                             struct error *err)
+{
+    if (executor->framework_id == NULL)
+        return error_set(err, -EINVAL, "'ExecutorInfo.framework_id' must be set");
+    if (strcmp(executor->framework_id->value, f->id) != 0)
+        return error_set(err, -EINVAL,
+                         "ExecutorInfo has an invalid FrameworkID (Actual: %s vs Expected: %s)",
+                         executor->framework_id->value, f->id);
+    return 0;
+}
+
+// All that can be said with the texts of an error.
+static int check_task(struct framework *f, struct agent *a, const Mesos__V1__TaskInfo *task,
+                      struct error *err)
+{
+    int r = check_ids(f, a, task, err);
+    if (r == 0)
+        r = validate_task(task, err);
+    if (r < 0)
+        return r;
+    if (task->n_limits > 0 &&
+        !agent_has_capability(a, MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__TASK_RESOURCE_LIMITS))
+        return error_set(err, -EINVAL, "Agent is not capable of handling task resource limits");
+    return task->executor != NULL ? check_executor_id(f, task->executor, err) : 0;
+}
+
+int validate_launch(struct framework *f, struct agent *a, Mesos__V1__TaskInfo *task,
+                    const struct resources *available, struct resources **ret_task,
+                    struct resources **ret_executor, const char **ret_text)
+{
+    struct arena *arena = f->master->scratch;
+    struct error err;
+    AUTO_RESOURCES struct resources *wanted = NULL;
+    AUTO_RESOURCES struct resources *executor = NULL;
+    int r = check_task(f, a, task, &err);
+    if (r == 0)
+        r = resources_from_proto(task->resources, task->n_resources, &wanted, &err);
+    if (r == 0 && task->executor != NULL)
+        r = resources_from_proto(task->executor->resources, task->executor->n_resources, &executor,
+                                 &err);
+    if (r < 0) {
+        *ret_text = arena_strdup(arena, err.text);
+        return r;
+    }
+    AUTO_RESOURCES struct resources *total = resources_copy(wanted);
+    if (executor != NULL) {
+        normalise_executor(f, task->executor, executor);
+        const struct executor *running =
+            agent_find_executor(a, f, task->executor->executor_id->value);
+        if (running == NULL) {
+            resources_add(total, executor);
+        } else {
+            r = check_compatible(f, running, task->executor, ret_text);
+            if (r < 0)
+                return r;
+            executor = resources_free(executor);
+        }
+    }
+    if (!resources_contains(available, total)) {
+        *ret_text = arena_printf(arena,
+                                 "Total resources %s required by task and its executor is more "
+                                 "than available %s",
+                                 text_of(arena, total), text_of(arena, available));
+        return -EINVAL;
+    }
+    *ret_task = TAKE_PTR(wanted);
+    *ret_executor = TAKE_PTR(executor);
+    return 0;
+}
