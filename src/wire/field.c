@@ -56,13 +56,16 @@ static bool is_pointer(const ProtobufCFieldDescriptor *f)
 
 bool field_is_set(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
 {
+    if (field_is_oneof(f) && *field_case(m, f) != (int)f->id) {
+        return false;
+    }
     if (is_pointer(f)) {
         const void *p = *(void **)field_at(m, f);
         return p != NULL && (f->label == PROTOBUF_C_LABEL_REQUIRED || p != f->default_value);
     }
     switch (f->label) {
     case PROTOBUF_C_LABEL_OPTIONAL:
-        return *field_has(m, f) != 0;
+        return field_is_oneof(f) || *field_has(m, f) != 0;
     case PROTOBUF_C_LABEL_REQUIRED:
         return true;
     default: {
@@ -72,11 +75,27 @@ bool field_is_set(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
     }
 }
 
+void field_mark_set(ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
+{
+    if (field_is_oneof(f)) {
+        *field_case(m, f) = (int)f->id;
+    } else if (f->label == PROTOBUF_C_LABEL_OPTIONAL && !is_pointer(f)) {
+        *field_has(m, f) = 1;
+    }
+}
+
 void field_clear(ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
 {
     if (f->label == PROTOBUF_C_LABEL_REPEATED) {
         *field_count(m, f) = 0;
         *(void **)field_at(m, f) = NULL;
+        return;
+    }
+    if (field_is_oneof(f)) {
+        if (*field_case(m, f) == (int)f->id) {
+            *field_case(m, f) = 0;
+            memset(field_at(m, f), 0, field_value_size(f));
+        }
         return;
     }
     if (is_pointer(f)) {

@@ -7,7 +7,8 @@
 //   optional          scalars: has_x at `quantifier_offset`; text and messages: a pointer, unset
 //   when
 //                     NULL or the very default of the descriptor
-//   repeated          n_x at `quantifier_offset`, a pointer to the values at `offset`
+//   of a oneof        the case (the set member's number) at `quantifier_offset`, the union at
+//   `offset` repeated          n_x at `quantifier_offset`, a pointer to the values at `offset`
 //
 // A map is a repeated message whose type is called ...Entry and has exactly the fields key and
 // value.
@@ -40,11 +41,24 @@ static inline size_t *field_count(const ProtobufCMessage *m, const ProtobufCFiel
     return (size_t *)((char *)m + f->quantifier_offset);
 }
 
+static inline bool field_is_oneof(const ProtobufCFieldDescriptor *f)
+{
+    return (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0;
+}
+
+static inline int *field_case(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
+{
+    return (int *)((char *)m + f->quantifier_offset);
+}
+
 // Bytes of one value of the field in memory.
 size_t field_value_size(const ProtobufCFieldDescriptor *f);
 
 // Whether a field that is not repeated has a value of its own. Required scalars always have one.
 bool field_is_set(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f);
+
+// Says that the value at `offset`, which was just written, counts.
+void field_mark_set(ProtobufCMessage *m, const ProtobufCFieldDescriptor *f);
 
 // Makes the field unset again (required scalars: the default).
 void field_clear(ProtobufCMessage *m, const ProtobufCFieldDescriptor *f);

@@ -354,7 +354,7 @@ static int store_single(struct wire_build *b, ProtobufCMessage *m, const struct 
                         const ProtobufCFieldDescriptor *f, const struct item *item,
                         struct field_set *seen, unsigned depth)
 {
-    bool merging = f->type == PROTOBUF_C_TYPE_MESSAGE && *(void **)field_at(m, f) != NULL;
+    bool merging = f->type == PROTOBUF_C_TYPE_MESSAGE && field_is_set(m, f);
     int r = store_item(b, path, f, field_at(m, f), 0, merging, item, depth);
     if (r < 0) {
         return r;
@@ -363,10 +363,7 @@ static int store_single(struct wire_build *b, ProtobufCMessage *m, const struct 
         return f->label == PROTOBUF_C_LABEL_REQUIRED ? bad_field(b, path, f, "has an unknown value")
                                                      : 0;
     }
-    if (f->label == PROTOBUF_C_LABEL_OPTIONAL && f->type != PROTOBUF_C_TYPE_STRING &&
-        f->type != PROTOBUF_C_TYPE_MESSAGE) {
-        *field_has(m, f) = 1;
-    }
+    field_mark_set(m, f);
     field_set_add(seen, (unsigned)(f - m->descriptor->fields));
     return 0;
 }

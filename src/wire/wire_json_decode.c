@@ -435,8 +435,8 @@ static int read_map_entry(struct json_decoder *j, const struct place *p, size_t 
         if (r < 0) {
             return r;
         }
-        if (r == 1 && f->type != PROTOBUF_C_TYPE_STRING && f->type != PROTOBUF_C_TYPE_MESSAGE) {
-            *field_has(entry, f) = 1;
+        if (r == 1) {
+            field_mark_set(entry, f);
         }
     }
     int r = wire_build_complete_entry(&j->build, entry, &path);
@@ -554,10 +554,7 @@ static int read_member(struct json_decoder *j, ProtobufCMessage *m,
         return r;
     }
     field_set_add(seen, index);
-    if (f->label == PROTOBUF_C_LABEL_OPTIONAL && f->type != PROTOBUF_C_TYPE_STRING &&
-        f->type != PROTOBUF_C_TYPE_MESSAGE) {
-        *field_has(m, f) = 1;
-    }
+    field_mark_set(m, f);
     return 0;
 }
 
@@ -619,8 +616,14 @@ static int decoder_finish(struct json_decoder *j, int r)
         return error_set(j->build.err, j->scan.error.code, "%s", j->scan.error.text);
     }
     r = r == 0 ? wire_build_finish(&j->build) : r;
-    // The text was sound JSON: what is wrong is its meaning.
-    return r == -EBADMSG ? -EINVAL : r;
+    if (r == -EBADMSG) {
+        // The text was sound JSON: what is wrong is its meaning.
+        r = -EINVAL;
+        if (j->build.err != NULL) {
+            j->build.err->code = r;
+        }
+    }
+    return r;
 }
 
 // The text is JSON of another kind than wanted: says so if it is JSON at all.
