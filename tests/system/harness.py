@@ -385,14 +385,14 @@ class Daemon:
         wait_for(self.serves, timeout, self.name + " to serve; its log:\n" + self.read_log())
         return self
 
-    def signal(self, number):
+    def send_signal(self, number):
         self.process.send_signal(number)
 
     def stop(self, number=signal.SIGTERM, timeout=10.0):
         """Signals it, waits, and returns its exit status. What does not end in time is killed, and that is
         remembered as a failure of the test."""
         if self.is_running():
-            self.signal(number)
+            self.send_signal(number)
             try:
                 self.process.wait(timeout * PATIENCE)
             except subprocess.TimeoutExpired:
