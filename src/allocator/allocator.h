@@ -19,11 +19,18 @@
 
 struct allocator;
 
+// Mesos' default of --min_allocatable_resources.
+#define ALLOCATOR_MIN_ALLOCATABLE "cpus:0.01|mem:32"
+// Without the batch rhythm, the shortest time for which a framework that gave resources back by its
+// own will is not offered the same ones again (Mesos: until its next round, a second later).
+#define ALLOCATOR_REFUSE_MIN_NS NS_PER_S
+
 struct allocator_options {
-    int64_t offer_interval_ns;  // 0: offer freed resources at once, coalesced per turn; else the
-                                // batch rhythm of Mesos' --allocation_interval
-    const char *min_allocatable_resources;  // as the flag, "cpus:0.01|mem:32"; NULL: that default
-    const char *fair_sharing_excluded;      // names, comma separated; NULL: none
+    int64_t offer_interval_ns; // 0: offer freed resources at once, coalesced per turn; else the
+                               // batch rhythm of Mesos' --allocation_interval
+    // As the flag, sound (allocator_check_min_allocatable); NULL: the default; "": any resource.
+    const char *min_allocatable_resources;
+    const char *fair_sharing_excluded; // names, comma separated; NULL: none
     bool filter_gpu_resources;
     uint64_t seed;
 };
@@ -34,6 +41,9 @@ struct allocator_callbacks {
     void (*offer)(void *ctx, const char *framework_id, const char *role, const char *agent_id,
                   const struct resources *offered);
 };
+
+// Whether a flag's text can be given as min_allocatable_resources; -EINVAL with Mesos' text.
+int allocator_check_min_allocatable(const char *text, struct error *err);
 
 struct allocator *allocator_new(const struct allocator_options *options,
                                 const struct allocator_callbacks *callbacks, void *ctx);
@@ -66,8 +76,11 @@ void allocator_activate_agent(struct allocator *a, const char *agent_id);
 void allocator_deactivate_agent(struct allocator *a, const char *agent_id);
 
 // Resources (allocated to a role) come back: a decline, what an ACCEPT left over, an ended task, a
-// rescinded offer. refuse_ns >= 0 also sets an offer filter for that long (0: until nothing);
-// negative: no filter.
+// rescinded offer. They must have been offered or tracked (CHECKed), unless the framework or the
+// agent was removed: then nothing happens, since removing either gives back all it held.
+// refuse_ns >= 0 also sets an offer filter for that long (ALLOCATOR_REFUSE_MIN_NS at least without
+// the batch rhythm; with it, 0 sets none): the framework is not offered these resources or less of
+// this agent in this role until then. Negative: no filter.
 void allocator_recover(struct allocator *a, const char *framework_id, const char *agent_id,
                        const struct resources *amount, int64_t refuse_ns, struct instant now);
 // Resources are used without an offer (a task found at reregistration).
@@ -82,12 +95,13 @@ void allocator_revive(struct allocator *a, const char *framework_id, const char 
 
 void allocator_set_weight(struct allocator *a, const char *role, double weight);
 
-// Runs what is due: makes offers for agents that changed. Returns the number of offers made. Call it
-// when allocator_next says so (a monotonic deadline; INT64_MAX: nothing to do; <= now: due).
+// Runs what is due: makes offers for agents that changed. Returns the number of offers made. Call
+// it when allocator_next says so (a monotonic deadline; INT64_MAX: nothing to do; <= now: due).
 size_t allocator_run(struct allocator *a, struct instant now);
 int64_t allocator_next(const struct allocator *a);
 
-// For the endpoints and metrics.
+// For the endpoints and metrics. Shares are those that the order goes by: a role's is divided by
+// its weight.
 struct allocator_statistics {
     uint64_t runs;
     int64_t agents, frameworks, filters;

@@ -28,7 +28,8 @@ struct resource_kind {
     bool simple;     // a name only: no reservation, disk, provider, revocable or shared
     bool dynamic;    // its last reservation is DYNAMIC
     size_t reservation_count;
-    const char *name;
+    const char *name; // the text of interned_name
+    struct intern *interned_name;
     struct intern *role;                  // the last reservation's; NULL when unreserved
     const struct resource_kind *identity; // itself, or the same without `volume` and the volume's
                                           // principal, which do not count in comparisons
@@ -66,6 +67,8 @@ struct resources {
 
 // Adds what is left of `entry` after holding its parts; the entry stays the caller's.
 void resources_add_entry(struct resources *r, const struct resource_entry *entry);
+// Like resources_allocate, for resources that are allocated to nothing yet.
+void resources_set_role(struct resources *r, struct intern *role);
 void resource_entry_hold(const struct resource_entry *entry);
 void resource_entry_drop(const struct resource_entry *entry);
 bool resource_entry_is_empty(const struct resource_entry *entry);

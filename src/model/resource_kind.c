@@ -185,7 +185,8 @@ static struct resource_kind *kind_new(const Mesos__V1__Resource *m, unsigned kee
     kind->arena = arena_new(512, 0);
     kind->message = copy_bare(m, keep, kind->arena);
     const Mesos__V1__Resource *bare = kind->message;
-    kind->name = bare->name;
+    kind->interned_name = intern_get(bare->name);
+    kind->name = kind->interned_name->text;
     kind->type = bare->type;
     kind->revocable = bare->revocable != NULL;
     kind->shared = bare->shared != NULL;
@@ -268,6 +269,7 @@ struct resource_kind *resource_kind_drop(struct resource_kind *kind)
     if (kind->identity != kind) {
         resource_kind_drop((struct resource_kind *)kind->identity);
     }
+    intern_drop(kind->interned_name);
     intern_drop(kind->role);
     arena_free(kind->arena);
     mem_free(kind->key);

@@ -52,6 +52,11 @@ bool resource_entry_is_empty(const struct resource_entry *entry)
     }
 }
 
+static bool is_indivisible(const struct resource_kind *kind)
+{
+    return kind->exclusive || kind->shared;
+}
+
 static bool has_same_amount(const struct resource_entry *a, const struct resource_entry *b)
 {
     switch (a->kind->type) {
@@ -73,7 +78,7 @@ static bool is_match(const struct resource_entry *a, const struct resource_entry
     if (a->role != b->role) {
         return false;
     }
-    return !(a->kind->exclusive || a->kind->shared) || has_same_amount(a, b);
+    return !is_indivisible(a->kind) || has_same_amount(a, b);
 }
 
 // The entry that matches, searched from *cursor on and round; moves *cursor behind it.
@@ -94,7 +99,7 @@ static struct resource_entry *find(const struct resources *r, const struct resou
 
 static bool entry_contains(const struct resource_entry *entry, const struct resource_entry *part)
 {
-    if (entry->kind->exclusive || entry->kind->shared) {
+    if (is_indivisible(entry->kind)) {
         return entry->count >= part->count;
     }
     switch (entry->kind->type) {
@@ -109,7 +114,7 @@ static bool entry_contains(const struct resource_entry *entry, const struct reso
 
 static void entry_add(struct resource_entry *entry, const struct resource_entry *other)
 {
-    if (entry->kind->exclusive || entry->kind->shared) {
+    if (is_indivisible(entry->kind)) {
         CHECK(!__builtin_add_overflow(entry->count, other->count, &entry->count));
     } else if (entry->kind->type == MESOS__V1__VALUE__TYPE__SCALAR) {
         entry->scalar = scalar_add(entry->scalar, other->scalar);
@@ -127,7 +132,7 @@ static void entry_add(struct resource_entry *entry, const struct resource_entry 
 // Returns true when nothing is left of `entry`.
 static bool entry_subtract(struct resource_entry *entry, const struct resource_entry *other)
 {
-    if (entry->kind->exclusive || entry->kind->shared) {
+    if (is_indivisible(entry->kind)) {
         entry->count -= other->count;
         return entry->count == 0;
     }
@@ -240,6 +245,16 @@ void resources_add(struct resources *r, const struct resources *other)
     }
 }
 
+// Returns where the entry was: the next one stands there now.
+static uint32_t remove_entry(struct resources *r, struct resource_entry *entry)
+{
+    uint32_t at = (uint32_t)(entry - r->entries);
+    resource_entry_drop(entry);
+    r->count--;
+    memmove(entry, entry + 1, (r->count - at) * sizeof(*entry));
+    return at;
+}
+
 void resources_subtract(struct resources *r, const struct resources *other)
 {
     if (r == other) {
@@ -254,11 +269,29 @@ void resources_subtract(struct resources *r, const struct resources *other)
         struct resource_entry *entry = find(r, &other->entries[i], &cursor);
         CHECK(entry != NULL && entry_contains(entry, &other->entries[i]));
         if (entry_subtract(entry, &other->entries[i])) {
-            uint32_t at = (uint32_t)(entry - r->entries);
-            resource_entry_drop(entry);
-            r->count--;
-            memmove(entry, entry + 1, (r->count - at) * sizeof(*entry));
-            cursor = at;
+            cursor = remove_entry(r, entry);
+        }
+    }
+}
+
+void resources_subtract_available(struct resources *r, const struct resources *other)
+{
+    CHECK(r != other);
+    uint32_t cursor = 0;
+    for (uint32_t i = 0; i < other->count; i++) {
+        struct resource_entry *entry = find(r, &other->entries[i], &cursor);
+        if (entry == NULL) {
+            continue;
+        }
+        struct resource_entry part = other->entries[i];
+        if (is_indivisible(entry->kind) && part.count > entry->count) {
+            part.count = entry->count;
+        } else if (part.kind->type == MESOS__V1__VALUE__TYPE__SCALAR &&
+                   !is_indivisible(entry->kind) && part.scalar > entry->scalar) {
+            part.scalar = entry->scalar;
+        }
+        if (entry_subtract(entry, &part)) {
+            cursor = remove_entry(r, entry);
         }
     }
 }
@@ -312,6 +345,14 @@ void resources_allocate(struct resources *r, const char *role)
     struct intern *interned = intern_get(role);
     set_allocation(r, interned);
     intern_drop(interned);
+}
+
+void resources_set_role(struct resources *r, struct intern *role)
+{
+    for (uint32_t i = 0; i < r->count; i++) {
+        CHECK(r->entries[i].role == NULL);
+        r->entries[i].role = intern_hold(role);
+    }
 }
 
 void resources_unallocate(struct resources *r)

@@ -51,6 +51,8 @@ bool resources_contains(const struct resources *r, const struct resources *part)
 void resources_add(struct resources *r, const struct resources *other);
 // `other` must be contained (CHECKed).
 void resources_subtract(struct resources *r, const struct resources *other);
+// Takes away what is there of `other`, and no more.
+void resources_subtract_available(struct resources *r, const struct resources *other);
 
 // Sum over all entries of that name; 0 when absent. Thousandths.
 int64_t resources_scalar(const struct resources *r, const char *name);

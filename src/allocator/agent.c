@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Agents: what they have, who holds how much of it, and who would not take the rest.
+
+#include <string.h>
+
+#include "allocator/state.h"
+#include "base/check.h"
+#include "base/mem.h"
+
+struct alloc_agent *agent_find(const struct allocator *a, const char *id)
+{
+    return map_get(&a->agents, id);
+}
+
+void agent_mark_dirty(struct allocator *a, struct alloc_agent *agent)
+{
+    if (agent->dirty_at != 0 || !agent->is_active || resources_is_empty(agent->available)) {
+        return;
+    }
+    if (a->dirty_count == a->dirty_capacity) {
+        a->dirty_capacity = a->dirty_capacity * 2 + 16;
+        a->dirty = mem_realloc_array(a->dirty, a->dirty_capacity, sizeof(struct alloc_agent *));
+    }
+    a->dirty[a->dirty_count++] = agent;
+    agent->dirty_at = a->dirty_count;
+}
+
+static void unmark_dirty(struct allocator *a, struct alloc_agent *agent)
+{
+    if (agent->dirty_at == 0) {
+        return;
+    }
+    struct alloc_agent *last = a->dirty[--a->dirty_count];
+    a->dirty[agent->dirty_at - 1] = last;
+    last->dirty_at = agent->dirty_at;
+    agent->dirty_at = 0;
+}
+
+// ---- who would not take it ----
+
+void agent_unblock(struct alloc_agent *agent, uint32_t number)
+{
+    if (number / 64 < agent->blocked_words) {
+        agent->blocked[number / 64] &= ~(UINT64_C(1) << (number % 64));
+    }
+}
+
+void agent_unblock_all(struct alloc_agent *agent)
+{
+    if (agent->blocked_words > 0) {
+        memset(agent->blocked, 0, agent->blocked_words * sizeof(agent->blocked[0]));
+    }
+}
+
+void agent_block(struct alloc_agent *agent, uint32_t number)
+{
+    size_t words = number / 64 + 1;
+    if (words > agent->blocked_words) {
+        agent->blocked = mem_realloc_array(agent->blocked, words, sizeof(agent->blocked[0]));
+        memset(&agent->blocked[agent->blocked_words], 0,
+               (words - agent->blocked_words) * sizeof(agent->blocked[0]));
+        agent->blocked_words = words;
+    }
+    agent->blocked[number / 64] |= UINT64_C(1) << (number % 64);
+}
+
+// ---- holding ----
+
+void agent_recount(struct allocator *a, struct alloc_agent *agent)
+{
+    resources_free(agent->available);
+    agent->available = resources_copy(agent->total);
+    agent->is_overcommitted = false;
+    for (size_t i = 0; i < agent->bond_count; i++) {
+        const struct alloc_bond *bond = agent->bonds[i].bond;
+        if (bond->held == NULL) {
+            continue;
+        }
+        AUTO_RESOURCES struct resources *bare = resources_copy(bond->held);
+        resources_unallocate(bare);
+        if (!resources_contains(agent->available, bare)) {
+            agent->is_overcommitted = true;
+        }
+        resources_subtract_available(agent->available, bare);
+    }
+    agent_unblock_all(agent);
+    agent_mark_dirty(a, agent);
+}
+
+void agent_hold(struct allocator *a, struct alloc_agent *agent, struct alloc_member *member,
+                const struct resources *amount)
+{
+    struct alloc_bond *bond = bond_get(agent, member);
+    AUTO_RESOURCES struct resources *bare = resources_copy(amount);
+    resources_unallocate(bare);
+    if (!resources_contains(agent->available, bare)) {
+        agent->is_overcommitted = true;
+    }
+    resources_subtract_available(agent->available, bare);
+    if (bond->held == NULL) {
+        bond->held = resources_copy(amount);
+    } else {
+        resources_add(bond->held, amount);
+    }
+    order_charge(a, member, amount, 1, true);
+}
+
+void agent_release(struct allocator *a, struct alloc_bond *bond, const struct resources *amount)
+{
+    struct alloc_agent *agent = bond->agent;
+    CHECK(bond->held != NULL && resources_contains(bond->held, amount));
+    order_charge(a, bond->member, amount, -1, false);
+    AUTO_RESOURCES struct resources *bare = resources_copy(amount);
+    resources_unallocate(bare);
+    resources_subtract(bond->held, amount);
+    if (resources_is_empty(bond->held)) {
+        bond->held = resources_free(bond->held);
+    }
+    if (agent->is_overcommitted) {
+        agent_recount(a, agent);
+        return;
+    }
+    resources_add(agent->available, bare);
+    agent_unblock_all(agent);
+    agent_mark_dirty(a, agent);
+}
+
+// ---- lifetime ----
+
+static void set_total(struct allocator *a, struct alloc_agent *agent, const struct resources *total)
+{
+    if (agent->total != NULL) {
+        order_add_total(a, agent->total, -1);
+        resources_free(agent->total);
+    }
+    agent->total = resources_copy(total);
+    order_add_total(a, total, 1);
+    agent->has_gpus = resources_scalar(total, "gpus") > 0;
+    agent->is_plain = true;
+    for (uint32_t i = 0; i < total->count; i++) {
+        agent->is_plain = agent->is_plain && total->entries[i].kind->simple;
+    }
+}
+
+// `used` may be allocated to several roles: each is held by the framework's member of that role.
+static void hold_uses(struct allocator *a, struct alloc_agent *agent, const char *framework_id,
+                      const struct resources *used)
+{
+    struct alloc_framework *framework = framework_get(a, framework_id, true);
+    for (uint32_t i = 0; i < used->count; i++) {
+        CHECK(used->entries[i].role != NULL);
+        struct alloc_member *member = member_get(a, framework, used->entries[i].role->text, true);
+        AUTO_RESOURCES struct resources *one = resources_new();
+        resources_add_entry(one, &used->entries[i]);
+        agent_hold(a, agent, member, one);
+    }
+    framework_free_if_unused(a, framework);
+}
+
+void allocator_add_agent(struct allocator *a, const char *agent_id, const struct resources *total,
+                         const struct allocator_use *uses, size_t use_count)
+{
+    CHECK(!a->is_running && agent_find(a, agent_id) == NULL);
+    struct alloc_agent *agent = mem_zalloc(sizeof(*agent));
+    agent->allocator = a;
+    agent->id = mem_strdup(agent_id);
+    agent->is_active = true;
+    map_put(&a->agents, agent_id, agent);
+    set_total(a, agent, total);
+    agent->available = resources_copy(total);
+    for (size_t i = 0; i < use_count; i++) {
+        hold_uses(a, agent, uses[i].framework_id, uses[i].used);
+    }
+    agent_mark_dirty(a, agent);
+    a->is_urgent = true;
+}
+
+void allocator_update_agent(struct allocator *a, const char *agent_id,
+                            const struct resources *total)
+{
+    struct alloc_agent *agent = agent_find(a, agent_id);
+    CHECK(!a->is_running && agent != NULL);
+    set_total(a, agent, total);
+    agent_recount(a, agent);
+    a->is_urgent = true;
+}
+
+void agent_free(struct allocator *a, struct alloc_agent *agent)
+{
+    while (agent->bond_count > 0) {
+        struct alloc_bond *bond = agent->bonds[agent->bond_count - 1].bond;
+        struct alloc_member *member = bond->member;
+        struct alloc_framework *framework = member->framework;
+        bond_clear_filters(a, bond);
+        if (bond->held != NULL) {
+            order_charge(a, member, bond->held, -1, false);
+            bond->held = resources_free(bond->held);
+        }
+        bond_free_if_unused(a, bond);
+        member_free_if_unused(a, member);
+        framework_free_if_unused(a, framework);
+    }
+    unmark_dirty(a, agent);
+    order_add_total(a, agent->total, -1);
+    map_remove(&a->agents, agent->id);
+    if (agent->last_refusal != NULL) {
+        CHECK(agent->last_refusal->references == 1);
+        resources_free(agent->last_refusal->resources);
+        mem_free(agent->last_refusal);
+    }
+    resources_free(agent->total);
+    resources_free(agent->available);
+    mem_free(agent->bonds);
+    mem_free(agent->blocked);
+    mem_free(agent->id);
+    mem_free(agent);
+}
+
+void allocator_remove_agent(struct allocator *a, const char *agent_id)
+{
+    struct alloc_agent *agent = agent_find(a, agent_id);
+    CHECK(!a->is_running && agent != NULL);
+    agent_free(a, agent);
+}
+
+void allocator_activate_agent(struct allocator *a, const char *agent_id)
+{
+    struct alloc_agent *agent = agent_find(a, agent_id);
+    CHECK(!a->is_running && agent != NULL);
+    agent->is_active = true;
+    agent_mark_dirty(a, agent);
+    a->is_urgent = true;
+}
+
+void allocator_deactivate_agent(struct allocator *a, const char *agent_id)
+{
+    struct alloc_agent *agent = agent_find(a, agent_id);
+    CHECK(!a->is_running && agent != NULL);
+    agent->is_active = false;
+    unmark_dirty(a, agent);
+}

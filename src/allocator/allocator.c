@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The allocator's life, its frameworks, and resources that come back.
+
+#include "allocator/allocator.h"
+
+#include <string.h>
+
+#include "allocator/state.h"
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+// ---- life ----
+
+// ",a,b," without blanks, so that a name is found between commas.
+static char *normalize_names(const char *names)
+{
+    AUTO_BUF struct buf out = BUF_INIT;
+    buf_putc(&out, ',');
+    for (const char *c = names != NULL ? names : ""; *c != '\0'; c++) {
+        if (*c != ' ') {
+            buf_putc(&out, *c);
+        }
+    }
+    buf_putc(&out, ',');
+    return buf_take(&out);
+}
+
+struct allocator *allocator_new(const struct allocator_options *options,
+                                const struct allocator_callbacks *callbacks, void *ctx)
+{
+    struct allocator *a = mem_zalloc(sizeof(*a));
+    a->offer_interval_ns = options->offer_interval_ns;
+    a->filter_gpu_resources = options->filter_gpu_resources;
+    a->callbacks = *callbacks;
+    a->ctx = ctx;
+    prng_seed(&a->prng, options->seed);
+    a->excluded_names = normalize_names(options->fair_sharing_excluded);
+    const char *least = options->min_allocatable_resources;
+    CHECK(minimums_parse(least != NULL ? least : ALLOCATOR_MIN_ALLOCATABLE, &a->minimums,
+                         &a->minimum_count, NULL) == 0);
+    return a;
+}
+
+static void free_frameworks(struct allocator *a)
+{
+    MAP_FOREACH (&a->frameworks, entry) {
+        allocator_remove_framework(a, entry->key);
+    }
+}
+
+struct allocator *allocator_free(struct allocator *a)
+{
+    if (a == NULL) {
+        return NULL;
+    }
+    MAP_FOREACH (&a->agents, entry) {
+        agent_free(a, entry->value);
+    }
+    free_frameworks(a);
+    MAP_FOREACH (&a->roles, entry) {
+        allocator_set_weight(a, entry->key, 1.0);
+    }
+    CHECK(a->frameworks.count == 0 && a->roles.count == 0);
+    for (size_t i = 0; i < a->name_count; i++) {
+        intern_drop(a->names[i]);
+    }
+    map_free(&a->frameworks);
+    map_free(&a->agents);
+    map_free(&a->roles);
+    timers_free(&a->timers);
+    minimums_free(a->minimums, a->minimum_count);
+    amounts_free(&a->totals);
+    mem_free(a->names);
+    mem_free(a->is_excluded);
+    mem_free(a->excluded_names);
+    mem_free(a->order);
+    mem_free(a->members);
+    mem_free(a->wanting);
+    mem_free(a->dirty);
+    mem_free(a);
+    return NULL;
+}
+
+// ---- frameworks ----
+
+static bool has_text(const char *const *texts, size_t count, const char *text)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(texts[i], text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Makes the framework's members those of `roles`. Roles that it left keep only what they hold.
+static void set_roles(struct allocator *a, struct alloc_framework *framework,
+                      const char *const *roles, size_t role_count, const char *const *suppressed,
+                      size_t suppressed_count)
+{
+    for (size_t i = 0; i < role_count; i++) {
+        struct alloc_member *member = member_get(a, framework, roles[i], true);
+        member->is_subscribed = true;
+        member->is_suppressed = has_text(suppressed, suppressed_count, roles[i]);
+        member_update(a, member);
+    }
+    for (size_t i = framework->member_count; i-- > 0;) {
+        struct alloc_member *member = framework->members[i];
+        if (!has_text(roles, role_count, member->role->name->text)) {
+            member->is_subscribed = false;
+            member_update(a, member);
+            member_clear_filters(a, member);
+            member_free_if_unused(a, member);
+        }
+    }
+}
+
+void allocator_add_framework(struct allocator *a, const char *framework_id,
+                             const char *const *roles, size_t role_count,
+                             const char *const *suppressed, size_t suppressed_count,
+                             unsigned capabilities, bool active)
+{
+    struct alloc_framework *framework = framework_get(a, framework_id, true);
+    CHECK(!a->is_running && !framework->is_added);
+    framework->is_added = true;
+    framework->is_active = active;
+    framework->capabilities = capabilities;
+    set_roles(a, framework, roles, role_count, suppressed, suppressed_count);
+}
+
+static struct alloc_framework *framework_find(struct allocator *a, const char *id)
+{
+    struct alloc_framework *framework = framework_get(a, id, false);
+    CHECK(!a->is_running && framework != NULL && framework->is_added);
+    return framework;
+}
+
+void allocator_update_framework(struct allocator *a, const char *framework_id,
+                                const char *const *roles, size_t role_count,
+                                const char *const *suppressed, size_t suppressed_count,
+                                unsigned capabilities)
+{
+    struct alloc_framework *framework = framework_find(a, framework_id);
+    bool has_changed = framework->capabilities != capabilities;
+    framework->capabilities = capabilities;
+    set_roles(a, framework, roles, role_count, suppressed, suppressed_count);
+    for (size_t i = 0; has_changed && i < framework->member_count; i++) {
+        member_reconsider(a, framework->members[i]);
+    }
+}
+
+// What it still holds is free again.
+void allocator_remove_framework(struct allocator *a, const char *framework_id)
+{
+    struct alloc_framework *framework = framework_find(a, framework_id);
+    framework->is_added = false;
+    for (size_t i = framework->member_count; i-- > 0;) {
+        struct alloc_member *member = framework->members[i];
+        member->is_subscribed = false;
+        member_update(a, member);
+        LIST_FOREACH (&member->bonds, struct alloc_bond, in_member, bond) {
+            bond_clear_filters(a, bond);
+            if (bond->held != NULL) {
+                AUTO_RESOURCES struct resources *held = resources_copy(bond->held);
+                agent_release(a, bond, held);
+            }
+            bond_free_if_unused(a, bond);
+        }
+        member_free_if_unused(a, member);
+    }
+    framework_free_if_unused(a, framework);
+}
+
+void allocator_activate_framework(struct allocator *a, const char *framework_id)
+{
+    struct alloc_framework *framework = framework_find(a, framework_id);
+    framework->is_active = true;
+    for (size_t i = 0; i < framework->member_count; i++) {
+        member_update(a, framework->members[i]);
+    }
+}
+
+void allocator_deactivate_framework(struct allocator *a, const char *framework_id)
+{
+    struct alloc_framework *framework = framework_find(a, framework_id);
+    framework->is_active = false;
+    for (size_t i = 0; i < framework->member_count; i++) {
+        member_update(a, framework->members[i]);
+        member_clear_filters(a, framework->members[i]);
+    }
+}
+
+void allocator_suppress(struct allocator *a, const char *framework_id, const char *const *roles,
+                        size_t role_count)
+{
+    struct alloc_framework *framework = framework_find(a, framework_id);
+    for (size_t i = 0; i < framework->member_count; i++) {
+        struct alloc_member *member = framework->members[i];
+        if (role_count == 0 || has_text(roles, role_count, member->role->name->text)) {
+            member->is_suppressed = true;
+            member_update(a, member);
+        }
+    }
+}
+
+void allocator_revive(struct allocator *a, const char *framework_id, const char *const *roles,
+                      size_t role_count)
+{
+    struct alloc_framework *framework = framework_find(a, framework_id);
+    for (size_t i = 0; i < framework->member_count; i++) {
+        struct alloc_member *member = framework->members[i];
+        if (role_count == 0 || has_text(roles, role_count, member->role->name->text)) {
+            member_clear_filters(a, member);
+            member->is_suppressed = false;
+            member_update(a, member);
+        }
+    }
+    a->is_urgent = true;
+}
+
+// ---- resources that come and go ----
+
+static int64_t add_time(int64_t mono, int64_t ns)
+{
+    int64_t sum;
+    return __builtin_add_overflow(mono, ns, &sum) ? INT64_MAX : sum;
+}
+
+// Without the batch rhythm nothing else keeps a framework that refuses for no time at all from
+// being asked again at once, for ever.
+static int64_t refuse_time(const struct allocator *a, int64_t refuse_ns)
+{
+    if (a->offer_interval_ns > 0) {
+        return refuse_ns == 0 || refuse_ns > a->offer_interval_ns ? refuse_ns
+                                                                  : a->offer_interval_ns;
+    }
+    return refuse_ns > ALLOCATOR_REFUSE_MIN_NS ? refuse_ns : ALLOCATOR_REFUSE_MIN_NS;
+}
+
+// The part of `amount` that is allocated to the role of its entry `first`, if no earlier entry has
+// that role; else NULL.
+static struct resources *part_of_role(const struct resources *amount, uint32_t first)
+{
+    const struct intern *role = amount->entries[first].role;
+    CHECK(role != NULL);
+    for (uint32_t i = 0; i < first; i++) {
+        if (amount->entries[i].role == role) {
+            return NULL;
+        }
+    }
+    struct resources *part = resources_new();
+    for (uint32_t i = first; i < amount->count; i++) {
+        if (amount->entries[i].role == role) {
+            resources_add_entry(part, &amount->entries[i]);
+        }
+    }
+    return part;
+}
+
+void allocator_recover(struct allocator *a, const char *framework_id, const char *agent_id,
+                       const struct resources *amount, int64_t refuse_ns, struct instant now)
+{
+    CHECK(!a->is_running);
+    struct alloc_framework *framework = framework_get(a, framework_id, false);
+    struct alloc_agent *agent = agent_find(a, agent_id);
+    if (framework == NULL || agent == NULL) {
+        return; // it went, and all that it held with it
+    }
+    for (uint32_t i = 0; i < amount->count; i++) {
+        AUTO_RESOURCES struct resources *part = part_of_role(amount, i);
+        if (part == NULL) {
+            continue;
+        }
+        struct alloc_member *member =
+            member_get(a, framework, amount->entries[i].role->text, false);
+        struct alloc_bond *bond = member != NULL ? bond_find(agent, member) : NULL;
+        CHECK(bond != NULL);
+        agent_release(a, bond, part);
+        int64_t time = refuse_ns >= 0 ? refuse_time(a, refuse_ns) : 0;
+        if (time > 0 && member->is_subscribed && framework->is_active) {
+            bond_add_filter(a, bond, part, add_time(now.mono, time));
+        }
+        bond_free_if_unused(a, bond);
+        member_free_if_unused(a, member);
+    }
+    framework_free_if_unused(a, framework);
+}
+
+void allocator_track(struct allocator *a, const char *framework_id, const char *agent_id,
+                     const struct resources *amount)
+{
+    struct alloc_agent *agent = agent_find(a, agent_id);
+    CHECK(!a->is_running && agent != NULL);
+    struct alloc_framework *framework = framework_get(a, framework_id, true);
+    for (uint32_t i = 0; i < amount->count; i++) {
+        AUTO_RESOURCES struct resources *part = part_of_role(amount, i);
+        if (part != NULL) {
+            struct alloc_member *member =
+                member_get(a, framework, amount->entries[i].role->text, true);
+            agent_hold(a, agent, member, part);
+        }
+    }
+    framework_free_if_unused(a, framework);
+}
+
+// ---- what others want to know ----
+
+void allocator_get_statistics(const struct allocator *a, struct allocator_statistics *ret)
+{
+    int64_t frameworks = 0;
+    MAP_FOREACH (&a->frameworks, entry) {
+        const struct alloc_framework *framework = entry->value;
+        frameworks += framework->is_added;
+    }
+    *ret = (struct allocator_statistics){
+        .runs = a->runs,
+        .agents = (int64_t)a->agents.count,
+        .frameworks = frameworks,
+        .filters = a->filter_count,
+    };
+}
+
+double allocator_dominant_share(const struct allocator *a, const char *role_name,
+                                const char *framework_id)
+{
+    const struct alloc_role *role = map_get(&a->roles, role_name);
+    if (role == NULL) {
+        return 0.0;
+    }
+    if (framework_id == NULL) {
+        return order_share(a, &role->amounts) / role->weight;
+    }
+    const struct alloc_framework *framework = map_get(&a->frameworks, framework_id);
+    for (size_t i = 0; framework != NULL && i < framework->member_count; i++) {
+        if (framework->members[i]->role == role) {
+            return order_share(a, &framework->members[i]->amounts);
+        }
+    }
+    return 0.0;
+}

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Frameworks, roles and members, and their bonds with agents.
+
+#include <string.h>
+
+#include "allocator/state.h"
+#include "base/check.h"
+#include "base/mem.h"
+
+// ---- frameworks and roles ----
+
+struct alloc_framework *framework_get(struct allocator *a, const char *id, bool may_make)
+{
+    struct alloc_framework *framework = map_get(&a->frameworks, id);
+    if (framework == NULL && may_make) {
+        framework = mem_zalloc(sizeof(*framework));
+        framework->id = mem_strdup(id);
+        map_put(&a->frameworks, id, framework);
+    }
+    return framework;
+}
+
+void framework_free_if_unused(struct allocator *a, struct alloc_framework *framework)
+{
+    if (framework->is_added || framework->member_count > 0) {
+        return;
+    }
+    map_remove(&a->frameworks, framework->id);
+    mem_free(framework->members);
+    mem_free(framework->id);
+    mem_free(framework);
+}
+
+static struct alloc_role *role_get(struct allocator *a, const char *name)
+{
+    struct alloc_role *role = map_get(&a->roles, name);
+    if (role == NULL) {
+        role = mem_zalloc(sizeof(*role));
+        role->name = intern_get(name);
+        role->weight = 1.0;
+        map_put(&a->roles, name, role);
+    }
+    return role;
+}
+
+// A role that was given a weight is kept for its weight.
+static void role_free_if_unused(struct allocator *a, struct alloc_role *role)
+{
+    if (role->member_count > 0 || role->weight != 1.0) {
+        return;
+    }
+    map_remove(&a->roles, role->name->text);
+    intern_drop(role->name);
+    amounts_free(&role->amounts);
+    mem_free(role->order);
+    mem_free(role);
+}
+
+void allocator_set_weight(struct allocator *a, const char *name, double weight)
+{
+    CHECK(weight > 0);
+    struct alloc_role *role = role_get(a, name);
+    role->weight = weight;
+    a->is_stale = true;
+    role_free_if_unused(a, role);
+}
+
+// ---- members ----
+
+static uint32_t take_number(struct allocator *a, struct alloc_member *member)
+{
+    uint32_t number = 0;
+    while (number < a->member_slots && a->members[number] != NULL) {
+        number++;
+    }
+    if (number == a->member_slots) {
+        uint32_t slots = a->member_slots + 64;
+        a->members = mem_realloc_array(a->members, slots, sizeof(struct alloc_member *));
+        memset(&a->members[a->member_slots], 0, 64 * sizeof(struct alloc_member *));
+        a->member_slots = slots;
+        a->wanting_words = slots / 64;
+        a->wanting = mem_realloc_array(a->wanting, a->wanting_words, sizeof(a->wanting[0]));
+        a->wanting[a->wanting_words - 1] = 0;
+    }
+    a->members[number] = member;
+    return number;
+}
+
+struct alloc_member *member_get(struct allocator *a, struct alloc_framework *framework,
+                                const char *role, bool may_make)
+{
+    for (size_t i = 0; i < framework->member_count; i++) {
+        if (strcmp(framework->members[i]->role->name->text, role) == 0) {
+            return framework->members[i];
+        }
+    }
+    if (!may_make) {
+        return NULL;
+    }
+    struct alloc_member *member = mem_zalloc(sizeof(*member));
+    member->framework = framework;
+    member->role = role_get(a, role);
+    member->role->member_count++;
+    member->number = take_number(a, member);
+    list_init(&member->bonds);
+    framework->members = mem_realloc_array(framework->members, framework->member_count + 1,
+                                           sizeof(struct alloc_member *));
+    framework->members[framework->member_count++] = member;
+    return member;
+}
+
+void member_free_if_unused(struct allocator *a, struct alloc_member *member)
+{
+    if (member->is_subscribed || !list_is_empty(&member->bonds)) {
+        return;
+    }
+    CHECK(!member->is_wanting);
+    struct alloc_framework *framework = member->framework;
+    size_t at = 0;
+    while (framework->members[at] != member) {
+        at++;
+    }
+    framework->member_count--;
+    memmove(&framework->members[at], &framework->members[at + 1],
+            (framework->member_count - at) * sizeof(framework->members[0]));
+    a->members[member->number] = NULL;
+    member->role->member_count--;
+    role_free_if_unused(a, member->role);
+    amounts_free(&member->amounts);
+    mem_free(member);
+}
+
+void member_reconsider(struct allocator *a, struct alloc_member *member)
+{
+    if (!member->is_wanting) {
+        return;
+    }
+    MAP_FOREACH (&a->agents, entry) {
+        struct alloc_agent *agent = entry->value;
+        agent_unblock(agent, member->number);
+        agent_mark_dirty(a, agent);
+    }
+    a->is_urgent = true;
+}
+
+void member_update(struct allocator *a, struct alloc_member *member)
+{
+    bool is_wanting = member->framework->is_added && member->framework->is_active &&
+                      member->is_subscribed && !member->is_suppressed;
+    if (is_wanting == member->is_wanting) {
+        return;
+    }
+    uint64_t bit = UINT64_C(1) << (member->number % 64);
+    if (is_wanting) {
+        order_insert(a, member);
+        member->is_wanting = true;
+        a->wanting[member->number / 64] |= bit;
+        a->wanting_count++;
+        member_reconsider(a, member);
+    } else {
+        order_remove(a, member);
+        member->is_wanting = false;
+        a->wanting[member->number / 64] &= ~bit;
+        a->wanting_count--;
+    }
+}
+
+void member_clear_filters(struct allocator *a, struct alloc_member *member)
+{
+    LIST_FOREACH (&member->bonds, struct alloc_bond, in_member, bond) {
+        if (bond->filters != NULL) {
+            bond_clear_filters(a, bond);
+            bond_free_if_unused(a, bond);
+        }
+    }
+}
+
+// ---- bonds ----
+
+// The place of the member's slot, or where it belongs.
+static size_t slot_place(const struct alloc_agent *agent, uint32_t number)
+{
+    size_t low = 0;
+    size_t count = agent->bond_count;
+    while (low < count) {
+        size_t middle = low + (count - low) / 2;
+        if (agent->bonds[middle].number < number) {
+            low = middle + 1;
+        } else {
+            count = middle;
+        }
+    }
+    return low;
+}
+
+struct alloc_bond *bond_find(const struct alloc_agent *agent, const struct alloc_member *member)
+{
+    size_t at = slot_place(agent, member->number);
+    bool is_there = at < agent->bond_count && agent->bonds[at].number == member->number;
+    return is_there ? agent->bonds[at].bond : NULL;
+}
+
+struct alloc_bond *bond_get(struct alloc_agent *agent, struct alloc_member *member)
+{
+    size_t at = slot_place(agent, member->number);
+    if (at < agent->bond_count && agent->bonds[at].number == member->number) {
+        return agent->bonds[at].bond;
+    }
+    if (agent->bond_count == agent->bond_capacity) {
+        agent->bond_capacity = agent->bond_capacity * 2 + 2;
+        agent->bonds =
+            mem_realloc_array(agent->bonds, agent->bond_capacity, sizeof(agent->bonds[0]));
+    }
+    memmove(&agent->bonds[at + 1], &agent->bonds[at],
+            (agent->bond_count - at) * sizeof(agent->bonds[0]));
+    agent->bond_count++;
+    struct alloc_bond *bond = mem_zalloc(sizeof(*bond));
+    bond->agent = agent;
+    bond->member = member;
+    list_append(&member->bonds, &bond->in_member);
+    agent->bonds[at] = (struct alloc_bond_slot){.number = member->number, .bond = bond};
+    return bond;
+}
+
+void bond_free_if_unused(struct allocator *a, struct alloc_bond *bond)
+{
+    (void)a;
+    if (bond->held != NULL || bond->filters != NULL) {
+        return;
+    }
+    struct alloc_agent *agent = bond->agent;
+    size_t at = slot_place(agent, bond->member->number);
+    CHECK(at < agent->bond_count && agent->bonds[at].bond == bond);
+    agent->bond_count--;
+    memmove(&agent->bonds[at], &agent->bonds[at + 1],
+            (agent->bond_count - at) * sizeof(agent->bonds[0]));
+    list_remove(&bond->in_member);
+    mem_free(bond);
+}
+
+// ---- filters ----
+
+static void refusal_drop(struct alloc_refusal *refusal)
+{
+    if (refusal != NULL && --refusal->references == 0) {
+        resources_free(refusal->resources);
+        mem_free(refusal);
+    }
+}
+
+static void filter_free(struct allocator *a, struct alloc_filter *filter)
+{
+    timer_cancel(&a->timers, &filter->timer);
+    refusal_drop(filter->refusal);
+    a->filter_count--;
+    mem_free(filter);
+}
+
+static void filter_expire(struct timer *timer, struct instant now)
+{
+    (void)now;
+    struct alloc_filter *filter = CONTAINER_OF(timer, struct alloc_filter, timer);
+    struct alloc_bond *bond = filter->bond;
+    struct alloc_agent *agent = bond->agent;
+    struct allocator *a = agent->allocator;
+    struct alloc_filter **link = &bond->filters;
+    while (*link != filter) {
+        link = &(*link)->next;
+    }
+    *link = filter->next;
+    filter_free(a, filter);
+    agent_unblock(agent, bond->member->number);
+    agent_mark_dirty(a, agent);
+    bond_free_if_unused(a, bond);
+}
+
+void bond_add_filter(struct allocator *a, struct alloc_bond *bond, const struct resources *refused,
+                     int64_t deadline)
+{
+    struct alloc_agent *agent = bond->agent;
+    struct resources *bare = resources_copy(refused);
+    resources_unallocate(bare);
+    struct alloc_refusal *refusal = agent->last_refusal;
+    if (refusal != NULL && resources_is_equal(refusal->resources, bare)) {
+        resources_free(bare);
+    } else {
+        refusal_drop(refusal);
+        refusal = mem_alloc(sizeof(*refusal));
+        refusal->references = 1;
+        refusal->resources = bare;
+        agent->last_refusal = refusal;
+    }
+    refusal->references++;
+    struct alloc_filter *filter = mem_zalloc(sizeof(*filter));
+    filter->timer.run = filter_expire;
+    filter->bond = bond;
+    filter->refusal = refusal;
+    filter->next = bond->filters;
+    bond->filters = filter;
+    a->filter_count++;
+    timer_set(&a->timers, &filter->timer, deadline);
+}
+
+void bond_clear_filters(struct allocator *a, struct alloc_bond *bond)
+{
+    if (bond->filters == NULL) {
+        return;
+    }
+    while (bond->filters != NULL) {
+        struct alloc_filter *filter = bond->filters;
+        bond->filters = filter->next;
+        filter_free(a, filter);
+    }
+    agent_unblock(bond->agent, bond->member->number);
+    agent_mark_dirty(a, bond->agent);
+}
+
+bool bond_is_filtered(const struct alloc_bond *bond, const struct resources *offer)
+{
+    for (const struct alloc_filter *filter = bond->filters; filter != NULL; filter = filter->next) {
+        if (resources_contains(filter->refusal->resources, offer)) {
+            return true;
+        }
+    }
+    return false;
+}
