@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "net/frame.h"
+
+#include <errno.h>
+#include <string.h>
+
+void frame_reader_init(struct frame_reader *f, size_t size_max)
+{
+    memset(f, 0, sizeof(*f));
+    f->size_max = size_max;
+}
+
+void frame_reader_free(struct frame_reader *f)
+{
+    buf_free(&f->payload);
+    f->head_size = 0;
+}
+
+static uint32_t get_u32(const char *p)
+{
+    const unsigned char *b = (const unsigned char *)p;
+    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+static void put_u32(char *p, uint32_t value)
+{
+    p[0] = (char)(value >> 24);
+    p[1] = (char)(value >> 16);
+    p[2] = (char)(value >> 8);
+    p[3] = (char)value;
+}
+
+void frame_put_head(char ret_head[FRAME_HEAD_SIZE], uint32_t channel, size_t size)
+{
+    put_u32(ret_head, (uint32_t)size);
+    put_u32(ret_head + 4, channel);
+}
+
+int frame_reader_feed(struct frame_reader *f, const void *data, size_t size,
+                      bool (*on_frame)(void *ctx, uint32_t channel, const void *data, size_t size),
+                      void *ctx)
+{
+    const char *at = data;
+    const char *end = at + size;
+    for (;;) {
+        size_t take = FRAME_HEAD_SIZE - f->head_size;
+        take = take < (size_t)(end - at) ? take : (size_t)(end - at);
+        memcpy(f->head + f->head_size, at, take);
+        f->head_size += take;
+        at += take;
+        if (f->head_size < FRAME_HEAD_SIZE) {
+            return 0;
+        }
+        size_t whole = get_u32(f->head);
+        uint32_t channel = get_u32(f->head + 4);
+        if (whole > f->size_max) {
+            return -EPROTO;
+        }
+        size_t missing = whole - f->payload.size;
+        if ((size_t)(end - at) < missing) {
+            // Memory follows what came, not what the head promised.
+            buf_append(&f->payload, at, (size_t)(end - at));
+            return 0;
+        }
+        const char *payload = at;
+        if (f->payload.size > 0) {
+            buf_append(&f->payload, at, missing);
+            payload = f->payload.data;
+        }
+        at += missing;
+        f->head_size = 0;
+        struct buf done = f->payload;
+        f->payload = BUF_INIT;
+        bool more = on_frame(ctx, channel, payload, whole);
+        buf_free(&done);
+        if (!more) {
+            return 1;
+        }
+    }
+}
