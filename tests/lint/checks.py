@@ -155,7 +155,7 @@ def check_scripts():
         output = run(["bash" if path == ".ci/run" else "sh", "-n", path])
         if output is not None:
             found.append(output)
-    for path in list(find_sources(ends=(".py",))) + ["tests/run", "tests/fuzz/run"]:
+    for path in list(find_sources(ends=(".py",))) + ["tests/run", "tests/fuzz/run", "bench/run"]:
         try:
             compile(read(path), path, "exec")
         except SyntaxError as error:
