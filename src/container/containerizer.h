@@ -55,6 +55,11 @@ struct containerizer_callbacks {
                           const struct container_termination *termination);
 };
 
+struct container_rlimit {
+    int resource;                               // RLIMIT_NOFILE, ...
+    uint64_t soft, hard;                        // RLIM_INFINITY: none
+};
+
 struct container_launch {
     const char *container_id;
     const char *sandbox;                        // absolute; the containerizer makes it and chowns it
@@ -64,6 +69,8 @@ struct container_launch {
     const struct resources *resources;          // the limits
     const char *stdout_name;                    // "stdout", in the sandbox; appended
     const char *stderr_name;
+    const struct container_rlimit *rlimits;     // may be NULL
+    size_t rlimit_count;
 };
 
 int containerizer_new(struct env *env, const struct containerizer_options *options,

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Private to this folder: a container and the steps of its life.
+//
+//   QUEUED ---> FETCHING ---> STARTING ---> RUNNING ---> DESTROYING ---> freed
+//      |            |             |                          ^
+//      +------------+-------------+------ failure -----------+
+//
+// QUEUED    launch was accepted; a turn starts only so many.
+// FETCHING  mesos-fetcher works; skipped without uris.
+// STARTING  cgroups are there, the helper runs and has not exec'ed yet.
+// RUNNING   the exec succeeded (the reply descriptor closed without a text).
+// DESTROYING  a timer repeats the take-down until processes and cgroups are gone; then on_terminated.
+//
+// A container is freed in one place only (container_finish, from its timer), so that events which the
+// loop has already collected never meet a freed one.
+
+#pragma once
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "container/cgroup.h"
+#include "container/containerizer.h"
+#include "container/fetcher.h"
+#include "container/session.h"
+#include "container/user.h"
+
+#define CONTAINERIZER_MAGIC UINT32_C(0x434f4e5a)
+#define CONTAINER_MAGIC UINT32_C(0x434f4e54)
+
+enum container_state {
+    CONTAINER_QUEUED,
+    CONTAINER_FETCHING,
+    CONTAINER_STARTING,
+    CONTAINER_RUNNING,
+    CONTAINER_DESTROYING,
+};
+
+struct container;
+
+// A descriptor of a container in the containerizer's epoll set.
+struct container_watch {
+    struct container *container;
+    void (*run)(struct container *container);
+    int fd;  // -1: not watched
+};
+
+struct container {
+    uint32_t magic;
+    enum container_state state;
+    struct containerizer *owner;
+    char *id;
+    struct list queue_link;      // in the owner's queue while QUEUED
+
+    // The order; lives in the arena.
+    struct arena *arena;
+    const char *sandbox;
+    const char *user_name;
+    const char *stdout_name, *stderr_name;
+    Mesos__V1__CommandInfo *command;
+    char **environment;
+    struct container_rlimit *rlimits;
+    size_t rlimit_count;
+    struct cgroup_limits limits;
+
+    struct user *user;           // NULL: the agent's own
+    int out_fd, err_fd;          // until it runs
+    struct fetch *fetch;         // while FETCHING
+    struct cgroup *cgroup;       // NULL without cgroups
+    struct session *session;     // NULL with cgroups
+    pid_t pid;
+    struct env_child *child;     // NULL before it was started and after it was reaped
+    bool has_status;
+    int status;
+    struct container_watch reply, oom;
+    char reply_text[ERROR_TEXT_SIZE];
+    size_t reply_size;
+
+    // How it ended.
+    bool has_reason;
+    Mesos__V1__TaskStatus__Reason reason;
+    char *message;
+    struct resources *limited;
+
+    struct timer step_timer;     // the take-down
+    int64_t step_delay_ns;
+    int64_t destroy_since;       // monotonic
+    bool is_orphan;              // found at start: nobody is told
+    bool is_overdue;             // the destroy timeout was reported
+};
+
+struct containerizer {
+    uint32_t magic;
+    struct env *env;
+    struct containerizer_callbacks callbacks;
+    void *ctx;
+    // Copies of what the options say.
+    char *helper_path;
+    bool switch_user;
+    bool cpu, memory, enable_cfs;
+    int64_t destroy_timeout_ns;
+
+    struct cgroup_driver *driver;  // NULL: sessions
+    struct fetcher *fetcher;
+    struct map containers;
+    struct list queue;
+    struct timer queue_timer;
+    int epoll_fd;
+    uv_poll_t *poll;               // on epoll_fd; freed by its close callback
+    uint64_t destroy_errors;
+};
+
+// ---- container_launch.c ----
+// Takes one from the queue on its way. Failures end in container_fail.
+void container_start(struct container *container);
+void container_close_files(struct container *container);
+
+// ---- container_destroy.c ----
+// Remembers why (the first reason stays) and destroys.
+void container_fail(struct container *container, Mesos__V1__TaskStatus__Reason reason,
+                    const char *format, ...) __attribute__((format(printf, 3, 4)));
+void container_begin_destroy(struct container *container);
+// The oom descriptor became ready.
+void container_on_oom(struct container *container);
+void container_on_exit(void *ctx, pid_t pid, int status);
+// Waits for nothing; used when the containerizer is freed. True when nothing is left.
+bool container_take_down_now(struct container *container);
+struct container *container_free(struct container *container);
+
+// ---- containerizer.c ----
+void container_watch(struct container *container, struct container_watch *watch, int fd,
+                     uint32_t events, void (*run)(struct container *container));
+void container_unwatch(struct container *container, struct container_watch *watch);

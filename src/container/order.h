@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The written order that the agent hands to its helper programs on an inherited descriptor: a
+// sequence of records, each a tag, a size and that many bytes ending in NUL. The agent resolves and
+// checks everything; the helper only carries it out. Both sides are of one build, so the format has
+// no versions. This file needs nothing but libc: mesos-containerizer is linked with it alone.
+
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Descriptors of the helper programs, beside 0, 1 and 2.
+enum { ORDER_FD = 3, ORDER_REPLY_FD = 4, ORDER_FD_COUNT = 5 };
+
+// What stands in a record. Numbers are int64_t in memory order.
+enum order_tag {
+    ORDER_DIRECTORY = 1,    // text: working directory; for the fetcher the sandbox
+    ORDER_FILE,             // text: what to exec, looked up in PATH when it has no slash
+    ORDER_ARGUMENT,         // text, repeated: argv from [0] on
+    ORDER_ENVIRONMENT,      // text, repeated: NAME=value
+    ORDER_CGROUP_PROCS,     // text, repeated: files to write "0" into
+    ORDER_RLIMIT,           // three numbers, repeated: resource, soft, hard
+    ORDER_UID,              // number; setuid when present
+    ORDER_GID,              // number; setgid when present
+    ORDER_GROUP,            // number, repeated; setgroups when a uid is present
+    ORDER_FRAMEWORKS_HOME,  // text (fetcher)
+    ORDER_STALL_TIMEOUT,    // number: seconds (fetcher)
+    ORDER_URI,              // text: begins an item (fetcher); the tags below describe it
+    ORDER_URI_OUTPUT,       // text: relative path in the sandbox
+    ORDER_URI_OPTIONS,      // number: enum order_uri_option, or-ed
+    ORDER_URI_CACHE_FILE,   // text: absolute path of its file in the cache
+};
+
+enum order_uri_option {
+    ORDER_URI_EXECUTABLE = 1,
+    ORDER_URI_EXTRACT = 2,
+    ORDER_URI_CACHED = 4,  // the cache file is there and complete: take it
+};
+
+struct order_reader {
+    const char *at;
+    const char *end;
+};
+
+struct order_record {
+    enum order_tag tag;
+    const char *data;  // followed by a NUL that `size` does not count
+    size_t size;
+};
+
+// Maps the whole order from `fd` for good. 0 or a negative errno.
+int order_map(int fd, struct order_reader *ret_reader);
+// 1: a record; 0: the end; -EBADMSG: not an order.
+int order_next(struct order_reader *reader, struct order_record *ret_record);
+// Number `index` of a record of numbers. -EBADMSG when it is not there.
+int order_number(const struct order_record *record, size_t index, int64_t *ret_number);

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "container/session.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+
+enum { STOP_ROUNDS_MAX = 16 };
+
+struct process {
+    pid_t pid;
+    pid_t parent;
+    pid_t sid;
+    char state;
+    uint64_t user_ticks;
+    uint64_t system_ticks;
+    uint64_t rss_pages;
+    bool member;
+};
+
+struct session {
+    pid_t leader;
+    bool leader_gone;
+    pid_t *sids;  // every session that was seen; the leader's first
+    size_t sid_count;
+    struct process *processes;  // the last scan
+    size_t process_count;
+};
+
+struct session *session_new(pid_t leader)
+{
+    struct session *session = mem_zalloc(sizeof(*session));
+    session->leader = leader;
+    session->sids = mem_alloc(sizeof(session->sids[0]));
+    session->sids[0] = leader;
+    session->sid_count = 1;
+    return session;
+}
+
+struct session *session_free(struct session *session)
+{
+    if (session != NULL) {
+        mem_free(session->sids);
+        mem_free(session->processes);
+        mem_free(session);
+    }
+    return NULL;
+}
+
+void session_leader_gone(struct session *session)
+{
+    session->leader_gone = true;
+}
+
+static bool knows_sid(const struct session *session, pid_t sid)
+{
+    for (size_t i = 0; i < session->sid_count; i++) {
+        if (session->sids[i] == sid) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// "pid (name) state ppid pgrp session ...": the name may hold anything, so look for its end from
+// the right.
+static bool parse_stat(char *text, struct process *process)
+{
+    char *after = strrchr(text, ')');
+    if (after == NULL) {
+        return false;
+    }
+    long long parent, sid, rss;
+    unsigned long long user, system;
+    char state;
+    int n = sscanf(after + 1,
+                   " %c %lld %*d %lld %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d "
+                   "%*u %*u %lld",
+                   &state, &parent, &sid, &user, &system, &rss);
+    if (n != 6) {
+        return false;
+    }
+    process->state = state;
+    process->parent = (pid_t)parent;
+    process->sid = (pid_t)sid;
+    process->user_ticks = user;
+    process->system_ticks = system;
+    process->rss_pages = rss < 0 ? 0 : (uint64_t)rss;
+    return true;
+}
+
+static bool read_process(int proc_fd, const char *name, struct process *process)
+{
+    char path[64], text[1024];
+    snprintf(path, sizeof(path), "%.32s/stat", name);
+    AUTO_CLOSE int fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return false;
+    }
+    ssize_t n = read(fd, text, sizeof(text) - 1);
+    if (n <= 0) {
+        return false;
+    }
+    text[n] = '\0';
+    *process = (struct process){.pid = (pid_t)atol(name)};
+    return parse_stat(text, process);
+}
+
+static int scan(struct session *session, struct error *err)
+{
+    DIR *proc = opendir("/proc");
+    if (proc == NULL) {
+        return error_errno(err, -errno, "Failed to open /proc");
+    }
+    size_t capacity = session->process_count;
+    session->process_count = 0;
+    struct dirent *entry;
+    while ((entry = readdir(proc)) != NULL) {
+        struct process process;
+        if (entry->d_name[0] < '0' || entry->d_name[0] > '9' ||
+            !read_process(dirfd(proc), entry->d_name, &process)) {
+            continue;
+        }
+        if (session->process_count >= capacity) {
+            capacity = capacity < 64 ? 128 : capacity * 2;
+            session->processes =
+                mem_realloc_array(session->processes, capacity, sizeof(session->processes[0]));
+        }
+        session->processes[session->process_count++] = process;
+    }
+    closedir(proc);
+    return 0;
+}
+
+static bool is_member_pid(const struct session *session, pid_t pid)
+{
+    for (size_t i = 0; i < session->process_count; i++) {
+        if (session->processes[i].member && session->processes[i].pid == pid) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool belongs(const struct session *session, const struct process *process)
+{
+    if (process->pid == session->leader) {
+        return !session->leader_gone;
+    }
+    return knows_sid(session, process->sid) || is_member_pid(session, process->parent);
+}
+
+// A session without members ended: its number may go to a stranger.
+static void forget_empty_sessions(struct session *session)
+{
+    size_t kept = 1;
+    for (size_t i = 1; i < session->sid_count; i++) {
+        bool used = false;
+        for (size_t j = 0; j < session->process_count && !used; j++) {
+            used = session->processes[j].sid == session->sids[i];
+        }
+        if (used) {
+            session->sids[kept++] = session->sids[i];
+        }
+    }
+    session->sid_count = kept;
+}
+
+// Marks members until no more are found, and learns their sessions. Returns how many are alive.
+static size_t mark_members(struct session *session)
+{
+    forget_empty_sessions(session);
+    if (session->leader_gone) {
+        for (size_t i = 0; i < session->process_count; i++) {
+            // While a session has members, its number is not given to a new process.
+            if (session->processes[i].pid == session->leader) {
+                return 0;
+            }
+        }
+    }
+    size_t alive = 0;
+    bool found = true;
+    while (found) {
+        found = false;
+        for (size_t i = 0; i < session->process_count; i++) {
+            struct process *process = &session->processes[i];
+            if (process->member || !belongs(session, process)) {
+                continue;
+            }
+            process->member = true;
+            found = true;
+            alive += process->state != 'Z' && process->state != 'X';
+            // A session counts as ours only by a leader that descends from ours.
+            if (process->pid == process->sid && !knows_sid(session, process->sid)) {
+                session->sids = mem_realloc_array(session->sids, session->sid_count + 1,
+                                                  sizeof(session->sids[0]));
+                session->sids[session->sid_count++] = process->sid;
+            }
+        }
+    }
+    return alive;
+}
+
+static void signal_members(const struct session *session, int signal)
+{
+    for (size_t i = 0; i < session->process_count; i++) {
+        const struct process *process = &session->processes[i];
+        if (process->member && process->state != 'Z' && process->state != 'X') {
+            (void)kill(process->pid, signal);
+        }
+    }
+}
+
+int session_take_down(struct session *session, struct error *err)
+{
+    size_t before = 0;
+    for (int round = 0; round < STOP_ROUNDS_MAX; round++) {
+        int code = scan(session, err);
+        if (code < 0) {
+            return code;
+        }
+        size_t alive = mark_members(session);
+        if (alive == 0) {
+            return 0;
+        }
+        if (alive == before) {
+            break;
+        }
+        // Stopped ones start no others. When a round finds no more than the last, all are stopped.
+        signal_members(session, SIGSTOP);
+        before = alive;
+    }
+    signal_members(session, SIGKILL);
+    return 1;
+}
+
+int session_usage(struct session *session, bool cpu, bool memory,
+                  Mesos__V1__ResourceStatistics *statistics, struct error *err)
+{
+    int code = scan(session, err);
+    if (code < 0) {
+        return code;
+    }
+    mark_members(session);
+    double hertz = (double)sysconf(_SC_CLK_TCK);
+    uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+    for (size_t i = 0; i < session->process_count; i++) {
+        const struct process *process = &session->processes[i];
+        if (!process->member) {
+            continue;
+        }
+        statistics->cpus_user_time_secs += (double)process->user_ticks / hertz;
+        statistics->cpus_system_time_secs += (double)process->system_ticks / hertz;
+        statistics->mem_rss_bytes += process->rss_pages * page_size;
+    }
+    statistics->has_cpus_user_time_secs = statistics->has_cpus_system_time_secs = cpu;
+    statistics->has_mem_rss_bytes = memory;
+    return 0;
+}

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "harness.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "container/cgroup_mounts.h"
+
+static const int64_t PATIENCE_NS = 60 * NS_PER_S;
+
+static void on_launched(void *ctx, const char *id, pid_t pid)
+{
+    struct world *w = ctx;
+    struct outcome *outcome = world_outcome(w, id);
+    assert_non_null(outcome);
+    assert_false(outcome->launched);
+    assert_false(outcome->terminated);
+    outcome->launched = true;
+    outcome->pid = pid;
+    outcome->launch_ns = env_refresh_now(w->env).mono - outcome->asked_at;
+    w->launched++;
+    if (w->launched == w->want_launched) {
+        env_stop(w->env, 0);
+    }
+}
+
+static void on_terminated(void *ctx, const char *id, const struct container_termination *t)
+{
+    struct world *w = ctx;
+    struct outcome *outcome = world_outcome(w, id);
+    assert_non_null(outcome);
+    assert_false(outcome->terminated);
+    outcome->terminated = true;
+    outcome->has_status = t->has_status;
+    outcome->status = t->status;
+    outcome->has_reason = t->has_reason;
+    outcome->reason = t->reason;
+    outcome->message = mem_strdup(t->message);
+    outcome->limited_mem = t->limited == NULL ? 0 : resources_scalar(t->limited, "mem");
+    w->terminated++;
+    if (w->terminated == w->want_terminated) {
+        env_stop(w->env, 0);
+    }
+}
+
+static void on_patience(struct timer *timer, struct instant now)
+{
+    struct world *w = CONTAINER_OF(timer, struct world, timer);
+    (void)now;
+    env_stop(w->env, 1);
+}
+
+struct world *world_begin_with(const struct setting *setting,
+                               void (*change)(struct containerizer_options *options))
+{
+    if (strcmp(setting->launcher, "linux") == 0 && geteuid() != 0) {
+        return NULL;
+    }
+    static int serial;
+    struct world *w = mem_zalloc(sizeof(*w));
+    w->setting = *setting;
+    w->timer.run = on_patience;
+    w->arena = arena_new(0, 0);
+    snprintf(w->root, sizeof(w->root), "meseta-test-%d-%d", (int)getpid(), ++serial);
+    snprintf(w->directory, sizeof(w->directory), "/tmp/%s", w->root);
+    assert_int_equal(mkdir(w->directory, 0755), 0);
+    const char *bin = getenv("MESETA_BIN_DIR");
+    assert_non_null(bin);
+    w->options = (struct containerizer_options){
+        .launcher = setting->launcher,
+        .isolation = setting->isolation,
+        .cgroups_hierarchy = "/sys/fs/cgroup",
+        .cgroups_root = w->root,
+        .cgroups_enable_cfs = true,
+        .cgroups_destroy_timeout_ns = 20 * NS_PER_S,
+        .launcher_dir = bin,
+        .work_dir = w->directory,
+        .runtime_dir = w->directory,
+        .switch_user = true,
+        .fetcher_cache_dir = arena_printf(w->arena, "%s/cache", w->directory),
+        .fetcher_cache_size = 1024 * 1024,
+        .fetcher_stall_timeout_ns = 2 * NS_PER_S,
+    };
+    if (change != NULL) {
+        change(&w->options);
+    }
+    struct error err = {0};
+    struct containerizer_callbacks callbacks = {on_launched, on_terminated};
+    assert_int_equal(env_new(&w->env, &err), 0);
+    if (containerizer_new(w->env, &w->options, &callbacks, w, &w->c, &err) < 0) {
+        fail_msg("containerizer_new: %s", err.text);
+    }
+    return w;
+}
+
+struct world *world_begin(const struct setting *setting)
+{
+    return world_begin_with(setting, NULL);
+}
+
+// No directory of ours in any hierarchy.
+static void check_cgroups(const struct world *w)
+{
+    struct cgroup_mounts mounts = {0};
+    assert_int_equal(cgroup_mounts_find(&mounts, "/sys/fs/cgroup", NULL), 0);
+    for (int i = 0; i <= CGROUP_CONTROLLER_COUNT; i++) {
+        const char *mount = i == CGROUP_CONTROLLER_COUNT ? mounts.v2 : mounts.v1[i];
+        if (mount != NULL) {
+            const char *path = arena_printf(w->arena, "%s/%s", mount, w->root);
+            if (access(path, F_OK) == 0) {
+                fail_msg("%s was left behind", path);
+            }
+        }
+    }
+    cgroup_mounts_free(&mounts);
+}
+
+void world_end(struct world *w)
+{
+    containerizer_free(w->c);
+    env_timer_cancel(w->env, &w->timer);
+    env_free(w->env);
+    check_cgroups(w);
+    assert_int_equal(world_count_processes(w), 0);
+    assert_int_equal(path_remove_tree(w->directory, NULL), 0);
+    MAP_FOREACH (&w->outcomes, entry) {
+        struct outcome *outcome = entry->value;
+        mem_free(outcome->message);
+        mem_free(outcome);
+    }
+    map_free(&w->outcomes);
+    arena_free(w->arena);
+    mem_free(w);
+}
+
+struct outcome *world_outcome(struct world *w, const char *id)
+{
+    return map_get(&w->outcomes, id);
+}
+
+static void fill_uris(const struct world *w, const struct order *order,
+                      Mesos__V1__CommandInfo *command)
+{
+    while (command->n_uris < 8 && order->uris[command->n_uris] != NULL) {
+        command->n_uris++;
+    }
+    command->uris = arena_calloc(w->arena, command->n_uris, sizeof(command->uris[0]));
+    for (size_t i = 0; i < command->n_uris; i++) {
+        Mesos__V1__CommandInfo__URI *uri = command->uris[i] =
+            arena_alloc(w->arena, sizeof(*uri));
+        mesos__v1__command_info__uri__init(uri);
+        uri->value = arena_strdup(w->arena, order->uris[i]);
+        uri->has_cache = uri->has_executable = uri->has_extract = true;
+        uri->cache = order->cache;
+        uri->executable = order->executable;
+        uri->extract = !order->no_extract;
+        uri->output_file = arena_strdup(w->arena, order->output_file);
+    }
+}
+
+static void fill_command(const struct world *w, const struct order *order,
+                         Mesos__V1__CommandInfo *command)
+{
+    mesos__v1__command_info__init(command);
+    if (order->shell != NULL) {
+        command->value = arena_strdup(w->arena, order->shell);
+    } else {
+        command->has_shell = true;
+        command->shell = false;
+        command->value = arena_strdup(w->arena, order->arguments[0]);
+        while (order->arguments[command->n_arguments] != NULL) {
+            command->n_arguments++;
+        }
+        command->arguments = (char **)(uintptr_t)order->arguments;
+    }
+    fill_uris(w, order, command);
+}
+
+int world_launch(struct world *w, const struct order *order)
+{
+    Mesos__V1__CommandInfo command;
+    fill_command(w, order, &command);
+    AUTO_RESOURCES struct resources *resources = NULL;
+    const char *text = order->resources == NULL ? "cpus:1;mem:64" : order->resources;
+    assert_int_equal(resources_parse(text, "*", &resources, NULL), 0);
+    char *environment[] = {
+        (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+        arena_printf(w->arena, "MARK=%s", w->root),
+        NULL,
+    };
+    struct container_launch launch = {
+        .container_id = order->id,
+        .sandbox = world_sandbox(w, order->id),
+        .user = order->user,
+        .command = &command,
+        .environment = environment,
+        .resources = resources,
+        .stdout_name = "stdout",
+        .stderr_name = "stderr",
+    };
+    struct outcome *outcome = mem_zalloc(sizeof(*outcome));
+    outcome->asked_at = env_refresh_now(w->env).mono;
+    struct error err = {0};
+    int code = containerizer_launch(w->c, &launch, &err);
+    if (code < 0) {
+        assert_int_not_equal(err.text[0], '\0');
+        mem_free(outcome);
+        return code;
+    }
+    w->accepted++;
+    map_put(&w->outcomes, order->id, outcome);
+    return 0;
+}
+
+static void run(struct world *w, const char *what)
+{
+    env_timer_set(w->env, &w->timer, PATIENCE_NS);
+    int status = env_run(w->env);
+    env_timer_cancel(w->env, &w->timer);
+    if (status != 0) {
+        fail_msg("waited too long for %s: %zu accepted, %zu launched, %zu terminated", what,
+                 w->accepted, w->launched, w->terminated);
+    }
+}
+
+void world_wait_all(struct world *w)
+{
+    w->want_terminated = w->accepted;
+    if (w->terminated < w->want_terminated) {
+        run(w, "the end");
+    }
+    w->want_terminated = 0;
+}
+
+void world_wait_launched(struct world *w, size_t count)
+{
+    w->want_launched = count;
+    if (w->launched < count) {
+        run(w, "the launch");
+    }
+    w->want_launched = 0;
+}
+
+void world_sleep(struct world *w, int64_t ns)
+{
+    env_timer_set(w->env, &w->timer, ns);
+    env_run(w->env);
+}
+
+struct outcome *world_run(struct world *w, const struct order *order)
+{
+    assert_int_equal(world_launch(w, order), 0);
+    world_wait_all(w);
+    struct outcome *outcome = world_outcome(w, order->id);
+    assert_true(outcome->terminated);
+    return outcome;
+}
+
+const char *world_sandbox(struct world *w, const char *id)
+{
+    return arena_printf(w->arena, "%s/work/runs/%s", w->directory, id);
+}
+
+const char *world_file(struct world *w, const char *id, const char *name)
+{
+    const char *path = arena_printf(w->arena, "%s/%s", world_sandbox(w, id), name);
+    char *text = NULL;
+    size_t size;
+    struct error err = {0};
+    if (file_read(path, 1 << 20, &text, &size, &err) < 0) {
+        fail_msg("%s", err.text);
+    }
+    const char *copy = arena_strndup(w->arena, text, size);
+    mem_free(text);
+    return copy;
+}
+
+size_t world_count_processes(const struct world *w)
+{
+    char mark[64];
+    int mark_size = snprintf(mark, sizeof(mark), "MARK=%s", w->root);
+    DIR *proc = opendir("/proc");
+    assert_non_null(proc);
+    size_t count = 0;
+    struct dirent *entry;
+    while ((entry = readdir(proc)) != NULL) {
+        char path[300], text[65536];
+        snprintf(path, sizeof(path), "/proc/%s/environ", entry->d_name);
+        AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof(text));
+        count += size > 0 && memmem(text, (size_t)size, mark, (size_t)mark_size + 1) != NULL;
+    }
+    closedir(proc);
+    return count;
+}

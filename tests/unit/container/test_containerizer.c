@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Real containers on this machine. Each test runs with sessions and with cgroups, of whichever
+// version is found; a second run in user-mode Linux covers version 2.
+
+#include "harness.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+
+#define LAUNCH_FAILED MESOS__V1__TASK_STATUS__REASON__REASON_CONTAINER_LAUNCH_FAILED
+#define OUT_OF_MEMORY MESOS__V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_MEMORY
+
+// Skips the rest of a test where its setting cannot be had.
+#define BEGIN(state)                                                                              \
+    struct world *w = world_begin(*(state));                                                      \
+    if (w == NULL) {                                                                              \
+        skip();                                                                                   \
+    }
+
+static bool has_cgroups(const struct world *w)
+{
+    return strcmp(w->setting.launcher, "linux") == 0;
+}
+
+static void test_exit_codes(void **state)
+{
+    BEGIN(state);
+    struct outcome *o = world_run(w, &(struct order){.id = "zero", .shell = "echo out; echo err >&2"});
+    assert_true(o->launched && o->has_status && !o->has_reason);
+    assert_int_equal(o->status, 0);
+    assert_string_equal(world_file(w, "zero", "stdout"), "out\n");
+    assert_string_equal(world_file(w, "zero", "stderr"), "err\n");
+    o = world_run(w, &(struct order){.id = "seven", .shell = "exit 7"});
+    assert_true(WIFEXITED(o->status));
+    assert_int_equal(WEXITSTATUS(o->status), 7);
+    o = world_run(w, &(struct order){.id = "signal", .shell = "kill -USR1 $$"});
+    assert_true(WIFSIGNALED(o->status));
+    assert_int_equal(WTERMSIG(o->status), SIGUSR1);
+    world_end(w);
+}
+
+static void test_surroundings(void **state)
+{
+    BEGIN(state);
+    world_run(w, &(struct order){
+                     .id = "around",
+                     .shell = "pwd; echo $MARK; ls /proc/self/fd | wc -l; ps -o sid= -p $$ | tr -d "
+                              "' ' ; echo $$; umask; grep -E '^Sig(Blk|Ign)' /proc/$$/status"});
+    const char *want =
+        arena_printf(w->arena, "%s\n%s\n4\n", world_sandbox(w, "around"), w->root);
+    const char *got = world_file(w, "around", "stdout");
+    assert_true(text_starts_with(got, want));
+    int sid, pid;
+    char rest[256];
+    assert_int_equal(sscanf(got + strlen(want), "%d\n%d\n%255[^~]", &sid, &pid, rest), 3);
+    assert_int_equal(sid, pid);
+    assert_string_equal(rest,
+                        "0022\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    struct stat info;
+    assert_int_equal(stat(world_sandbox(w, "around"), &info), 0);
+    assert_int_equal(info.st_mode & 07777, 0750);
+    world_end(w);
+}
+
+static void test_arguments(void **state)
+{
+    BEGIN(state);
+    static const char *const hello[] = {"printf", "%s|", "a b", "$HOME", "", NULL};
+    struct outcome *o = world_run(w, &(struct order){.id = "plain", .arguments = hello});
+    assert_int_equal(o->status, 0);
+    assert_string_equal(world_file(w, "plain", "stdout"), "a b|$HOME||");
+    world_end(w);
+}
+
+static void test_bad_commands(void **state)
+{
+    BEGIN(state);
+    static const char *const missing[] = {"/no/such/file", NULL};
+    struct outcome *o = world_run(w, &(struct order){.id = "missing", .arguments = missing});
+    assert_false(o->launched);
+    assert_false(o->has_status);
+    assert_true(o->has_reason);
+    assert_int_equal(o->reason, LAUNCH_FAILED);
+    assert_string_equal(o->message, "Failed to launch container: Failed to execute "
+                                    "'/no/such/file': No such file or directory");
+    static const char *const directory[] = {"/tmp", NULL};
+    o = world_run(w, &(struct order){.id = "directory", .arguments = directory});
+    assert_int_equal(o->reason, LAUNCH_FAILED);
+    o = world_run(w, &(struct order){.id = "nobody-there", .shell = "true", .user = "nosuchuser"});
+    assert_int_equal(o->reason, LAUNCH_FAILED);
+    assert_string_equal(o->message,
+                        "Failed to launch container: No such user 'nosuchuser'");
+    // A shell that finds no such command did run.
+    o = world_run(w, &(struct order){.id = "shell", .shell = "nosuchcommand"});
+    assert_true(o->launched);
+    assert_int_equal(WEXITSTATUS(o->status), 127);
+    world_end(w);
+}
+
+static void test_refusals(void **state)
+{
+    BEGIN(state);
+    assert_int_equal(world_launch(w, &(struct order){.id = "a/b", .shell = "true"}), -EINVAL);
+    assert_int_equal(world_launch(w, &(struct order){.id = "..", .shell = "true"}), -EINVAL);
+    assert_int_equal(world_launch(w, &(struct order){.id = "twice", .shell = "sleep 0.05"}), 0);
+    assert_int_equal(world_launch(w, &(struct order){.id = "twice", .shell = "true"}), -EEXIST);
+    containerizer_destroy(w->c, "unknown");
+    assert_int_equal(containerizer_update(w->c, "unknown", NULL, NULL), -ENOENT);
+    world_wait_all(w);
+    world_end(w);
+}
+
+static void test_user(void **state)
+{
+    BEGIN(state);
+    if (geteuid() != 0) {
+        world_end(w);
+        skip();
+    }
+    struct outcome *o = world_run(
+        w, &(struct order){
+               .id = "user",
+               .user = "nobody",
+               .shell = "id -un; id -gn; id -G | wc -w; touch mine && echo done; kill -0 1 || true; "
+                        "cat /etc/shadow"});
+    assert_true(WIFEXITED(o->status));
+    assert_int_equal(WEXITSTATUS(o->status), 1);
+    assert_string_equal(world_file(w, "user", "stdout"), "nobody\nnogroup\n1\ndone\n");
+    struct stat info;
+    assert_int_equal(stat(world_sandbox(w, "user"), &info), 0);
+    assert_int_equal(info.st_uid, 65534);
+    world_end(w);
+}
+
+static void test_destroy(void **state)
+{
+    BEGIN(state);
+    world_launch(w, &(struct order){.id = "sleeper", .shell = "sleep 1000 & sleep 1000"});
+    world_wait_launched(w, 1);
+    containerizer_destroy(w->c, "sleeper");
+    containerizer_destroy(w->c, "sleeper");
+    world_wait_all(w);
+    struct outcome *o = world_outcome(w, "sleeper");
+    assert_true(o->has_status && WIFSIGNALED(o->status) && WTERMSIG(o->status) == SIGKILL);
+    assert_int_equal(world_count_processes(w), 0);
+    world_end(w);
+}
+
+static void test_destroy_at_once(void **state)
+{
+    BEGIN(state);
+    for (int i = 0; i < 20; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "early-%d", i);
+        world_launch(w, &(struct order){.id = id, .shell = "sleep 1000"});
+        if (i % 2 == 0) {
+            world_sleep(w, i * NS_PER_MS / 2);
+        }
+        containerizer_destroy(w->c, id);
+    }
+    world_wait_all(w);
+    assert_int_equal(world_count_processes(w), 0);
+    world_end(w);
+}
+
+// What the first process leaves behind dies with it.
+static void test_leftovers(void **state)
+{
+    BEGIN(state);
+    struct outcome *o =
+        world_run(w, &(struct order){.id = "left", .shell = "sleep 1000 & sleep 1000 & exit 3"});
+    assert_int_equal(WEXITSTATUS(o->status), 3);
+    assert_int_equal(world_count_processes(w), 0);
+    world_end(w);
+}
+
+// Sessions of their own, whose parents live: both launchers find them.
+static void test_own_sessions(void **state)
+{
+    BEGIN(state);
+    world_launch(w, &(struct order){
+                        .id = "sessions",
+                        .shell = "setsid sh -c 'sleep 1000 & sleep 1000' & setsid sleep 1000 & wait"});
+    world_wait_launched(w, 1);
+    world_sleep(w, 100 * NS_PER_MS);
+    assert_int_equal(world_count_processes(w), 5);
+    containerizer_destroy(w->c, "sessions");
+    world_wait_all(w);
+    assert_int_equal(world_count_processes(w), 0);
+    world_end(w);
+}
+
+// Double fork and setsid: only cgroups find these.
+static void test_escape(void **state)
+{
+    BEGIN(state);
+    if (!has_cgroups(w)) {
+        world_end(w);
+        skip();
+    }
+    world_run(w, &(struct order){.id = "escape",
+                                 .shell = "(setsid sh -c '(setsid sleep 1000 &) & sleep 1000' &) & "
+                                          "sleep 0.1; exit 0"});
+    assert_int_equal(world_count_processes(w), 0);
+    world_end(w);
+}
+
+static void test_fork_storm(void **state)
+{
+    BEGIN(state);
+    // Each one starts the next and ends: there is never a moment at which all can be listed.
+    const char *storm = "f() { (f) & (sleep 0.01) & }; "
+                        "i=0; while [ $i -lt 8 ]; do (while :; do sh -c : & wait; done) & "
+                        "i=$((i+1)); done; wait";
+    world_launch(w, &(struct order){.id = "storm", .shell = storm});
+    world_wait_launched(w, 1);
+    world_sleep(w, 300 * NS_PER_MS);
+    assert_true(world_count_processes(w) > 8);
+    containerizer_destroy(w->c, "storm");
+    world_wait_all(w);
+    assert_int_equal(world_count_processes(w), 0);
+    world_end(w);
+}
+
+static void test_many_at_once(void **state)
+{
+    BEGIN(state);
+    enum { MANY = 200 };
+    for (int i = 0; i < MANY; i++) {
+        char id[16], shell[32];
+        snprintf(id, sizeof(id), "many-%d", i);
+        snprintf(shell, sizeof(shell), "exit %d", i % 100);
+        assert_int_equal(world_launch(w, &(struct order){.id = id, .shell = shell}), 0);
+    }
+    world_wait_all(w);
+    for (int i = 0; i < MANY; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "many-%d", i);
+        struct outcome *o = world_outcome(w, id);
+        assert_true(o->launched && o->has_status && WIFEXITED(o->status));
+        assert_int_equal(WEXITSTATUS(o->status), i % 100);
+    }
+    world_end(w);
+}
+
+// ---- limits ----
+
+static const char hog[] = "exec tail -c 200m /dev/zero";
+
+static void check_oom(struct world *w, const char *id)
+{
+    struct outcome *o = world_outcome(w, id);
+    assert_true(o->has_reason);
+    assert_int_equal(o->reason, OUT_OF_MEMORY);
+    assert_true(text_starts_with(o->message, "Memory limit exceeded: Requested: 40MB Maximum Used: "));
+    assert_non_null(strstr(o->message, "\n\nMEMORY STATISTICS: \n"));
+    assert_true(o->limited_mem > 30000 && o->limited_mem <= 41000);
+}
+
+static void test_memory_limit(void **state)
+{
+    BEGIN(state);
+    if (!has_cgroups(w)) {
+        world_end(w);
+        skip();
+    }
+    // The hog itself is the first process, a child of it, and one of many.
+    world_run(w, &(struct order){.id = "hog", .shell = hog, .resources = "cpus:1;mem:40"});
+    check_oom(w, "hog");
+    world_run(w, &(struct order){.id = "child",
+                                 .shell = "tail -c 200m /dev/zero; sleep 1000",
+                                 .resources = "cpus:1;mem:40"});
+    check_oom(w, "child");
+    // Just below the limit it lives.
+    struct outcome *o = world_run(w, &(struct order){.id = "modest",
+                                                     .shell = "tail -c 20m /dev/zero > /dev/null",
+                                                     .resources = "cpus:1;mem:40"});
+    assert_false(o->has_reason);
+    assert_int_equal(o->status, 0);
+    world_end(w);
+}
+
+static void test_memory_raised(void **state)
+{
+    BEGIN(state);
+    if (!has_cgroups(w)) {
+        world_end(w);
+        skip();
+    }
+    world_launch(w, &(struct order){.id = "grow",
+                                    .shell = "sleep 0.3; tail -c 80m /dev/zero > /dev/null",
+                                    .resources = "cpus:1;mem:40"});
+    world_wait_launched(w, 1);
+    AUTO_RESOURCES struct resources *more = NULL, *less = NULL;
+    assert_int_equal(resources_parse("cpus:1;mem:128", "*", &more, NULL), 0);
+    assert_int_equal(resources_parse("cpus:1;mem:40", "*", &less, NULL), 0);
+    assert_int_equal(containerizer_update(w->c, "grow", more, NULL), 0);
+    // A running container's hard limit is never lowered.
+    assert_int_equal(containerizer_update(w->c, "grow", less, NULL), 0);
+    world_wait_all(w);
+    struct outcome *o = world_outcome(w, "grow");
+    assert_false(o->has_reason);
+    assert_int_equal(o->status, 0);
+    world_end(w);
+}
+
+static Mesos__V1__ResourceStatistics *usage(struct world *w, const char *id)
+{
+    Mesos__V1__ResourceStatistics *statistics;
+    struct error err = {0};
+    if (containerizer_usage(w->c, id, w->arena, &statistics, &err) < 0) {
+        fail_msg("containerizer_usage: %s", err.text);
+    }
+    return statistics;
+}
+
+static void test_cpu_limit(void **state)
+{
+    BEGIN(state);
+    if (!has_cgroups(w)) {
+        world_end(w);
+        skip();
+    }
+    world_launch(w, &(struct order){
+                        .id = "spin", .shell = "while :; do :; done", .resources = "cpus:0.2;mem:40"});
+    world_wait_launched(w, 1);
+    world_sleep(w, 200 * NS_PER_MS);
+    struct instant from = env_refresh_now(w->env);
+    Mesos__V1__ResourceStatistics *before = usage(w, "spin");
+    world_sleep(w, 2 * NS_PER_S);
+    Mesos__V1__ResourceStatistics *after = usage(w, "spin");
+    double wall = (double)(env_refresh_now(w->env).mono - from.mono) / 1e9;
+    double used = after->cpus_user_time_secs + after->cpus_system_time_secs -
+                  before->cpus_user_time_secs - before->cpus_system_time_secs;
+    assert_true(used / wall < 0.26);
+    assert_true(used / wall > 0.05);  // a busy machine may give it less
+    assert_true(after->cpus_nr_throttled > before->cpus_nr_throttled);
+    assert_true(after->has_cpus_limit && after->cpus_limit == 0.2);
+    containerizer_destroy(w->c, "spin");
+    world_wait_all(w);
+    world_end(w);
+}
+
+static void test_usage(void **state)
+{
+    BEGIN(state);
+    world_launch(w, &(struct order){
+                        .id = "busy",
+                        .shell = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; sleep 1000"});
+    world_wait_launched(w, 1);
+    world_sleep(w, 1500 * NS_PER_MS);
+    Mesos__V1__ResourceStatistics *statistics = usage(w, "busy");
+    assert_true(statistics->has_cpus_user_time_secs && statistics->cpus_user_time_secs > 0.02);
+    assert_true(statistics->has_mem_rss_bytes && statistics->mem_rss_bytes > 50000);
+    assert_int_equal(statistics->mem_limit_bytes, 64 << 20);
+    assert_true(statistics->timestamp > 1.6e9);
+    containerizer_destroy(w->c, "busy");
+    world_wait_all(w);
+    assert_int_equal(containerizer_usage(w->c, "busy", w->arena, &statistics, NULL), -ENOENT);
+    world_end(w);
+}
+
+// ---- the agent's own end ----
+
+static void test_free_kills(void **state)
+{
+    BEGIN(state);
+    world_launch(w, &(struct order){.id = "one", .shell = "sleep 1000 & sleep 1000"});
+    world_launch(w, &(struct order){.id = "two", .shell = "setsid sleep 1000 & sleep 1000"});
+    world_wait_launched(w, 2);
+    world_launch(w, &(struct order){.id = "queued", .shell = "sleep 1000"});
+    world_end(w);
+}
+
+static const struct setting settings[] = {
+    {"posix", "posix/cpu,posix/mem"},
+    {"linux", "cgroups/cpu,cgroups/mem"},
+};
+
+#define BOTH(function)                                                                            \
+    {#function " (posix)", function, NULL, NULL, (void *)(uintptr_t)&settings[0]},                 \
+    {                                                                                             \
+        #function " (linux)", function, NULL, NULL, (void *)(uintptr_t)&settings[1]               \
+    }
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BOTH(test_exit_codes),      BOTH(test_surroundings), BOTH(test_arguments),
+        BOTH(test_bad_commands),    BOTH(test_refusals),     BOTH(test_user),
+        BOTH(test_destroy),         BOTH(test_destroy_at_once), BOTH(test_leftovers),
+        BOTH(test_own_sessions),    BOTH(test_escape),       BOTH(test_fork_storm),
+        BOTH(test_many_at_once),    BOTH(test_memory_limit), BOTH(test_memory_raised),
+        BOTH(test_cpu_limit),       BOTH(test_usage),        BOTH(test_free_kills),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
