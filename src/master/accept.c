@@ -39,12 +39,12 @@ static void refuse_task(struct framework *f, const Mesos__V1__TaskInfo *task,
 {
     struct master *m = f->master;
     Mesos__V1__TaskStatus *status =
-        make_status(m, task->task_id->value, task->agent_id->value, state, reason, text);
+        master_make_status(m, task->task_id->value, task->agent_id->value, state, reason, text);
     log_info("Task %s of framework %s: %s (%s)", task->task_id->value, f->id,
              task_state_name(state), text);
-    count_task_end(m, status);
+    master_count_task_end(m, status);
     f->terminal[state]++;
-    framework_send_update(f, status);
+    master_framework_send_update(f, status);
 }
 
 static void refuse_tasks(struct framework *f, const Mesos__V1__Offer__Operation *operation,
@@ -66,7 +66,8 @@ static void drop_operation(struct framework *f, const Mesos__V1__Offer__Operatio
                 text);
     if (operation->id == NULL)
         return;
-    Mesos__V1__Scheduler__Event *event = make_event(m->scratch, EVENT(UPDATE_OPERATION_STATUS));
+    Mesos__V1__Scheduler__Event *event =
+        master_make_event(m->scratch, EVENT(UPDATE_OPERATION_STATUS));
     event->update_operation_status =
         WIRE_NEW(m->scratch, Mesos__V1__Scheduler__Event__UpdateOperationStatus,
                  mesos__v1__scheduler__event__update_operation_status);
@@ -76,7 +77,7 @@ static void drop_operation(struct framework *f, const Mesos__V1__Offer__Operatio
     status->state = MESOS__V1__OPERATION_STATE__OPERATION_ERROR;
     status->message = arena_strdup(m->scratch, text);
     event->update_operation_status->status = status;
-    framework_send(f, event);
+    master_framework_send(f, event);
 }
 
 static void reject(struct framework *f, Mesos__V1__Scheduler__Call__Accept *call, const char *why)
@@ -87,7 +88,7 @@ static void reject(struct framework *f, Mesos__V1__Scheduler__Call__Accept *call
         struct offer *o = master_offer(m, call->offer_ids[i]->value);
         // Another framework's offer is none of its business.
         if (o != NULL && o->framework == f)
-            offer_discard(o, -1);
+            master_offer_discard(o, -1);
     }
     bool aware = FRAMEWORK_HAS(f->capabilities, PARTITION_AWARE);
     for (size_t i = 0; i < call->n_operations; i++) {
@@ -124,7 +125,7 @@ static void complete_task(struct framework *f, Mesos__V1__TaskInfo *task, const 
     if (task->executor != NULL) {
         allocate(arena, task->executor->resources, task->executor->n_resources, role);
         if (task->executor->framework_id == NULL)
-            task->executor->framework_id = make_framework_id(arena, f->id);
+            task->executor->framework_id = master_make_framework_id(arena, f->id);
     }
     Mesos__V1__HealthCheck *check = task->health_check;
     if (check == NULL || check->has_type)
@@ -159,7 +160,7 @@ static Mesos__V1__Task *make_task(struct arena *arena, struct framework *f,
     Mesos__V1__Task *task = WIRE_NEW(arena, Mesos__V1__Task, mesos__v1__task);
     task->name = info->name;
     task->task_id = info->task_id;
-    task->framework_id = make_framework_id(arena, f->id);
+    task->framework_id = master_make_framework_id(arena, f->id);
     task->agent_id = info->agent_id;
     task->state = STATE(STAGING);
     if (info->executor != NULL)
@@ -184,25 +185,25 @@ static void launch_task(struct framework *f, struct agent *a, Mesos__V1__TaskInf
     complete_task(f, info, role);
     struct resources *wanted, *executor;
     const char *why;
-    if (validate_launch(f, a, info, remaining, &wanted, &executor, &why) < 0) {
+    if (master_validate_launch(f, a, info, remaining, &wanted, &executor, &why) < 0) {
         refuse_task(f, info, STATE(ERROR), REASON(TASK_INVALID), why);
         return;
     }
     if (executor != NULL) {
         resources_subtract(remaining, executor);
-        executor_add(a, f, info->executor, executor);
+        master_executor_add(a, f, info->executor, executor);
     }
     resources_subtract(remaining, wanted);
-    struct task *t = task_add(a, f, make_task(m->scratch, f, info), wanted);
+    struct task *t = master_task_add(a, f, make_task(m->scratch, f, info), wanted);
     info->n_resources =
         resources_to_proto(wanted, m->scratch, RESOURCES_NEW_FORM, true, &info->resources);
-    Meseta__Link__ToAgent *message = make_to_agent(m->scratch, TO_AGENT(RUN_TASK));
+    Meseta__Link__ToAgent *message = master_make_to_agent(m->scratch, TO_AGENT(RUN_TASK));
     message->run_task =
         WIRE_NEW(m->scratch, Meseta__Link__ToAgent__RunTask, meseta__link__to_agent__run_task);
     message->run_task->framework_info = f->info;
     message->run_task->task = info;
     log_info("Launching task %s of framework %s on agent %s", t->id, f->id, a->id);
-    agent_send(a, message);
+    master_agent_send(a, message);
 }
 
 // Mesos looks at the form of all resources of a LAUNCH before it looks at any task.
@@ -263,7 +264,7 @@ static void run_operation(struct framework *f, struct agent *a,
         launch_task(f, a, tasks[i], role, remaining);
 }
 
-void call_accept(struct framework *f, Mesos__V1__Scheduler__Call__Accept *call)
+void master_call_accept(struct framework *f, Mesos__V1__Scheduler__Call__Accept *call)
 {
     struct master *m = f->master;
     for (size_t i = 0; i < call->n_operations; i++) {
@@ -274,7 +275,7 @@ void call_accept(struct framework *f, Mesos__V1__Scheduler__Call__Accept *call)
                                 : COUNT_MESSAGES_DECLINE_OFFERS);
     }
     struct error err;
-    if (validate_offers(f, call->offer_ids, call->n_offer_ids, &err) < 0) {
+    if (master_validate_offers(f, call->offer_ids, call->n_offer_ids, &err) < 0) {
         reject(f, call, err.text);
         return;
     }
@@ -286,12 +287,12 @@ void call_accept(struct framework *f, Mesos__V1__Scheduler__Call__Accept *call)
     for (size_t i = 0; i < call->n_offer_ids; i++) {
         struct offer *o = master_offer(m, call->offer_ids[i]->value);
         resources_add(remaining, o->resources);
-        offer_remove(o);
+        master_offer_remove(o);
         f->offers_accepted++;
     }
     for (size_t i = 0; i < call->n_operations; i++)
         run_operation(f, a, call->operations[i], role, remaining);
     if (!resources_is_empty(remaining))
-        allocator_recover(m->allocator, f->id, a->id, remaining, filters_refuse_ns(call->filters),
-                          m->now);
+        allocator_recover(m->allocator, f->id, a->id, remaining,
+                          master_filters_refuse_ns(call->filters), m->now);
 }

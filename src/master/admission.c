@@ -34,14 +34,14 @@ static void free_admission(struct admission *admission)
     mem_free(admission);
 }
 
-void admission_free_all(struct master *m)
+void master_admission_free_all(struct master *m)
 {
     MAP_FOREACH (&m->writes, entry)
         free_admission(entry->value);
     map_free(&m->writes);
 }
 
-void admission_forget_channel(struct master_channel *channel)
+void master_admission_forget_channel(struct master_channel *channel)
 {
     if (channel->admission == NULL)
         return;
@@ -61,7 +61,7 @@ static const char *unreachable_key(struct master *m, const char *id)
     return arena_printf(m->scratch, "unreachable/%s", id);
 }
 
-void registry_forget_agent(struct master *m, const char *id)
+void master_registry_forget_agent(struct master *m, const char *id)
 {
     struct master_item item = {.key = agent_key(m, id)};
     m->ops->apply(m->ctx, &item, 1, 0);
@@ -99,7 +99,7 @@ static void write_agent(struct admission *admission, const Mesos__V1__AgentInfo 
 {
     struct master *m = admission->master;
     Mesos__V1__AgentInfo named = *info;
-    named.id = make_agent_id(m->scratch, admission->agent_id);
+    named.id = master_make_agent_id(m->scratch, admission->agent_id);
     size_t size = protobuf_c_message_get_packed_size(&named.base);
     void *data = arena_alloc(m->scratch, size + 1);
     protobuf_c_message_pack(&named.base, data);
@@ -117,7 +117,7 @@ static void refuse(struct master *m, struct master_channel *channel,
 {
     log_warning("Refusing agent at %s (%s): %s", description->pid, description->info->hostname,
                 text);
-    Meseta__Link__ToAgent *message = make_to_agent(m->scratch, TO_AGENT(REFUSED));
+    Meseta__Link__ToAgent *message = master_make_to_agent(m->scratch, TO_AGENT(REFUSED));
     message->refused =
         WIRE_NEW(m->scratch, Meseta__Link__ToAgent__Refused, meseta__link__to_agent__refused);
     message->refused->message = arena_strdup(m->scratch, text);
@@ -177,7 +177,7 @@ static int check_tasks(struct master *m, Meseta__Link__ToMaster__Reregister *mes
         }
         for (size_t k = 0; k < on_agent->n_tasks; k++) {
             const Mesos__V1__Task *task = on_agent->tasks[k];
-            if (!task_state_counts(task->state))
+            if (!master_task_state_counts(task->state))
                 continue;
             int r = add_all(used, task->resources, task->n_resources, err);
             if (r < 0)
@@ -203,8 +203,8 @@ static int check_tasks(struct master *m, Meseta__Link__ToMaster__Reregister *mes
 
 // ---- registration ----
 
-void agent_register(struct master *m, struct master_channel *channel,
-                    Meseta__Link__ToMaster__Register *message)
+void master_agent_register(struct master *m, struct master_channel *channel,
+                           Meseta__Link__ToMaster__Register *message)
 {
     master_count(m, COUNT_MESSAGES_REGISTER_SLAVE);
     Meseta__Link__AgentDescription *description = message->agent;
@@ -212,7 +212,7 @@ void agent_register(struct master *m, struct master_channel *channel,
         return; // the answer is on its way
     if (channel->agent != NULL) {
         log_info("Agent %s already registered, resending acknowledgement", channel->agent->id);
-        send_registered(channel->agent, false);
+        master_send_registered(channel->agent, false);
         return;
     }
     struct error err;
@@ -224,8 +224,8 @@ void agent_register(struct master *m, struct master_channel *channel,
     if (old != NULL) {
         // The one that was there lost its memory, or it would have come back under its id.
         master_count(m, COUNT_SLAVE_REMOVALS_REGISTERED);
-        registry_forget_agent(m, old->id);
-        agent_remove(old, "a new agent registered at the same address", 0);
+        master_registry_forget_agent(m, old->id);
+        master_agent_remove(old, "a new agent registered at the same address", 0);
     }
     char id[128];
     snprintf(id, sizeof(id), "%s-S%" PRIu64, m->id, m->next_agent++);
@@ -243,23 +243,24 @@ static void admit_new(struct admission *admission)
     struct master *m = admission->master;
     if (admission->channel == NULL) {
         // It never learned its id and will ask anew.
-        registry_forget_agent(m, admission->agent_id);
+        master_registry_forget_agent(m, admission->agent_id);
         return;
     }
     struct master_channel *channel = admission->channel;
-    struct agent *a = agent_add(m, admission->message->register_->agent, admission->agent_id);
+    struct agent *a =
+        master_agent_add(m, admission->message->register_->agent, admission->agent_id);
     allocator_add_agent(m->allocator, a->id, a->total, NULL, 0);
     a->active = true;
-    agent_connect(a, channel);
+    master_agent_connect(a, channel);
     master_count(m, COUNT_SLAVE_REGISTRATIONS);
     log_info("Registered agent %s at %s (%s)", a->id, a->pid, a->info->hostname);
-    send_registered(a, false);
+    master_send_registered(a, false);
 }
 
 // ---- reregistration ----
 
-void agent_reregister(struct master *m, struct master_channel *channel,
-                      Meseta__Link__ToMaster *message)
+void master_agent_reregister(struct master *m, struct master_channel *channel,
+                             Meseta__Link__ToMaster *message)
 {
     master_count(m, COUNT_MESSAGES_REREGISTER_SLAVE);
     Meseta__Link__AgentDescription *description = message->reregister->agent;
@@ -289,8 +290,8 @@ void agent_reregister(struct master *m, struct master_channel *channel,
         return;
     }
     if (known != NULL && wire_is_equal(&known->info->base, &description->info->base)) {
-        agent_connect(known, channel);
-        agent_return(known, message->reregister);
+        master_agent_connect(known, channel);
+        master_agent_return(known, message->reregister);
         return;
     }
     struct admission *admission =
@@ -307,8 +308,8 @@ static void admit_again(struct admission *admission)
     if (admission->channel == NULL) {
         // The registry has it now: it is waited for like one known from before this master began.
         if (known == NULL) {
-            unreachable_agent_remove(m, id);
-            recovered_agent_add(m, message->agent->info);
+            master_unreachable_remove(m, id);
+            master_recovered_add(m, message->agent->info);
         }
         return;
     }
@@ -318,25 +319,25 @@ static void admit_again(struct admission *admission)
     if (check_tasks(m, message, &err) < 0 || (known != NULL && known->marking)) {
         refuse(m, channel, message->agent, "its state changed meanwhile; try again");
         if (known == NULL)
-            recovered_agent_add(m, message->agent->info);
+            master_recovered_add(m, message->agent->info);
         return;
     }
     if (known != NULL) {
-        agent_connect(known, channel);
-        agent_return(known, message);
+        master_agent_connect(known, channel);
+        master_agent_return(known, message);
         return;
     }
     bool was_recovered = map_has(&m->recovered, id);
     bool was_unreachable = map_has(&m->unreachable, id);
-    recovered_agent_remove(m, id);
-    unreachable_agent_remove(m, id);
-    struct agent *a = agent_add(m, message->agent, id);
+    master_recovered_remove(m, id);
+    master_unreachable_remove(m, id);
+    struct agent *a = master_agent_add(m, message->agent, id);
     a->reregistered = m->now.wall;
     a->active = true;
     a->channel = channel;
     channel->agent = a;
     master_count(m, COUNT_SLAVE_REREGISTRATIONS);
-    agent_take_over(a, message, was_unreachable, was_recovered);
+    master_agent_take_over(a, message, was_unreachable, was_recovered);
 }
 
 // ---- unreachable ----
@@ -367,7 +368,7 @@ static void write_unreachable(struct admission *admission)
     write_items(admission, items, 2);
 }
 
-void agent_mark_unreachable(struct agent *a, const char *message)
+void master_agent_mark_unreachable(struct agent *a, const char *message)
 {
     struct master *m = a->master;
     if (a->marking)
@@ -380,7 +381,7 @@ void agent_mark_unreachable(struct agent *a, const char *message)
     write_unreachable(admission);
 }
 
-void recovered_agent_mark_unreachable(struct recovered_agent *r)
+void master_recovered_mark_unreachable(struct recovered_agent *r)
 {
     struct master *m = r->master;
     if (r->marking)
@@ -406,17 +407,17 @@ static void marked(struct admission *admission)
     if (a != NULL && a->marking) {
         master_count(m, COUNT_SLAVE_UNREACHABLE_COMPLETED);
         master_count(m, COUNT_SLAVE_REMOVALS_UNHEALTHY);
-        unreachable_agent_add(m, id, admission->since_ns);
-        agent_remove(a, admission->reason, admission->since_ns);
+        master_unreachable_add(m, id, admission->since_ns);
+        master_agent_remove(a, admission->reason, admission->since_ns);
         return;
     }
     if (a == NULL && map_has(&m->recovered, id)) {
         master_count(m, COUNT_RECOVERY_SLAVE_REMOVALS);
         master_count(m, COUNT_SLAVE_REMOVALS);
-        recovered_agent_remove(m, id);
-        unreachable_agent_add(m, id, admission->since_ns);
+        master_recovered_remove(m, id);
+        master_unreachable_add(m, id, admission->since_ns);
         MAP_FOREACH (&m->frameworks, entry)
-            framework_send_failure(entry->value, id, NULL, NULL);
+            master_framework_send_failure(entry->value, id, NULL, NULL);
     }
 }
 

@@ -32,14 +32,14 @@ static void use_free(struct agent_use *use)
     mem_free(use);
 }
 
-void agent_use_add(struct agent *a, struct framework *f, const struct resources *amount)
+void master_agent_use_add(struct agent *a, struct framework *f, const struct resources *amount)
 {
     resources_add(find_use(a, f)->used, amount);
     resources_add(a->used, amount);
     resources_add(f->used, amount);
 }
 
-void agent_use_remove(struct agent *a, struct framework *f, const struct resources *amount)
+void master_agent_use_remove(struct agent *a, struct framework *f, const struct resources *amount)
 {
     struct agent_use *use = map_get(&a->uses, f->id);
     CHECK(use != NULL);
@@ -48,12 +48,12 @@ void agent_use_remove(struct agent *a, struct framework *f, const struct resourc
     resources_subtract(f->used, amount);
 }
 
-void agent_hold(struct agent *a, struct framework *f)
+void master_agent_hold(struct agent *a, struct framework *f)
 {
     find_use(a, f)->holders++;
 }
 
-void agent_unhold(struct agent *a, struct framework *f)
+void master_agent_unhold(struct agent *a, struct framework *f)
 {
     struct agent_use *use = map_get(&a->uses, f->id);
     CHECK(use != NULL && use->holders > 0);
@@ -66,8 +66,8 @@ void agent_unhold(struct agent *a, struct framework *f)
 
 // ---- executors ----
 
-struct executor *agent_find_executor(const struct agent *a, const struct framework *f,
-                                     const char *executor_id)
+struct executor *master_agent_find_executor(const struct agent *a, const struct framework *f,
+                                            const char *executor_id)
 {
     if (!map_has(&a->uses, f->id))
         return NULL;
@@ -78,28 +78,29 @@ struct executor *agent_find_executor(const struct agent *a, const struct framewo
     return NULL;
 }
 
-struct executor *executor_add(struct agent *a, struct framework *f,
-                              const Mesos__V1__ExecutorInfo *info, struct resources *resources)
+struct executor *master_executor_add(struct agent *a, struct framework *f,
+                                     const Mesos__V1__ExecutorInfo *info,
+                                     struct resources *resources)
 {
     struct executor *e = mem_zalloc(sizeof(*e));
     e->framework = f;
     e->agent = a;
     e->id = mem_strdup(info->executor_id->value);
-    e->info = pack(&info->base);
+    e->info = master_pack(&info->base);
     e->resources = resources;
     list_append(&a->executors, &e->by_agent);
     list_append(&f->executors, &e->by_framework);
-    agent_hold(a, f);
-    agent_use_add(a, f, resources);
+    master_agent_hold(a, f);
+    master_agent_use_add(a, f, resources);
     return e;
 }
 
-void executor_remove(struct executor *e, bool recover)
+void master_executor_remove(struct executor *e, bool recover)
 {
     struct agent *a = e->agent;
     struct framework *f = e->framework;
-    agent_use_remove(a, f, e->resources);
-    agent_unhold(a, f);
+    master_agent_use_remove(a, f, e->resources);
+    master_agent_unhold(a, f);
     if (recover && !resources_is_empty(e->resources))
         allocator_recover(a->master->allocator, f->id, a->id, e->resources, -1, a->master->now);
     list_remove(&e->by_agent);
@@ -114,7 +115,7 @@ void executor_remove(struct executor *e, bool recover)
 
 static void send_ping(struct agent *a)
 {
-    agent_send(a, make_to_agent(a->master->scratch, TO_AGENT(PING)));
+    master_agent_send(a, master_make_to_agent(a->master->scratch, TO_AGENT(PING)));
     a->ping_open = true;
     timer_set(&a->master->timers, &a->ping,
               a->master->now.mono + a->master->options.agent_ping_timeout_ns);
@@ -126,13 +127,13 @@ static void ping_is_due(struct timer *timer, struct instant now)
     struct agent *a = CONTAINER_OF(timer, struct agent, ping);
     CHECK(a->magic == AGENT_MAGIC);
     if (a->ping_open && ++a->pings_missed >= a->master->options.max_agent_ping_timeouts)
-        agent_mark_unreachable(a, "health check timed out");
+        master_agent_mark_unreachable(a, "health check timed out");
     send_ping(a);
 }
 
 // ---- life ----
 
-void agent_describe(struct agent *a, const Meseta__Link__AgentDescription *description)
+void master_agent_describe(struct agent *a, const Meseta__Link__AgentDescription *description)
 {
     struct master *m = a->master;
     if (a->pid != NULL && map_get(&m->agents_by_pid, a->pid) == a)
@@ -141,7 +142,7 @@ void agent_describe(struct agent *a, const Meseta__Link__AgentDescription *descr
     struct arena *arena = arena_new(1024, 0);
     a->arena = arena;
     a->info = WIRE_COPY(arena, Mesos__V1__AgentInfo, description->info);
-    a->info->id = make_agent_id(arena, a->id);
+    a->info->id = master_make_agent_id(arena, a->id);
     a->version = arena_strdup(arena, description->version);
     a->pid = arena_strdup(arena, description->pid);
     a->capability_count = description->n_capabilities;
@@ -154,8 +155,8 @@ void agent_describe(struct agent *a, const Meseta__Link__AgentDescription *descr
     arena_free(old);
 }
 
-struct agent *agent_add(struct master *m, const Meseta__Link__AgentDescription *description,
-                        const char *id)
+struct agent *master_agent_add(struct master *m, const Meseta__Link__AgentDescription *description,
+                               const char *id)
 {
     struct agent *a = mem_zalloc(sizeof(*a));
     a->magic = AGENT_MAGIC;
@@ -168,14 +169,14 @@ struct agent *agent_add(struct master *m, const Meseta__Link__AgentDescription *
     a->offered = resources_new();
     a->ping.run = ping_is_due;
     a->registered = m->now.wall;
-    agent_describe(a, description);
+    master_agent_describe(a, description);
     int r = resources_from_proto(a->info->resources, a->info->n_resources, &a->total, NULL);
     CHECK(r == 0); // admission looked at them
     CHECK(map_put(&m->agents, a->id, a) == NULL);
     return a;
 }
 
-struct agent *agent_free(struct agent *a)
+struct agent *master_agent_free(struct agent *a)
 {
     if (a == NULL)
         return NULL;
@@ -193,7 +194,7 @@ struct agent *agent_free(struct agent *a)
     return NULL;
 }
 
-void agent_connect(struct agent *a, struct master_channel *channel)
+void master_agent_connect(struct agent *a, struct master_channel *channel)
 {
     struct master *m = a->master;
     if (a->channel != NULL && a->channel != channel) {
@@ -214,7 +215,7 @@ void agent_connect(struct agent *a, struct master_channel *channel)
 static void rescind_offers(struct agent *a)
 {
     LIST_FOREACH (&a->offers, struct offer, by_agent, o)
-        offer_rescind(o);
+        master_offer_rescind(o);
 }
 
 static void deactivate(struct agent *a)
@@ -226,7 +227,7 @@ static void deactivate(struct agent *a)
     rescind_offers(a);
 }
 
-void agent_disconnect(struct agent *a)
+void master_agent_disconnect(struct agent *a)
 {
     log_info("Agent %s at %s (%s) disconnected", a->id, a->pid, a->info->hostname);
     if (a->channel != NULL)
@@ -237,19 +238,19 @@ void agent_disconnect(struct agent *a)
     deactivate(a);
 }
 
-void send_registered(struct agent *a, bool again)
+void master_send_registered(struct agent *a, bool again)
 {
     struct master *m = a->master;
     Meseta__Link__ToAgent *message =
-        make_to_agent(m->scratch, again ? TO_AGENT(REREGISTERED) : TO_AGENT(REGISTERED));
+        master_make_to_agent(m->scratch, again ? TO_AGENT(REREGISTERED) : TO_AGENT(REGISTERED));
     Meseta__Link__ToAgent__Registered *registered =
         WIRE_NEW(m->scratch, Meseta__Link__ToAgent__Registered, meseta__link__to_agent__registered);
-    registered->agent_id = make_agent_id(m->scratch, a->id);
+    registered->agent_id = master_make_agent_id(m->scratch, a->id);
     registered->master_info = m->info;
     registered->ping_timeout_total_ns =
         m->options.agent_ping_timeout_ns * (int64_t)m->options.max_agent_ping_timeouts;
     message->registered = registered;
-    agent_send(a, message);
+    master_agent_send(a, message);
     send_ping(a);
 }
 
@@ -262,24 +263,24 @@ static void remove_tasks(struct agent *a, const char *message, int64_t since_ns)
         bool aware = FRAMEWORK_HAS(f->capabilities, PARTITION_AWARE);
         Mesos__V1__TaskState state = since_ns > 0 && aware ? STATE(UNREACHABLE) : STATE(LOST);
         Mesos__V1__TaskStatus *status =
-            make_status(m, t->id, a->id, state, REASON(AGENT_REMOVED), message);
+            master_make_status(m, t->id, a->id, state, REASON(AGENT_REMOVED), message);
         if (t->executor_id != NULL)
-            status->executor_id = make_executor_id(m->scratch, t->executor_id);
+            status->executor_id = master_make_executor_id(m->scratch, t->executor_id);
         if (since_ns > 0) {
             status->unreachable_time =
                 WIRE_NEW(m->scratch, Mesos__V1__TimeInfo, mesos__v1__time_info);
             status->unreachable_time->nanoseconds = since_ns;
         }
-        task_update(t, status, state);
+        master_task_update(t, status, state);
         if (since_ns > 0)
-            task_make_unreachable(t);
+            master_task_make_unreachable(t);
         else
-            task_finish(t);
-        framework_send_update(f, status);
+            master_task_finish(t);
+        master_framework_send_update(f, status);
     }
 }
 
-void agent_remove(struct agent *a, const char *message, int64_t since_ns)
+void master_agent_remove(struct agent *a, const char *message, int64_t since_ns)
 {
     struct master *m = a->master;
     log_info("Removing agent %s at %s (%s): %s", a->id, a->pid, a->info->hostname, message);
@@ -289,7 +290,7 @@ void agent_remove(struct agent *a, const char *message, int64_t since_ns)
         message = arena_printf(m->scratch, "Agent %s removed: %s", a->info->hostname, message);
     remove_tasks(a, message, since_ns);
     while (!list_is_empty(&a->executors))
-        executor_remove(LIST_ENTRY(a->executors.next, struct executor, by_agent), true);
+        master_executor_remove(LIST_ENTRY(a->executors.next, struct executor, by_agent), true);
     CHECK(a->uses.count == 0);
     allocator_remove_agent(m->allocator, a->id);
     timer_cancel(&m->timers, &a->ping);
@@ -303,8 +304,8 @@ void agent_remove(struct agent *a, const char *message, int64_t since_ns)
         m->ops->close_agent(m->ctx, channel);
     }
     MAP_FOREACH (&m->frameworks, entry)
-        framework_send_failure(entry->value, a->id, NULL, NULL);
-    agent_free(a);
+        master_framework_send_failure(entry->value, a->id, NULL, NULL);
+    master_agent_free(a);
 }
 
 // ---- those that are not here ----
@@ -312,10 +313,10 @@ void agent_remove(struct agent *a, const char *message, int64_t since_ns)
 static void give_up_recovered(struct timer *timer, struct instant now)
 {
     (void)now;
-    recovered_agent_mark_unreachable(CONTAINER_OF(timer, struct recovered_agent, timeout));
+    master_recovered_mark_unreachable(CONTAINER_OF(timer, struct recovered_agent, timeout));
 }
 
-void recovered_agent_add(struct master *m, const Mesos__V1__AgentInfo *info)
+void master_recovered_add(struct master *m, const Mesos__V1__AgentInfo *info)
 {
     const char *id = info->id->value;
     if (map_has(&m->recovered, id) || map_has(&m->agents, id))
@@ -330,7 +331,7 @@ void recovered_agent_add(struct master *m, const Mesos__V1__AgentInfo *info)
     timer_set(&m->timers, &r->timeout, m->now.mono + m->options.agent_reregister_timeout_ns);
 }
 
-void recovered_agent_remove(struct master *m, const char *id)
+void master_recovered_remove(struct master *m, const char *id)
 {
     struct recovered_agent *r = map_remove(&m->recovered, id);
     if (r == NULL)
@@ -341,7 +342,7 @@ void recovered_agent_remove(struct master *m, const char *id)
     mem_free(r);
 }
 
-void unreachable_agent_add(struct master *m, const char *id, int64_t since_ns)
+void master_unreachable_add(struct master *m, const char *id, int64_t since_ns)
 {
     struct unreachable_agent *u = map_get(&m->unreachable, id);
     if (u == NULL) {
@@ -352,7 +353,7 @@ void unreachable_agent_add(struct master *m, const char *id, int64_t since_ns)
     u->since_ns = since_ns;
 }
 
-void unreachable_agent_remove(struct master *m, const char *id)
+void master_unreachable_remove(struct master *m, const char *id)
 {
     struct unreachable_agent *u = map_remove(&m->unreachable, id);
     if (u == NULL)
@@ -376,13 +377,13 @@ static void executor_message(struct agent *a, Meseta__Link__ToMaster__ExecutorMe
         master_count(m, COUNT_INVALID_EXECUTOR_TO_FRAMEWORK);
         return;
     }
-    Mesos__V1__Scheduler__Event *event = make_event(m->scratch, EVENT(MESSAGE));
+    Mesos__V1__Scheduler__Event *event = master_make_event(m->scratch, EVENT(MESSAGE));
     event->message = WIRE_NEW(m->scratch, Mesos__V1__Scheduler__Event__Message,
                               mesos__v1__scheduler__event__message);
-    event->message->agent_id = make_agent_id(m->scratch, a->id);
+    event->message->agent_id = master_make_agent_id(m->scratch, a->id);
     event->message->executor_id = message->executor_id;
     event->message->data = message->data;
-    framework_send(f, event);
+    master_framework_send(f, event);
     master_count(m, COUNT_VALID_EXECUTOR_TO_FRAMEWORK);
 }
 
@@ -392,14 +393,14 @@ static void executor_exited(struct agent *a, Meseta__Link__ToMaster__ExecutorExi
     master_count(m, COUNT_MESSAGES_EXITED_EXECUTOR);
     const char *executor_id = message->executor_id->value;
     struct framework *f = master_framework(m, message->framework_id->value);
-    struct executor *e = f != NULL ? agent_find_executor(a, f, executor_id) : NULL;
+    struct executor *e = f != NULL ? master_agent_find_executor(a, f, executor_id) : NULL;
     if (e == NULL) {
         log_info("Ignoring unknown exited executor '%s' of framework %s on agent %s", executor_id,
                  message->framework_id->value, a->id);
         return;
     }
-    executor_remove(e, true);
-    framework_send_failure(f, a->id, executor_id, &message->status);
+    master_executor_remove(e, true);
+    master_framework_send_failure(f, a->id, executor_id, &message->status);
 }
 
 static void update_agent(struct agent *a, Meseta__Link__ToMaster__UpdateAgent *message)
@@ -437,11 +438,11 @@ void master_agent_message(struct master *m, struct master_channel *channel,
     master_enter(m, now);
     struct agent *a = channel->agent;
     if (message->type == TO_MASTER(REGISTER) && message->register_ != NULL) {
-        agent_register(m, channel, message->register_);
+        master_agent_register(m, channel, message->register_);
         return;
     }
     if (message->type == TO_MASTER(REREGISTER) && message->reregister != NULL) {
-        agent_reregister(m, channel, message);
+        master_agent_reregister(m, channel, message);
         return;
     }
     if (a == NULL) {
@@ -454,7 +455,7 @@ void master_agent_message(struct master *m, struct master_channel *channel,
     if (message->type == TO_MASTER(PONG)) {
         pong(a);
     } else if (message->type == TO_MASTER(STATUS_UPDATE) && message->status_update != NULL) {
-        agent_status_update(a, message->status_update);
+        master_agent_status_update(a, message->status_update);
     } else if (message->type == TO_MASTER(EXECUTOR_MESSAGE) && message->executor_message != NULL) {
         executor_message(a, message->executor_message);
     } else if (message->type == TO_MASTER(EXECUTOR_EXITED) && message->executor_exited != NULL) {
@@ -464,8 +465,8 @@ void master_agent_message(struct master *m, struct master_channel *channel,
     } else if (message->type == TO_MASTER(UNREGISTER)) {
         master_count(m, COUNT_MESSAGES_UNREGISTER_SLAVE);
         master_count(m, COUNT_SLAVE_REMOVALS_UNREGISTERED);
-        registry_forget_agent(m, a->id);
-        agent_remove(a, "the agent unregistered", 0);
+        master_registry_forget_agent(m, a->id);
+        master_agent_remove(a, "the agent unregistered", 0);
     } else {
         log_warning("Dropping a message of type %d from agent %s", (int)message->type, a->id);
         master_count(m, COUNT_DROPPED_MESSAGES);
@@ -475,7 +476,7 @@ void master_agent_message(struct master *m, struct master_channel *channel,
 void master_channel_closed(struct master *m, struct master_channel *channel, struct instant now)
 {
     master_enter(m, now);
-    admission_forget_channel(channel);
+    master_admission_forget_channel(channel);
     if (channel->agent != NULL)
-        agent_disconnect(channel->agent);
+        master_agent_disconnect(channel->agent);
 }

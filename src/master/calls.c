@@ -11,7 +11,7 @@ static void call_decline(struct framework *f, const Mesos__V1__Scheduler__Call__
 {
     struct master *m = f->master;
     master_count(m, COUNT_MESSAGES_DECLINE_OFFERS);
-    int64_t refuse_ns = filters_refuse_ns(call->filters);
+    int64_t refuse_ns = master_filters_refuse_ns(call->filters);
     for (size_t i = 0; i < call->n_offer_ids; i++) {
         struct offer *o = master_offer(m, call->offer_ids[i]->value);
         if (o == NULL || o->framework != f) {
@@ -20,7 +20,7 @@ static void call_decline(struct framework *f, const Mesos__V1__Scheduler__Call__
             continue;
         }
         f->offers_declined++;
-        offer_discard(o, refuse_ns);
+        master_offer_discard(o, refuse_ns);
     }
 }
 
@@ -35,7 +35,7 @@ static bool check_roles(const struct framework *f, const char *what, char *const
                         what, roles[i], err.text);
             return false;
         }
-        if (!framework_has_role(f, roles[i])) {
+        if (!master_framework_has_role(f, roles[i])) {
             log_warning("Dropping a call from framework %s: %s role '%s' is not one of the "
                         "frameworks's subscribed roles",
                         f->id, what, roles[i]);
@@ -76,7 +76,7 @@ static void reconcile_one(struct framework *f, Mesos__V1__Scheduler__Call__Kill 
     Mesos__V1__Scheduler__Call__Reconcile reconcile = MESOS__V1__SCHEDULER__CALL__RECONCILE__INIT;
     reconcile.n_tasks = 1;
     reconcile.tasks = tasks;
-    call_reconcile(f, &reconcile);
+    master_call_reconcile(f, &reconcile);
 }
 
 static void call_kill(struct framework *f, Mesos__V1__Scheduler__Call__Kill *call)
@@ -104,13 +104,13 @@ static void call_kill(struct framework *f, Mesos__V1__Scheduler__Call__Kill *cal
                     t->id, f->id, t->agent_id);
         return;
     }
-    Meseta__Link__ToAgent *message = make_to_agent(m->scratch, TO_AGENT(KILL_TASK));
+    Meseta__Link__ToAgent *message = master_make_to_agent(m->scratch, TO_AGENT(KILL_TASK));
     message->kill_task =
         WIRE_NEW(m->scratch, Meseta__Link__ToAgent__KillTask, meseta__link__to_agent__kill_task);
-    message->kill_task->framework_id = make_framework_id(m->scratch, f->id);
+    message->kill_task->framework_id = master_make_framework_id(m->scratch, f->id);
     message->kill_task->task_id = call->task_id;
     message->kill_task->kill_policy = call->kill_policy;
-    agent_send(t->agent, message);
+    master_agent_send(t->agent, message);
 }
 
 static void call_shutdown(struct framework *f, Mesos__V1__Scheduler__Call__Shutdown *call)
@@ -122,12 +122,12 @@ static void call_shutdown(struct framework *f, Mesos__V1__Scheduler__Call__Shutd
                     call->executor_id->value, f->id, call->agent_id->value);
         return;
     }
-    Meseta__Link__ToAgent *message = make_to_agent(m->scratch, TO_AGENT(SHUTDOWN_EXECUTOR));
+    Meseta__Link__ToAgent *message = master_make_to_agent(m->scratch, TO_AGENT(SHUTDOWN_EXECUTOR));
     message->shutdown_executor = WIRE_NEW(m->scratch, Meseta__Link__ToAgent__ShutdownExecutor,
                                           meseta__link__to_agent__shutdown_executor);
-    message->shutdown_executor->framework_id = make_framework_id(m->scratch, f->id);
+    message->shutdown_executor->framework_id = master_make_framework_id(m->scratch, f->id);
     message->shutdown_executor->executor_id = call->executor_id;
-    agent_send(a, message);
+    master_agent_send(a, message);
 }
 
 static void call_message(struct framework *f, Mesos__V1__Scheduler__Call__Message *call)
@@ -141,13 +141,13 @@ static void call_message(struct framework *f, Mesos__V1__Scheduler__Call__Messag
         master_count(m, COUNT_INVALID_FRAMEWORK_TO_EXECUTOR);
         return;
     }
-    Meseta__Link__ToAgent *message = make_to_agent(m->scratch, TO_AGENT(FRAMEWORK_MESSAGE));
+    Meseta__Link__ToAgent *message = master_make_to_agent(m->scratch, TO_AGENT(FRAMEWORK_MESSAGE));
     message->framework_message = WIRE_NEW(m->scratch, Meseta__Link__ToAgent__FrameworkMessage,
                                           meseta__link__to_agent__framework_message);
-    message->framework_message->framework_id = make_framework_id(m->scratch, f->id);
+    message->framework_message->framework_id = master_make_framework_id(m->scratch, f->id);
     message->framework_message->executor_id = call->executor_id;
     message->framework_message->data = call->data;
-    agent_send(a, message);
+    master_agent_send(a, message);
     master_count(m, COUNT_VALID_FRAMEWORK_TO_EXECUTOR);
 }
 
@@ -157,16 +157,16 @@ static int call_update_framework(struct framework *f,
 {
     struct master *m = f->master;
     struct error why;
-    if (framework_check_info(m, call->framework_info, &why) < 0) {
+    if (master_framework_check_info(m, call->framework_info, &why) < 0) {
         error_set(err, -EINVAL, "Supplied FrameworkInfo is not valid: %s", why.text);
         return 400;
     }
-    if (framework_check_update(f, call->framework_info, &why) < 0) {
+    if (master_framework_check_update(f, call->framework_info, &why) < 0) {
         error_set(err, -EINVAL, "FrameworkInfo update is not valid: %s", why.text);
         return 400;
     }
-    int r = framework_check_suppressed(call->framework_info, call->n_suppressed_roles,
-                                       call->suppressed_roles, m->scratch, &why);
+    int r = master_framework_check_suppressed(call->framework_info, call->n_suppressed_roles,
+                                              call->suppressed_roles, m->scratch, &why);
     if (r == 0 && call->offer_constraints != NULL &&
         call->offer_constraints->n_role_constraints > 0)
         r = error_set(&why, -ENOTSUP, "Offer constraints are not supported yet");
@@ -174,8 +174,8 @@ static int call_update_framework(struct framework *f,
         error_set(err, -EINVAL, "'UpdateFramework' call is not valid: %s", why.text);
         return 400;
     }
-    framework_update(f, call->framework_info, (const char *const *)call->suppressed_roles,
-                     call->n_suppressed_roles);
+    master_framework_update(f, call->framework_info, (const char *const *)call->suppressed_roles,
+                            call->n_suppressed_roles);
     return 200;
 }
 
@@ -191,10 +191,10 @@ static int dispatch(struct framework *f, Mesos__V1__Scheduler__Call *call, struc
     switch (call->type) {
     case CALL(TEARDOWN):
         master_count(f->master, COUNT_MESSAGES_UNREGISTER_FRAMEWORK);
-        framework_remove(f);
+        master_framework_remove(f);
         return 202;
     case CALL(ACCEPT):
-        call_accept(f, call->accept);
+        master_call_accept(f, call->accept);
         return 202;
     case CALL(DECLINE):
         call_decline(f, call->decline);
@@ -216,7 +216,7 @@ static int dispatch(struct framework *f, Mesos__V1__Scheduler__Call *call, struc
         call_shutdown(f, call->shutdown);
         return 202;
     case CALL(ACKNOWLEDGE):
-        call_acknowledge(f, call->acknowledge);
+        master_call_acknowledge(f, call->acknowledge);
         return 202;
     case CALL(ACKNOWLEDGE_OPERATION_STATUS):
         master_count(f->master, COUNT_MESSAGES_OPERATION_ACK);
@@ -224,10 +224,10 @@ static int dispatch(struct framework *f, Mesos__V1__Scheduler__Call *call, struc
         drop_call(f, "an acknowledgement of an operation");
         return 202;
     case CALL(RECONCILE):
-        call_reconcile(f, call->reconcile);
+        master_call_reconcile(f, call->reconcile);
         return 202;
     case CALL(RECONCILE_OPERATIONS):
-        call_reconcile_operations(f, call->reconcile_operations);
+        master_call_reconcile_operations(f, call->reconcile_operations);
         return 202;
     case CALL(MESSAGE):
         call_message(f, call->message);

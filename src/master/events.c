@@ -7,35 +7,36 @@
 
 #include "master/internal.h"
 
-Mesos__V1__FrameworkID *make_framework_id(struct arena *arena, const char *id)
+Mesos__V1__FrameworkID *master_make_framework_id(struct arena *arena, const char *id)
 {
     Mesos__V1__FrameworkID *made = WIRE_NEW(arena, Mesos__V1__FrameworkID, mesos__v1__framework_id);
     made->value = arena_strdup(arena, id);
     return made;
 }
 
-Mesos__V1__AgentID *make_agent_id(struct arena *arena, const char *id)
+Mesos__V1__AgentID *master_make_agent_id(struct arena *arena, const char *id)
 {
     Mesos__V1__AgentID *made = WIRE_NEW(arena, Mesos__V1__AgentID, mesos__v1__agent_id);
     made->value = arena_strdup(arena, id);
     return made;
 }
 
-Mesos__V1__TaskID *make_task_id(struct arena *arena, const char *id)
+Mesos__V1__TaskID *master_make_task_id(struct arena *arena, const char *id)
 {
     Mesos__V1__TaskID *made = WIRE_NEW(arena, Mesos__V1__TaskID, mesos__v1__task_id);
     made->value = arena_strdup(arena, id);
     return made;
 }
 
-Mesos__V1__ExecutorID *make_executor_id(struct arena *arena, const char *id)
+Mesos__V1__ExecutorID *master_make_executor_id(struct arena *arena, const char *id)
 {
     Mesos__V1__ExecutorID *made = WIRE_NEW(arena, Mesos__V1__ExecutorID, mesos__v1__executor_id);
     made->value = arena_strdup(arena, id);
     return made;
 }
 
-Mesos__V1__Scheduler__Event *make_event(struct arena *arena, Mesos__V1__Scheduler__Event__Type type)
+Mesos__V1__Scheduler__Event *master_make_event(struct arena *arena,
+                                               Mesos__V1__Scheduler__Event__Type type)
 {
     Mesos__V1__Scheduler__Event *event =
         WIRE_NEW(arena, Mesos__V1__Scheduler__Event, mesos__v1__scheduler__event);
@@ -44,21 +45,22 @@ Mesos__V1__Scheduler__Event *make_event(struct arena *arena, Mesos__V1__Schedule
     return event;
 }
 
-Meseta__Link__ToAgent *make_to_agent(struct arena *arena, Meseta__Link__ToAgent__Type type)
+Meseta__Link__ToAgent *master_make_to_agent(struct arena *arena, Meseta__Link__ToAgent__Type type)
 {
     Meseta__Link__ToAgent *message = WIRE_NEW(arena, Meseta__Link__ToAgent, meseta__link__to_agent);
     message->type = type;
     return message;
 }
 
-Mesos__V1__TaskStatus *make_status(struct master *m, const char *task_id, const char *agent_id,
-                                   Mesos__V1__TaskState state, int reason, const char *message)
+Mesos__V1__TaskStatus *master_make_status(struct master *m, const char *task_id,
+                                          const char *agent_id, Mesos__V1__TaskState state,
+                                          int reason, const char *message)
 {
     Mesos__V1__TaskStatus *status =
         WIRE_NEW(m->scratch, Mesos__V1__TaskStatus, mesos__v1__task_status);
-    status->task_id = make_task_id(m->scratch, task_id);
+    status->task_id = master_make_task_id(m->scratch, task_id);
     if (agent_id != NULL)
-        status->agent_id = make_agent_id(m->scratch, agent_id);
+        status->agent_id = master_make_agent_id(m->scratch, agent_id);
     status->state = state;
     status->has_source = true;
     status->source = MESOS__V1__TASK_STATUS__SOURCE__SOURCE_MASTER;
@@ -72,7 +74,7 @@ Mesos__V1__TaskStatus *make_status(struct master *m, const char *task_id, const 
     return status;
 }
 
-void framework_send(struct framework *f, Mesos__V1__Scheduler__Event *event)
+void master_framework_send(struct framework *f, Mesos__V1__Scheduler__Event *event)
 {
     if (f->subscriber == NULL)
         return;
@@ -81,56 +83,57 @@ void framework_send(struct framework *f, Mesos__V1__Scheduler__Event *event)
     f->master->ops->send_event(f->master->ctx, f->subscriber, event);
 }
 
-void framework_send_update(struct framework *f, Mesos__V1__TaskStatus *status)
+void master_framework_send_update(struct framework *f, Mesos__V1__TaskStatus *status)
 {
     struct arena *arena = f->master->scratch;
-    Mesos__V1__Scheduler__Event *event = make_event(arena, EVENT(UPDATE));
+    Mesos__V1__Scheduler__Event *event = master_make_event(arena, EVENT(UPDATE));
     event->update =
         WIRE_NEW(arena, Mesos__V1__Scheduler__Event__Update, mesos__v1__scheduler__event__update);
     event->update->status = status;
-    framework_send(f, event);
+    master_framework_send(f, event);
 }
 
 static Mesos__V1__Scheduler__Event *make_error(struct arena *arena, const char *message)
 {
-    Mesos__V1__Scheduler__Event *event = make_event(arena, EVENT(ERROR));
+    Mesos__V1__Scheduler__Event *event = master_make_event(arena, EVENT(ERROR));
     event->error =
         WIRE_NEW(arena, Mesos__V1__Scheduler__Event__Error, mesos__v1__scheduler__event__error);
     event->error->message = arena_strdup(arena, message);
     return event;
 }
 
-void framework_send_error(struct framework *f, const char *message)
+void master_framework_send_error(struct framework *f, const char *message)
 {
-    framework_send(f, make_error(f->master->scratch, message));
+    master_framework_send(f, make_error(f->master->scratch, message));
 }
 
-void framework_send_failure(struct framework *f, const char *agent_id, const char *executor_id,
-                            const int *status)
+void master_framework_send_failure(struct framework *f, const char *agent_id,
+                                   const char *executor_id, const int *status)
 {
     struct arena *arena = f->master->scratch;
-    Mesos__V1__Scheduler__Event *event = make_event(arena, EVENT(FAILURE));
+    Mesos__V1__Scheduler__Event *event = master_make_event(arena, EVENT(FAILURE));
     Mesos__V1__Scheduler__Event__Failure *failure =
         WIRE_NEW(arena, Mesos__V1__Scheduler__Event__Failure, mesos__v1__scheduler__event__failure);
-    failure->agent_id = make_agent_id(arena, agent_id);
+    failure->agent_id = master_make_agent_id(arena, agent_id);
     if (executor_id != NULL)
-        failure->executor_id = make_executor_id(arena, executor_id);
+        failure->executor_id = master_make_executor_id(arena, executor_id);
     if (status != NULL) {
         failure->has_status = true;
         failure->status = *status;
     }
     event->failure = failure;
-    framework_send(f, event);
+    master_framework_send(f, event);
 }
 
-void subscriber_refuse(struct master *m, struct master_subscriber *subscriber, const char *message)
+void master_subscriber_refuse(struct master *m, struct master_subscriber *subscriber,
+                              const char *message)
 {
     CHECK(subscriber->framework == NULL);
     m->ops->send_event(m->ctx, subscriber, make_error(m->scratch, message));
     m->ops->close_subscriber(m->ctx, subscriber);
 }
 
-void agent_send(struct agent *a, Meseta__Link__ToAgent *message)
+void master_agent_send(struct agent *a, Meseta__Link__ToAgent *message)
 {
     if (a->channel != NULL)
         a->master->ops->send_agent(a->master->ctx, a->channel, message);

@@ -21,7 +21,7 @@ static const char **copy_texts(struct arena *arena, const char *const *texts, si
     return copy;
 }
 
-bool framework_has_role(const struct framework *f, const char *role)
+bool master_framework_has_role(const struct framework *f, const char *role)
 {
     for (size_t i = 0; i < f->role_count; i++) {
         if (strcmp(f->roles[i], role) == 0)
@@ -66,7 +66,8 @@ static const char *list_strangers(struct arena *arena, const char *const *texts,
     return arena_printf(arena, "%s }", text);
 }
 
-int framework_check_info(struct master *m, const Mesos__V1__FrameworkInfo *info, struct error *err)
+int master_framework_check_info(struct master *m, const Mesos__V1__FrameworkInfo *info,
+                                struct error *err)
 {
     int r = validate_framework_info(info, err);
     if (r < 0)
@@ -89,8 +90,8 @@ int framework_check_info(struct master *m, const Mesos__V1__FrameworkInfo *info,
     return 0;
 }
 
-int framework_check_suppressed(const Mesos__V1__FrameworkInfo *info, size_t count, char **roles,
-                               struct arena *arena, struct error *err)
+int master_framework_check_suppressed(const Mesos__V1__FrameworkInfo *info, size_t count,
+                                      char **roles, struct arena *arena, struct error *err)
 {
     const char **allowed;
     size_t allowed_count = framework_roles(info, arena, &allowed);
@@ -107,8 +108,8 @@ static bool info_checkpoint(const Mesos__V1__FrameworkInfo *info)
     return info->has_checkpoint && info->checkpoint;
 }
 
-int framework_check_update(const struct framework *f, const Mesos__V1__FrameworkInfo *info,
-                           struct error *err)
+int master_framework_check_update(const struct framework *f, const Mesos__V1__FrameworkInfo *info,
+                                  struct error *err)
 {
     if (!text_is_equal(f->info->principal, info->principal))
         return error_set(err, -EINVAL, "Changing framework's principal is not allowed.");
@@ -131,7 +132,7 @@ int framework_check_update(const struct framework *f, const Mesos__V1__Framework
 static void send_heartbeat(struct timer *timer, struct instant now)
 {
     struct framework *f = CONTAINER_OF(timer, struct framework, heartbeat);
-    framework_send(f, make_event(f->master->scratch, EVENT(HEARTBEAT)));
+    master_framework_send(f, master_make_event(f->master->scratch, EVENT(HEARTBEAT)));
     timer_set(&f->master->timers, timer, now.mono + HEARTBEAT_INTERVAL_NS);
 }
 
@@ -140,7 +141,7 @@ static void failover_is_over(struct timer *timer, struct instant now)
     (void)now;
     struct framework *f = CONTAINER_OF(timer, struct framework, failover);
     log_info("Framework failover timeout, removing framework %s (%s)", f->id, f->info->name);
-    framework_remove(f);
+    master_framework_remove(f);
 }
 
 // ---- life ----
@@ -151,7 +152,7 @@ static void set_info(struct framework *f, const Mesos__V1__FrameworkInfo *info,
     struct arena *old = f->arena;
     struct arena *arena = arena_new(1024, 0);
     Mesos__V1__FrameworkInfo *copy = WIRE_COPY(arena, Mesos__V1__FrameworkInfo, info);
-    copy->id = make_framework_id(arena, f->id);
+    copy->id = master_make_framework_id(arena, f->id);
     f->info = copy;
     f->capabilities = framework_capabilities(copy);
     f->role_count = framework_roles(copy, arena, &f->roles);
@@ -161,9 +162,9 @@ static void set_info(struct framework *f, const Mesos__V1__FrameworkInfo *info,
     arena_free(old);
 }
 
-struct framework *framework_add(struct master *m, const Mesos__V1__FrameworkInfo *info,
-                                const char *const *suppressed, size_t suppressed_count,
-                                bool recovered)
+struct framework *master_framework_add(struct master *m, const Mesos__V1__FrameworkInfo *info,
+                                       const char *const *suppressed, size_t suppressed_count,
+                                       bool recovered)
 {
     struct framework *f = mem_zalloc(sizeof(*f));
     f->magic = FRAMEWORK_MAGIC;
@@ -193,19 +194,19 @@ struct framework *framework_add(struct master *m, const Mesos__V1__FrameworkInfo
     return f;
 }
 
-struct framework *framework_free(struct framework *f)
+struct framework *master_framework_free(struct framework *f)
 {
     if (f == NULL)
         return NULL;
     CHECK(f->magic == FRAMEWORK_MAGIC);
     MAP_FOREACH (&f->tasks, entry)
-        task_free(entry->value);
+        master_task_free(entry->value);
     map_free(&f->tasks);
     MAP_FOREACH (&f->unreachable, entry)
-        task_free(entry->value);
+        master_task_free(entry->value);
     map_free(&f->unreachable);
     while (!list_is_empty(&f->completed_tasks))
-        task_free(LIST_ENTRY(f->completed_tasks.next, struct task, by_place));
+        master_task_free(LIST_ENTRY(f->completed_tasks.next, struct task, by_place));
     resources_free(f->used);
     resources_free(f->offered);
     arena_free(f->arena);
@@ -215,15 +216,15 @@ struct framework *framework_free(struct framework *f)
     return NULL;
 }
 
-void framework_update(struct framework *f, const Mesos__V1__FrameworkInfo *info,
-                      const char *const *suppressed, size_t suppressed_count)
+void master_framework_update(struct framework *f, const Mesos__V1__FrameworkInfo *info,
+                             const char *const *suppressed, size_t suppressed_count)
 {
     struct master *m = f->master;
     set_info(f, info, suppressed, suppressed_count);
     // Offers made for a role that it left are worth nothing any more.
     LIST_FOREACH (&f->offers, struct offer, by_framework, o) {
-        if (!framework_has_role(f, o->role))
-            offer_rescind(o);
+        if (!master_framework_has_role(f, o->role))
+            master_offer_rescind(o);
     }
     allocator_update_framework(m->allocator, f->id, f->roles, f->role_count, f->suppressed,
                                f->suppressed_count, f->capabilities);
@@ -237,27 +238,28 @@ static void tell_agents(struct framework *f)
         struct agent *a = entry->value;
         if (a->channel == NULL || !map_has(&a->uses, f->id))
             continue;
-        Meseta__Link__ToAgent *message = make_to_agent(m->scratch, TO_AGENT(UPDATE_FRAMEWORK));
+        Meseta__Link__ToAgent *message =
+            master_make_to_agent(m->scratch, TO_AGENT(UPDATE_FRAMEWORK));
         message->update_framework = WIRE_NEW(m->scratch, Meseta__Link__ToAgent__UpdateFramework,
                                              meseta__link__to_agent__update_framework);
         message->update_framework->framework_info = f->info;
-        agent_send(a, message);
+        master_agent_send(a, message);
     }
 }
 
 static void send_subscribed(struct framework *f)
 {
     struct master *m = f->master;
-    Mesos__V1__Scheduler__Event *event = make_event(m->scratch, EVENT(SUBSCRIBED));
+    Mesos__V1__Scheduler__Event *event = master_make_event(m->scratch, EVENT(SUBSCRIBED));
     Mesos__V1__Scheduler__Event__Subscribed *subscribed =
         WIRE_NEW(m->scratch, Mesos__V1__Scheduler__Event__Subscribed,
                  mesos__v1__scheduler__event__subscribed);
-    subscribed->framework_id = make_framework_id(m->scratch, f->id);
+    subscribed->framework_id = master_make_framework_id(m->scratch, f->id);
     subscribed->has_heartbeat_interval_seconds = true;
     subscribed->heartbeat_interval_seconds = (double)HEARTBEAT_INTERVAL_NS / (double)NS_PER_S;
     subscribed->master_info = m->info;
     event->subscribed = subscribed;
-    framework_send(f, event);
+    master_framework_send(f, event);
 }
 
 // SUBSCRIBED goes out, then the first heartbeat, as in Mesos.
@@ -290,18 +292,18 @@ static void subscribe_known(struct framework *f, Mesos__V1__Scheduler__Call__Sub
     info->has_checkpoint = f->info->has_checkpoint;
     info->checkpoint = f->info->checkpoint;
     struct error err;
-    if (framework_check_update(f, info, &err) < 0) {
-        subscriber_refuse(m, subscriber, err.text);
+    if (master_framework_check_update(f, info, &err) < 0) {
+        master_subscriber_refuse(m, subscriber, err.text);
         return;
     }
-    framework_update(f, info, (const char *const *)call->suppressed_roles,
-                     call->n_suppressed_roles);
+    master_framework_update(f, info, (const char *const *)call->suppressed_roles,
+                            call->n_suppressed_roles);
     f->reregistered = m->now.wall;
     if (f->recovered)
         f->registered = m->now.wall;
     if (f->subscriber != NULL) {
         log_info("Framework %s (%s) failed over", f->id, f->info->name);
-        framework_send_error(f, "Framework failed over");
+        master_framework_send_error(f, "Framework failed over");
         struct master_subscriber *old = f->subscriber;
         f->subscriber = NULL;
         old->framework = NULL;
@@ -309,7 +311,7 @@ static void subscribe_known(struct framework *f, Mesos__V1__Scheduler__Call__Sub
     }
     // The new scheduler knows nothing of the offers that the old one got.
     LIST_FOREACH (&f->offers, struct offer, by_framework, o)
-        offer_discard(o, -1);
+        master_offer_discard(o, -1);
     connect_framework(f, subscriber, stream_id);
     tell_agents(f);
 }
@@ -324,24 +326,24 @@ void master_subscribe(struct master *m, Mesos__V1__Scheduler__Call__Subscribe *c
     master_count(m,
                  has_id ? COUNT_MESSAGES_REREGISTER_FRAMEWORK : COUNT_MESSAGES_REGISTER_FRAMEWORK);
     struct error err;
-    int r = framework_check_info(m, info, &err);
+    int r = master_framework_check_info(m, info, &err);
     if (r == 0)
-        r = framework_check_suppressed(info, call->n_suppressed_roles, call->suppressed_roles,
-                                       m->scratch, &err);
+        r = master_framework_check_suppressed(info, call->n_suppressed_roles,
+                                              call->suppressed_roles, m->scratch, &err);
     if (r == 0 && call->offer_constraints != NULL &&
         call->offer_constraints->n_role_constraints > 0)
         r = error_set(&err, -ENOTSUP, "Offer constraints are not supported yet");
     if (r < 0) {
         log_info("Refusing subscription of framework '%s': %s", info->name, err.text);
-        subscriber_refuse(m, subscriber, err.text);
+        master_subscriber_refuse(m, subscriber, err.text);
         return;
     }
     log_info("Subscribing framework '%s' with checkpointing %s", info->name,
              info_checkpoint(info) ? "enabled" : "disabled");
     struct framework *f = has_id ? master_framework(m, info->id->value) : NULL;
     if (f == NULL) {
-        f = framework_add(m, info, (const char *const *)call->suppressed_roles,
-                          call->n_suppressed_roles, false);
+        f = master_framework_add(m, info, (const char *const *)call->suppressed_roles,
+                                 call->n_suppressed_roles, false);
         connect_framework(f, subscriber, stream_id);
     } else {
         subscribe_known(f, call, subscriber, stream_id);
@@ -355,7 +357,7 @@ static void deactivate(struct framework *f)
         allocator_deactivate_framework(f->master->allocator, f->id);
     }
     LIST_FOREACH (&f->offers, struct offer, by_framework, o)
-        offer_discard(o, -1);
+        master_offer_discard(o, -1);
 }
 
 static void disconnect(struct framework *f)
@@ -396,19 +398,19 @@ static void kill_tasks(struct framework *f)
     const char *message = arena_printf(m->scratch, "Framework %s removed", f->id);
     MAP_FOREACH (&f->tasks, entry) {
         struct task *t = entry->value;
-        Mesos__V1__TaskStatus *status =
-            make_status(m, t->id, t->agent_id, STATE(KILLED), REASON(FRAMEWORK_REMOVED), message);
+        Mesos__V1__TaskStatus *status = master_make_status(m, t->id, t->agent_id, STATE(KILLED),
+                                                           REASON(FRAMEWORK_REMOVED), message);
         if (t->executor_id != NULL)
-            status->executor_id = make_executor_id(m->scratch, t->executor_id);
-        task_update(t, status, STATE(KILLED));
-        task_finish(t);
+            status->executor_id = master_make_executor_id(m->scratch, t->executor_id);
+        master_task_update(t, status, STATE(KILLED));
+        master_task_finish(t);
     }
     MAP_FOREACH (&f->unreachable, entry) {
         struct task *t = entry->value;
-        Mesos__V1__TaskStatus *status =
-            make_status(m, t->id, t->agent_id, STATE(KILLED), REASON(FRAMEWORK_REMOVED), message);
-        task_update(t, status, STATE(KILLED));
-        task_finish(t);
+        Mesos__V1__TaskStatus *status = master_make_status(m, t->id, t->agent_id, STATE(KILLED),
+                                                           REASON(FRAMEWORK_REMOVED), message);
+        master_task_update(t, status, STATE(KILLED));
+        master_task_finish(t);
     }
 }
 
@@ -424,11 +426,11 @@ static void keep_completed(struct framework *f)
         list_remove(&oldest->in_completed);
         map_remove(&m->completed_ids, oldest->id);
         m->completed_count--;
-        framework_free(oldest);
+        master_framework_free(oldest);
     }
 }
 
-void framework_remove(struct framework *f)
+void master_framework_remove(struct framework *f)
 {
     struct master *m = f->master;
     log_info("Removing framework %s (%s)", f->id, f->info->name);
@@ -437,15 +439,16 @@ void framework_remove(struct framework *f)
         struct agent *a = entry->value;
         if (!map_has(&a->uses, f->id))
             continue;
-        Meseta__Link__ToAgent *message = make_to_agent(m->scratch, TO_AGENT(SHUTDOWN_FRAMEWORK));
+        Meseta__Link__ToAgent *message =
+            master_make_to_agent(m->scratch, TO_AGENT(SHUTDOWN_FRAMEWORK));
         message->shutdown_framework = WIRE_NEW(m->scratch, Meseta__Link__ToAgent__ShutdownFramework,
                                                meseta__link__to_agent__shutdown_framework);
-        message->shutdown_framework->framework_id = make_framework_id(m->scratch, f->id);
-        agent_send(a, message);
+        message->shutdown_framework->framework_id = master_make_framework_id(m->scratch, f->id);
+        master_agent_send(a, message);
     }
     kill_tasks(f);
     while (!list_is_empty(&f->executors))
-        executor_remove(LIST_ENTRY(f->executors.next, struct executor, by_framework), true);
+        master_executor_remove(LIST_ENTRY(f->executors.next, struct executor, by_framework), true);
     timer_cancel(&m->timers, &f->heartbeat);
     timer_cancel(&m->timers, &f->failover);
     f->unregistered = m->now.wall;

@@ -42,133 +42,139 @@ struct framework *master_framework(const struct master *m, const char *id); // n
 struct agent *master_agent(const struct master *m, const char *id);
 
 // ---- events.c: messages in m->scratch ----
-Mesos__V1__FrameworkID *make_framework_id(struct arena *arena, const char *id);
-Mesos__V1__AgentID *make_agent_id(struct arena *arena, const char *id);
-Mesos__V1__TaskID *make_task_id(struct arena *arena, const char *id);
-Mesos__V1__ExecutorID *make_executor_id(struct arena *arena, const char *id);
-Mesos__V1__Scheduler__Event *make_event(struct arena *arena,
-                                        Mesos__V1__Scheduler__Event__Type type);
+Mesos__V1__FrameworkID *master_make_framework_id(struct arena *arena, const char *id);
+Mesos__V1__AgentID *master_make_agent_id(struct arena *arena, const char *id);
+Mesos__V1__TaskID *master_make_task_id(struct arena *arena, const char *id);
+Mesos__V1__ExecutorID *master_make_executor_id(struct arena *arena, const char *id);
+Mesos__V1__Scheduler__Event *master_make_event(struct arena *arena,
+                                               Mesos__V1__Scheduler__Event__Type type);
 // A status by the master itself, stamped with m->now. `agent_id` may be NULL; reason REASON_NONE:
 // none.
-Mesos__V1__TaskStatus *make_status(struct master *m, const char *task_id, const char *agent_id,
-                                   Mesos__V1__TaskState state, int reason, const char *message);
+Mesos__V1__TaskStatus *master_make_status(struct master *m, const char *task_id,
+                                          const char *agent_id, Mesos__V1__TaskState state,
+                                          int reason, const char *message);
 // Sends to the framework's stream when it has one, and counts.
-void framework_send(struct framework *f, Mesos__V1__Scheduler__Event *event);
-void framework_send_update(struct framework *f, Mesos__V1__TaskStatus *status);
-void framework_send_error(struct framework *f, const char *message);
-void framework_send_failure(struct framework *f, const char *agent_id, const char *executor_id,
-                            const int *status);
+void master_framework_send(struct framework *f, Mesos__V1__Scheduler__Event *event);
+void master_framework_send_update(struct framework *f, Mesos__V1__TaskStatus *status);
+void master_framework_send_error(struct framework *f, const char *message);
+void master_framework_send_failure(struct framework *f, const char *agent_id,
+                                   const char *executor_id, const int *status);
 // An ERROR event on a stream that belongs to no framework yet, and its end.
-void subscriber_refuse(struct master *m, struct master_subscriber *subscriber, const char *message);
-void agent_send(struct agent *a, Meseta__Link__ToAgent *message);
-Meseta__Link__ToAgent *make_to_agent(struct arena *arena, Meseta__Link__ToAgent__Type type);
+void master_subscriber_refuse(struct master *m, struct master_subscriber *subscriber,
+                              const char *message);
+void master_agent_send(struct agent *a, Meseta__Link__ToAgent *message);
+Meseta__Link__ToAgent *master_make_to_agent(struct arena *arena, Meseta__Link__ToAgent__Type type);
 
 // ---- frameworks.c ----
-struct framework *framework_add(struct master *m, const Mesos__V1__FrameworkInfo *info,
-                                const char *const *suppressed, size_t suppressed_count,
-                                bool recovered);
-void framework_remove(struct framework *f); // teardown, or its time is over
-struct framework *framework_free(struct framework *f);
-int framework_check_info(struct master *m, const Mesos__V1__FrameworkInfo *info, struct error *err);
-int framework_check_suppressed(const Mesos__V1__FrameworkInfo *info, size_t count, char **roles,
-                               struct arena *arena, struct error *err);
-int framework_check_update(const struct framework *f, const Mesos__V1__FrameworkInfo *info,
-                           struct error *err);
-void framework_update(struct framework *f, const Mesos__V1__FrameworkInfo *info,
-                      const char *const *suppressed, size_t suppressed_count);
-bool framework_has_role(const struct framework *f, const char *role);
+struct framework *master_framework_add(struct master *m, const Mesos__V1__FrameworkInfo *info,
+                                       const char *const *suppressed, size_t suppressed_count,
+                                       bool recovered);
+void master_framework_remove(struct framework *f); // teardown, or its time is over
+struct framework *master_framework_free(struct framework *f);
+int master_framework_check_info(struct master *m, const Mesos__V1__FrameworkInfo *info,
+                                struct error *err);
+int master_framework_check_suppressed(const Mesos__V1__FrameworkInfo *info, size_t count,
+                                      char **roles, struct arena *arena, struct error *err);
+int master_framework_check_update(const struct framework *f, const Mesos__V1__FrameworkInfo *info,
+                                  struct error *err);
+void master_framework_update(struct framework *f, const Mesos__V1__FrameworkInfo *info,
+                             const char *const *suppressed, size_t suppressed_count);
+bool master_framework_has_role(const struct framework *f, const char *role);
 
 // ---- agents.c ----
-struct agent *agent_add(struct master *m, const Meseta__Link__AgentDescription *description,
-                        const char *id);
-void agent_describe(struct agent *a, const Meseta__Link__AgentDescription *description);
-void agent_connect(struct agent *a, struct master_channel *channel);
-void agent_disconnect(struct agent *a);
+struct agent *master_agent_add(struct master *m, const Meseta__Link__AgentDescription *description,
+                               const char *id);
+void master_agent_describe(struct agent *a, const Meseta__Link__AgentDescription *description);
+void master_agent_connect(struct agent *a, struct master_channel *channel);
+void master_agent_disconnect(struct agent *a);
 // Takes it out of the books. Its tasks become unreachable (since_ns > 0) or lost.
-void agent_remove(struct agent *a, const char *message, int64_t since_ns);
-struct agent *agent_free(struct agent *a);
+void master_agent_remove(struct agent *a, const char *message, int64_t since_ns);
+struct agent *master_agent_free(struct agent *a);
 // Books what a framework uses there, in the agent's and the framework's sums. Not the allocator's.
-void agent_use_add(struct agent *a, struct framework *f, const struct resources *amount);
-void agent_use_remove(struct agent *a, struct framework *f, const struct resources *amount);
+void master_agent_use_add(struct agent *a, struct framework *f, const struct resources *amount);
+void master_agent_use_remove(struct agent *a, struct framework *f, const struct resources *amount);
 // One more, one less task or executor of the framework on the agent, whether it uses something or
 // not.
-void agent_hold(struct agent *a, struct framework *f);
-void agent_unhold(struct agent *a, struct framework *f);
-void send_registered(struct agent *a, bool again);
-struct executor *agent_find_executor(const struct agent *a, const struct framework *f,
-                                     const char *executor_id);
-struct executor *executor_add(struct agent *a, struct framework *f,
-                              const Mesos__V1__ExecutorInfo *info, struct resources *resources);
-void executor_remove(struct executor *e, bool recover);
-void recovered_agent_add(struct master *m, const Mesos__V1__AgentInfo *info);
-void recovered_agent_remove(struct master *m, const char *id);
-void unreachable_agent_add(struct master *m, const char *id, int64_t since_ns);
-void unreachable_agent_remove(struct master *m, const char *id);
+void master_agent_hold(struct agent *a, struct framework *f);
+void master_agent_unhold(struct agent *a, struct framework *f);
+void master_send_registered(struct agent *a, bool again);
+struct executor *master_agent_find_executor(const struct agent *a, const struct framework *f,
+                                            const char *executor_id);
+struct executor *master_executor_add(struct agent *a, struct framework *f,
+                                     const Mesos__V1__ExecutorInfo *info,
+                                     struct resources *resources);
+void master_executor_remove(struct executor *e, bool recover);
+void master_recovered_add(struct master *m, const Mesos__V1__AgentInfo *info);
+void master_recovered_remove(struct master *m, const char *id);
+void master_unreachable_add(struct master *m, const char *id, int64_t since_ns);
+void master_unreachable_remove(struct master *m, const char *id);
 
 // ---- admission.c: registration, reregistration, the registry ----
-void agent_register(struct master *m, struct master_channel *channel,
-                    Meseta__Link__ToMaster__Register *message);
-void agent_reregister(struct master *m, struct master_channel *channel,
-                      Meseta__Link__ToMaster *message);
-void agent_mark_unreachable(struct agent *a, const char *message);
-void admission_forget_channel(struct master_channel *channel);
-void admission_free_all(struct master *m);
+void master_agent_register(struct master *m, struct master_channel *channel,
+                           Meseta__Link__ToMaster__Register *message);
+void master_agent_reregister(struct master *m, struct master_channel *channel,
+                             Meseta__Link__ToMaster *message);
+void master_agent_mark_unreachable(struct agent *a, const char *message);
+void master_admission_forget_channel(struct master_channel *channel);
+void master_admission_free_all(struct master *m);
 // The same for one that never came back after this master began.
-void recovered_agent_mark_unreachable(struct recovered_agent *r);
-void registry_forget_agent(struct master *m, const char *id);
+void master_recovered_mark_unreachable(struct recovered_agent *r);
+void master_registry_forget_agent(struct master *m, const char *id);
 
 // ---- reregister.c: what a returning agent brings ----
-void agent_take_over(struct agent *a, Meseta__Link__ToMaster__Reregister *message,
-                     bool was_unreachable, bool was_recovered);
-void agent_return(struct agent *a, Meseta__Link__ToMaster__Reregister *message);
+void master_agent_take_over(struct agent *a, Meseta__Link__ToMaster__Reregister *message,
+                            bool was_unreachable, bool was_recovered);
+void master_agent_return(struct agent *a, Meseta__Link__ToMaster__Reregister *message);
 
 // ---- tasks.c ----
 // Copies what it keeps. `resources` is taken over.
-struct task *task_add(struct agent *a, struct framework *f, const Mesos__V1__Task *task,
-                      struct resources *resources);
+struct task *master_task_add(struct agent *a, struct framework *f, const Mesos__V1__Task *task,
+                             struct resources *resources);
 // The framework's books and the allocator learn of the new state.
-void task_update(struct task *t, const Mesos__V1__TaskStatus *status, Mesos__V1__TaskState latest);
-void task_finish(struct task *t);                   // to the completed ones of its framework
-void task_make_unreachable(struct task *t);         // to the unreachable ones
-struct task *task_free(struct task *t);             // from wherever it is
-bool task_state_counts(Mesos__V1__TaskState state); // holds resources
-void agent_status_update(struct agent *a, Meseta__Link__ToMaster__StatusUpdate *message);
-void call_acknowledge(struct framework *f, Mesos__V1__Scheduler__Call__Acknowledge *call);
+void master_task_update(struct task *t, const Mesos__V1__TaskStatus *status,
+                        Mesos__V1__TaskState latest);
+void master_task_finish(struct task *t);                   // to the completed ones of its framework
+void master_task_make_unreachable(struct task *t);         // to the unreachable ones
+struct task *master_task_free(struct task *t);             // from wherever it is
+bool master_task_state_counts(Mesos__V1__TaskState state); // holds resources
+void master_agent_status_update(struct agent *a, Meseta__Link__ToMaster__StatusUpdate *message);
+void master_call_acknowledge(struct framework *f, Mesos__V1__Scheduler__Call__Acknowledge *call);
 // Health, check and container status of the newest status are put into `status`.
-void task_copy_condition(const struct task *t, struct arena *arena, Mesos__V1__TaskStatus *status);
-void count_task_end(struct master *m, const Mesos__V1__TaskStatus *status);
-struct packed *pack(const ProtobufCMessage *message);
+void master_task_copy_condition(const struct task *t, struct arena *arena,
+                                Mesos__V1__TaskStatus *status);
+void master_count_task_end(struct master *m, const Mesos__V1__TaskStatus *status);
+struct packed *master_pack(const ProtobufCMessage *message);
 
 // ---- offers.c ----
-void offers_send(struct master *m); // after the allocator's round
-void offer_arrived(void *ctx, const char *framework_id, const char *role, const char *agent_id,
-                   const struct resources *offered);
+void master_offers_send(struct master *m); // after the allocator's round
+void master_offer_arrived(void *ctx, const char *framework_id, const char *role,
+                          const char *agent_id, const struct resources *offered);
 struct offer *master_offer(const struct master *m, const char *id);
 // Gives the resources back. refuse_ns < 0: without a filter.
-void offer_discard(struct offer *o, int64_t refuse_ns);
-void offer_rescind(struct offer *o);
-void offer_remove(struct offer *o); // resources stay with the framework
-int64_t filters_refuse_ns(const Mesos__V1__Filters *filters);
+void master_offer_discard(struct offer *o, int64_t refuse_ns);
+void master_offer_rescind(struct offer *o);
+void master_offer_remove(struct offer *o); // resources stay with the framework
+int64_t master_filters_refuse_ns(const Mesos__V1__Filters *filters);
 
 // ---- accept.c ----
-void call_accept(struct framework *f, Mesos__V1__Scheduler__Call__Accept *call);
+void master_call_accept(struct framework *f, Mesos__V1__Scheduler__Call__Accept *call);
 
 // ---- validate.c ----
-int validate_offers(struct framework *f, Mesos__V1__OfferID *const *ids, size_t count,
-                    struct error *err);
+int master_validate_offers(struct framework *f, Mesos__V1__OfferID *const *ids, size_t count,
+                           struct error *err);
 // A task to be launched on `a` from `available`, in Mesos' order of checks. 0: the task's amount
 // and, when its executor is new, the executor's (else NULL) are the caller's. Negative: *ret_text
 // says why, in m->scratch (these texts may be longer than an error's).
-int validate_launch(struct framework *f, struct agent *a, Mesos__V1__TaskInfo *task,
-                    const struct resources *available, struct resources **ret_task,
-                    struct resources **ret_executor, const char **ret_text);
+int master_validate_launch(struct framework *f, struct agent *a, Mesos__V1__TaskInfo *task,
+                           const struct resources *available, struct resources **ret_task,
+                           struct resources **ret_executor, const char **ret_text);
 
 // Sets the framework's id and writes the resources in the new form, so that two infos that mean the
 // same encode the same.
-void normalise_executor(struct framework *f, Mesos__V1__ExecutorInfo *info,
-                        const struct resources *resources);
+void master_normalise_executor(struct framework *f, Mesos__V1__ExecutorInfo *info,
+                               const struct resources *resources);
 
 // ---- reconcile.c ----
-void call_reconcile(struct framework *f, const Mesos__V1__Scheduler__Call__Reconcile *call);
-void call_reconcile_operations(struct framework *f,
-                               const Mesos__V1__Scheduler__Call__ReconcileOperations *call);
+void master_call_reconcile(struct framework *f, const Mesos__V1__Scheduler__Call__Reconcile *call);
+void master_call_reconcile_operations(struct framework *f,
+                                      const Mesos__V1__Scheduler__Call__ReconcileOperations *call);

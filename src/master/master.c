@@ -154,7 +154,7 @@ struct master *master_new(const struct master_options *options, const struct mas
         .filter_gpu_resources = m->options.filter_gpu_resources,
         .seed = prng_u64(&m->prng),
     };
-    static const struct allocator_callbacks callbacks = {.offer = offer_arrived};
+    static const struct allocator_callbacks callbacks = {.offer = master_offer_arrived};
     m->allocator = allocator_new(&allocator, &callbacks, m);
     return m;
 }
@@ -176,19 +176,20 @@ struct master *master_free(struct master *m)
         struct agent *agent = entry->value;
         list_init(&agent->offers);
         while (!list_is_empty(&agent->executors))
-            executor_remove(LIST_ENTRY(agent->executors.next, struct executor, by_agent), false);
+            master_executor_remove(LIST_ENTRY(agent->executors.next, struct executor, by_agent),
+                                   false);
     }
     MAP_FOREACH (&m->frameworks, entry)
-        framework_free(entry->value);
+        master_framework_free(entry->value);
     map_free(&m->frameworks);
     while (!list_is_empty(&m->completed)) {
         struct framework *f = LIST_ENTRY(m->completed.next, struct framework, in_completed);
         list_remove(&f->in_completed);
-        framework_free(f);
+        master_framework_free(f);
     }
     map_free(&m->completed_ids);
     MAP_FOREACH (&m->agents, entry)
-        agent_free(entry->value);
+        master_agent_free(entry->value);
     map_free(&m->agents);
     map_free(&m->agents_by_pid);
     MAP_FOREACH (&m->recovered, entry) {
@@ -204,7 +205,7 @@ struct master *master_free(struct master *m)
         mem_free(u);
     }
     map_free(&m->unreachable);
-    admission_free_all(m);
+    master_admission_free_all(m);
     MAP_FOREACH (&m->weights, entry)
         mem_free(entry->value);
     map_free(&m->weights);
@@ -233,14 +234,14 @@ int master_recover(struct master *m, const struct master_item *items, size_t cou
                 r = error_set(err, -EBADMSG, "it has no id");
             if (r < 0)
                 return error_wrap(err, r, "Cannot read registry entry %s", item->key);
-            recovered_agent_add(m, (Mesos__V1__AgentInfo *)message);
+            master_recovered_add(m, (Mesos__V1__AgentInfo *)message);
         } else if (text_starts_with(item->key, "unreachable/")) {
             int r = wire_decode(&mesos__v1__time_info__descriptor, m->scratch, item->value,
                                 item->size, &message, err);
             if (r < 0)
                 return error_wrap(err, r, "Cannot read registry entry %s", item->key);
-            unreachable_agent_add(m, item->key + strlen("unreachable/"),
-                                  ((Mesos__V1__TimeInfo *)message)->nanoseconds);
+            master_unreachable_add(m, item->key + strlen("unreachable/"),
+                                   ((Mesos__V1__TimeInfo *)message)->nanoseconds);
         }
     }
     return 0;
@@ -273,7 +274,7 @@ void master_step(struct master *m, struct instant now)
         m->offering = true;
         allocator_run(m->allocator, now);
         m->offering = false;
-        offers_send(m);
+        master_offers_send(m);
     }
 }
 
@@ -283,7 +284,7 @@ bool master_teardown(struct master *m, const char *framework_id, struct instant 
     struct framework *f = master_framework(m, framework_id);
     if (f == NULL)
         return false;
-    framework_remove(f);
+    master_framework_remove(f);
     return true;
 }
 

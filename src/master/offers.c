@@ -14,7 +14,7 @@
 #define REFUSE_SECONDS_MAX (365.0 * 24 * 60 * 60)
 #define REFUSE_SECONDS_DEFAULT 5.0
 
-int64_t filters_refuse_ns(const Mesos__V1__Filters *filters)
+int64_t master_filters_refuse_ns(const Mesos__V1__Filters *filters)
 {
     double seconds = REFUSE_SECONDS_DEFAULT;
     if (filters != NULL && filters->has_refuse_seconds)
@@ -30,11 +30,11 @@ int64_t filters_refuse_ns(const Mesos__V1__Filters *filters)
 static void expire(struct timer *timer, struct instant now)
 {
     (void)now;
-    offer_rescind(CONTAINER_OF(timer, struct offer, timeout));
+    master_offer_rescind(CONTAINER_OF(timer, struct offer, timeout));
 }
 
-void offer_arrived(void *ctx, const char *framework_id, const char *role, const char *agent_id,
-                   const struct resources *offered)
+void master_offer_arrived(void *ctx, const char *framework_id, const char *role,
+                          const char *agent_id, const struct resources *offered)
 {
     struct master *m = ctx;
     CHECK(m->magic == MASTER_MAGIC && m->offering);
@@ -61,7 +61,7 @@ void offer_arrived(void *ctx, const char *framework_id, const char *role, const 
         timer_set(&m->timers, &o->timeout, m->now.mono + m->options.offer_timeout_ns);
 }
 
-void offer_remove(struct offer *o)
+void master_offer_remove(struct offer *o)
 {
     struct master *m = o->master;
     timer_cancel(&m->timers, &o->timeout);
@@ -76,26 +76,26 @@ void offer_remove(struct offer *o)
     mem_free(o);
 }
 
-void offer_discard(struct offer *o, int64_t refuse_ns)
+void master_offer_discard(struct offer *o, int64_t refuse_ns)
 {
     struct master *m = o->master;
     allocator_recover(m->allocator, o->framework->id, o->agent->id, o->resources, refuse_ns,
                       m->now);
-    offer_remove(o);
+    master_offer_remove(o);
 }
 
-void offer_rescind(struct offer *o)
+void master_offer_rescind(struct offer *o)
 {
     struct framework *f = o->framework;
     struct arena *arena = o->master->scratch;
-    Mesos__V1__Scheduler__Event *event = make_event(arena, EVENT(RESCIND));
+    Mesos__V1__Scheduler__Event *event = master_make_event(arena, EVENT(RESCIND));
     event->rescind =
         WIRE_NEW(arena, Mesos__V1__Scheduler__Event__Rescind, mesos__v1__scheduler__event__rescind);
     event->rescind->offer_id = WIRE_NEW(arena, Mesos__V1__OfferID, mesos__v1__offer_id);
     event->rescind->offer_id->value = arena_strdup(arena, o->id);
     f->offers_rescinded++;
-    framework_send(f, event);
-    offer_discard(o, -1);
+    master_framework_send(f, event);
+    master_offer_discard(o, -1);
 }
 
 // "slave(1)@ip:port" in its parts; false when it is not of that form. Texts in the arena.
@@ -142,7 +142,7 @@ static void put_executor_ids(struct arena *arena, const struct offer *o, Mesos__
     offer->executor_ids = arena_calloc(arena, count, sizeof(*offer->executor_ids));
     LIST_FOREACH (&o->agent->executors, struct executor, by_agent, e) {
         if (e->framework == o->framework)
-            offer->executor_ids[offer->n_executor_ids++] = make_executor_id(arena, e->id);
+            offer->executor_ids[offer->n_executor_ids++] = master_make_executor_id(arena, e->id);
     }
 }
 
@@ -155,8 +155,8 @@ static Mesos__V1__Offer *make_offer(struct arena *arena, const struct offer *o)
     Mesos__V1__Offer *offer = WIRE_NEW(arena, Mesos__V1__Offer, mesos__v1__offer);
     offer->id = WIRE_NEW(arena, Mesos__V1__OfferID, mesos__v1__offer_id);
     offer->id->value = arena_strdup(arena, o->id);
-    offer->framework_id = make_framework_id(arena, f->id);
-    offer->agent_id = make_agent_id(arena, a->id);
+    offer->framework_id = master_make_framework_id(arena, f->id);
+    offer->agent_id = master_make_agent_id(arena, a->id);
     offer->hostname = a->info->hostname;
     offer->url = make_url(arena, a);
     offer->domain = a->info->domain;
@@ -183,7 +183,7 @@ static void send_framework_offers(struct framework *f)
         (void)o;
         count++;
     }
-    Mesos__V1__Scheduler__Event *event = make_event(m->scratch, EVENT(OFFERS));
+    Mesos__V1__Scheduler__Event *event = master_make_event(m->scratch, EVENT(OFFERS));
     Mesos__V1__Scheduler__Event__Offers *offers = WIRE_NEW(
         m->scratch, Mesos__V1__Scheduler__Event__Offers, mesos__v1__scheduler__event__offers);
     offers->offers = arena_calloc(m->scratch, count, sizeof(*offers->offers));
@@ -194,10 +194,10 @@ static void send_framework_offers(struct framework *f)
     event->offers = offers;
     f->offers_sent += count;
     log_debug("Sending %zu offers to framework %s (%s)", count, f->id, f->info->name);
-    framework_send(f, event);
+    master_framework_send(f, event);
 }
 
-void offers_send(struct master *m)
+void master_offers_send(struct master *m)
 {
     MAP_FOREACH (&m->frameworks, entry) {
         struct framework *f = entry->value;

@@ -10,12 +10,12 @@ static void send_known(struct framework *f, const struct task *t)
 {
     struct master *m = f->master;
     Mesos__V1__TaskStatus *status =
-        make_status(m, t->id, t->agent_id, t->has_update ? t->update_state : t->state,
-                    REASON(RECONCILIATION), "Reconciliation: Latest task state");
+        master_make_status(m, t->id, t->agent_id, t->has_update ? t->update_state : t->state,
+                           REASON(RECONCILIATION), "Reconciliation: Latest task state");
     if (t->executor_id != NULL)
-        status->executor_id = make_executor_id(m->scratch, t->executor_id);
-    task_copy_condition(t, m->scratch, status);
-    framework_send_update(f, status);
+        status->executor_id = master_make_executor_id(m->scratch, t->executor_id);
+    master_task_copy_condition(t, m->scratch, status);
+    master_framework_send_update(f, status);
 }
 
 static void send_unknown(struct framework *f, const char *task_id, const char *agent_id,
@@ -25,12 +25,12 @@ static void send_unknown(struct framework *f, const char *task_id, const char *a
     if (!FRAMEWORK_HAS(f->capabilities, PARTITION_AWARE))
         state = STATE(LOST);
     Mesos__V1__TaskStatus *status =
-        make_status(m, task_id, agent_id, state, REASON(RECONCILIATION), message);
+        master_make_status(m, task_id, agent_id, state, REASON(RECONCILIATION), message);
     if (since_ns != 0) {
         status->unreachable_time = WIRE_NEW(m->scratch, Mesos__V1__TimeInfo, mesos__v1__time_info);
         status->unreachable_time->nanoseconds = since_ns;
     }
-    framework_send_update(f, status);
+    master_framework_send_update(f, status);
 }
 
 static void reconcile_task(struct framework *f, const char *task_id, const char *agent_id)
@@ -59,7 +59,7 @@ static void reconcile_task(struct framework *f, const char *task_id, const char 
         send_unknown(f, task_id, agent_id, STATE(UNKNOWN), "Reconciliation: Task is unknown", 0);
 }
 
-void call_reconcile(struct framework *f, const Mesos__V1__Scheduler__Call__Reconcile *call)
+void master_call_reconcile(struct framework *f, const Mesos__V1__Scheduler__Call__Reconcile *call)
 {
     master_count(f->master, COUNT_MESSAGES_RECONCILE_TASKS);
     if (call->n_tasks == 0) {
@@ -78,8 +78,8 @@ void call_reconcile(struct framework *f, const Mesos__V1__Scheduler__Call__Recon
 }
 
 // No operation outlives the ACCEPT that brought it, so none is ever known.
-void call_reconcile_operations(struct framework *f,
-                               const Mesos__V1__Scheduler__Call__ReconcileOperations *call)
+void master_call_reconcile_operations(struct framework *f,
+                                      const Mesos__V1__Scheduler__Call__ReconcileOperations *call)
 {
     struct master *m = f->master;
     master_count(m, COUNT_MESSAGES_RECONCILE_OPERATIONS);
@@ -105,11 +105,12 @@ void call_reconcile_operations(struct framework *f,
             status->state = MESOS__V1__OPERATION_STATE__OPERATION_UNKNOWN;
             status->message = arena_strdup(m->scratch, "Reconciliation: Operation is unknown");
         }
-        Mesos__V1__Scheduler__Event *event = make_event(m->scratch, EVENT(UPDATE_OPERATION_STATUS));
+        Mesos__V1__Scheduler__Event *event =
+            master_make_event(m->scratch, EVENT(UPDATE_OPERATION_STATUS));
         event->update_operation_status =
             WIRE_NEW(m->scratch, Mesos__V1__Scheduler__Event__UpdateOperationStatus,
                      mesos__v1__scheduler__event__update_operation_status);
         event->update_operation_status->status = status;
-        framework_send(f, event);
+        master_framework_send(f, event);
     }
 }

@@ -12,22 +12,22 @@
 static void send_shutdown_framework(struct agent *a, const char *framework_id)
 {
     struct arena *arena = a->master->scratch;
-    Meseta__Link__ToAgent *message = make_to_agent(arena, TO_AGENT(SHUTDOWN_FRAMEWORK));
+    Meseta__Link__ToAgent *message = master_make_to_agent(arena, TO_AGENT(SHUTDOWN_FRAMEWORK));
     message->shutdown_framework = WIRE_NEW(arena, Meseta__Link__ToAgent__ShutdownFramework,
                                            meseta__link__to_agent__shutdown_framework);
-    message->shutdown_framework->framework_id = make_framework_id(arena, framework_id);
-    agent_send(a, message);
+    message->shutdown_framework->framework_id = master_make_framework_id(arena, framework_id);
+    master_agent_send(a, message);
 }
 
 static void send_kill(struct agent *a, const char *framework_id, const char *task_id)
 {
     struct arena *arena = a->master->scratch;
-    Meseta__Link__ToAgent *message = make_to_agent(arena, TO_AGENT(KILL_TASK));
+    Meseta__Link__ToAgent *message = master_make_to_agent(arena, TO_AGENT(KILL_TASK));
     message->kill_task =
         WIRE_NEW(arena, Meseta__Link__ToAgent__KillTask, meseta__link__to_agent__kill_task);
-    message->kill_task->framework_id = make_framework_id(arena, framework_id);
-    message->kill_task->task_id = make_task_id(arena, task_id);
-    agent_send(a, message);
+    message->kill_task->framework_id = master_make_framework_id(arena, framework_id);
+    message->kill_task->task_id = master_make_task_id(arena, task_id);
+    master_agent_send(a, message);
 }
 
 // Amounts between master and agent carry their allocation; one that lacks it belongs to the
@@ -54,11 +54,11 @@ static void forget_record(struct framework *f, const char *task_id)
 {
     struct task *t = map_remove(&f->unreachable, task_id);
     if (t != NULL)
-        task_free(t);
+        master_task_free(t);
     LIST_FOREACH (&f->completed_tasks, struct task, by_place, done) {
         if (strcmp(done->id, task_id) == 0) {
             f->completed_count--;
-            task_free(done);
+            master_task_free(done);
         }
     }
 }
@@ -67,11 +67,11 @@ static void tell_of_return(struct framework *f, struct task *t, const char *mess
 {
     struct master *m = f->master;
     Mesos__V1__TaskStatus *status =
-        make_status(m, t->id, t->agent_id, t->state, REASON(AGENT_REREGISTERED), message);
+        master_make_status(m, t->id, t->agent_id, t->state, REASON(AGENT_REREGISTERED), message);
     if (t->executor_id != NULL)
-        status->executor_id = make_executor_id(m->scratch, t->executor_id);
-    task_copy_condition(t, m->scratch, status);
-    framework_send_update(f, status);
+        status->executor_id = master_make_executor_id(m->scratch, t->executor_id);
+    master_task_copy_condition(t, m->scratch, status);
+    master_framework_send_update(f, status);
 }
 
 static void add_executors(struct agent *a, struct framework *f,
@@ -79,11 +79,11 @@ static void add_executors(struct agent *a, struct framework *f,
 {
     for (size_t i = 0; i < on_agent->n_executors; i++) {
         Mesos__V1__ExecutorInfo *info = on_agent->executors[i];
-        if (agent_find_executor(a, f, info->executor_id->value) != NULL)
+        if (master_agent_find_executor(a, f, info->executor_id->value) != NULL)
             continue;
         struct resources *amount = read_amount(f, info->resources, info->n_resources);
-        normalise_executor(f, info, amount);
-        executor_add(a, f, info, amount);
+        master_normalise_executor(f, info, amount);
+        master_executor_add(a, f, info, amount);
         if (track && !resources_is_empty(amount))
             allocator_track(a->master->allocator, f->id, a->id, amount);
     }
@@ -107,7 +107,7 @@ static void add_tasks(struct agent *a, struct framework *f,
         }
         forget_record(f, task->task_id->value);
         struct resources *amount = read_amount(f, task->resources, task->n_resources);
-        struct task *t = task_add(a, f, task, amount);
+        struct task *t = master_task_add(a, f, task, amount);
         if (track && t->holds)
             allocator_track(a->master->allocator, f->id, a->id, amount);
         if (tell != NULL)
@@ -129,7 +129,7 @@ static struct framework *find_or_recover(struct agent *a, const Mesos__V1__Frame
         return NULL;
     }
     log_info("Recovering framework %s from agent %s", id, a->id);
-    return framework_add(m, info, NULL, 0, true);
+    return master_framework_add(m, info, NULL, 0, true);
 }
 
 static void send_framework_infos(struct agent *a)
@@ -139,11 +139,12 @@ static void send_framework_infos(struct agent *a)
         const struct agent_use *use = entry->value;
         if (use->framework->recovered)
             continue;
-        Meseta__Link__ToAgent *message = make_to_agent(m->scratch, TO_AGENT(UPDATE_FRAMEWORK));
+        Meseta__Link__ToAgent *message =
+            master_make_to_agent(m->scratch, TO_AGENT(UPDATE_FRAMEWORK));
         message->update_framework = WIRE_NEW(m->scratch, Meseta__Link__ToAgent__UpdateFramework,
                                              meseta__link__to_agent__update_framework);
         message->update_framework->framework_info = use->framework->info;
-        agent_send(a, message);
+        master_agent_send(a, message);
     }
 }
 
@@ -155,7 +156,7 @@ static void drop_unreachable_of(struct master *m, const char *agent_id)
         LIST_FOREACH (&f->unreachable_order, struct task, by_place, t) {
             if (strcmp(t->agent_id, agent_id) == 0) {
                 map_remove(&f->unreachable, t->id);
-                task_free(t);
+                master_task_free(t);
             }
         }
     }
@@ -176,13 +177,13 @@ static void publish(struct agent *a)
     allocator_add_agent(m->allocator, a->id, a->total, uses, count);
 }
 
-void agent_take_over(struct agent *a, Meseta__Link__ToMaster__Reregister *message,
-                     bool was_unreachable, bool was_recovered)
+void master_agent_take_over(struct agent *a, Meseta__Link__ToMaster__Reregister *message,
+                            bool was_unreachable, bool was_recovered)
 {
     const char *tell = NULL;
     if (!was_recovered)
         tell = was_unreachable ? "Unreachable agent re-reregistered" : "Unknown agent reregistered";
-    send_registered(a, true);
+    master_send_registered(a, true);
     for (size_t i = 0; i < message->n_frameworks; i++) {
         Meseta__Link__FrameworkOnAgent *on_agent = message->frameworks[i];
         struct framework *f = find_or_recover(a, on_agent->info);
@@ -223,15 +224,15 @@ static void name_all(struct arena *arena, Meseta__Link__ToMaster__Reregister *me
 static void ask_about(struct agent *a, struct framework *f, const char **task_ids, size_t count)
 {
     struct arena *arena = a->master->scratch;
-    Meseta__Link__ToAgent *message = make_to_agent(arena, TO_AGENT(RECONCILE));
+    Meseta__Link__ToAgent *message = master_make_to_agent(arena, TO_AGENT(RECONCILE));
     Meseta__Link__ToAgent__Reconcile *reconcile =
         WIRE_NEW(arena, Meseta__Link__ToAgent__Reconcile, meseta__link__to_agent__reconcile);
-    reconcile->framework_id = make_framework_id(arena, f->id);
+    reconcile->framework_id = master_make_framework_id(arena, f->id);
     reconcile->task_ids = arena_calloc(arena, count, sizeof(*reconcile->task_ids));
     for (size_t i = 0; i < count; i++)
-        reconcile->task_ids[reconcile->n_task_ids++] = make_task_id(arena, task_ids[i]);
+        reconcile->task_ids[reconcile->n_task_ids++] = master_make_task_id(arena, task_ids[i]);
     message->reconcile = reconcile;
-    agent_send(a, message);
+    master_agent_send(a, message);
 }
 
 static void ask_about_missing(struct agent *a, const struct map *named)
@@ -251,23 +252,23 @@ static void ask_about_missing(struct agent *a, const struct map *named)
     }
 }
 
-void agent_return(struct agent *a, Meseta__Link__ToMaster__Reregister *message)
+void master_agent_return(struct agent *a, Meseta__Link__ToMaster__Reregister *message)
 {
     struct master *m = a->master;
     struct map tasks = MAP_INIT, executors = MAP_INIT;
     name_all(m->scratch, message, &tasks, &executors);
-    agent_describe(a, message->agent);
+    master_agent_describe(a, message->agent);
     a->reregistered = m->now.wall;
     LIST_FOREACH (&a->offers, struct offer, by_agent, o)
-        offer_rescind(o);
+        master_offer_rescind(o);
     resources_free(a->total);
     int r = resources_from_proto(a->info->resources, a->info->n_resources, &a->total, NULL);
     CHECK(r == 0);
     allocator_update_agent(m->allocator, a->id, a->total);
-    send_registered(a, true);
+    master_send_registered(a, true);
     LIST_FOREACH (&a->executors, struct executor, by_agent, e) {
         if (!map_has(&executors, pair(m->scratch, e->framework->id, e->id)))
-            executor_remove(e, true);
+            master_executor_remove(e, true);
     }
     ask_about_missing(a, &tasks);
     for (size_t i = 0; i < message->n_frameworks; i++) {
@@ -279,7 +280,7 @@ void agent_return(struct agent *a, Meseta__Link__ToMaster__Reregister *message)
         add_tasks(a, f, on_agent, true, NULL);
     }
     LIST_FOREACH (&a->tasks, struct task, by_agent, t) {
-        if (t->kill_wanted && task_state_counts(t->state))
+        if (t->kill_wanted && master_task_state_counts(t->state))
             send_kill(a, t->framework->id, t->id);
     }
     send_framework_infos(a);

@@ -15,7 +15,7 @@
 
 enum { STATUS_COUNT_MAX = 32 };
 
-struct packed *pack(const ProtobufCMessage *message)
+struct packed *master_pack(const ProtobufCMessage *message)
 {
     size_t size = protobuf_c_message_get_packed_size(message);
     struct packed *packed = mem_alloc(sizeof(*packed) + size);
@@ -24,7 +24,7 @@ struct packed *pack(const ProtobufCMessage *message)
     return packed;
 }
 
-bool task_state_counts(Mesos__V1__TaskState state)
+bool master_task_state_counts(Mesos__V1__TaskState state)
 {
     return !task_state_is_terminal(state) && state != STATE(UNREACHABLE);
 }
@@ -53,7 +53,7 @@ static struct packed *pack_details(const Mesos__V1__Task *task)
     rest.n_statuses = 0;
     rest.has_status_update_state = false;
     rest.has_status_update_uuid = false;
-    return pack(&rest.base);
+    return master_pack(&rest.base);
 }
 
 static void keep_status(struct task *t, const Mesos__V1__TaskStatus *status)
@@ -68,7 +68,7 @@ static void keep_status(struct task *t, const Mesos__V1__TaskStatus *status)
         t->status_count--;
     }
     t->statuses = mem_realloc_array(t->statuses, t->status_count + 1, sizeof(*t->statuses));
-    t->statuses[t->status_count++] = pack(&kept.base);
+    t->statuses[t->status_count++] = master_pack(&kept.base);
 }
 
 static Mesos__V1__TaskStatus *last_status(const struct task *t, struct arena *arena)
@@ -92,8 +92,8 @@ static char *put_text(char **at, const char *text)
     return start;
 }
 
-struct task *task_add(struct agent *a, struct framework *f, const Mesos__V1__Task *task,
-                      struct resources *resources)
+struct task *master_task_add(struct agent *a, struct framework *f, const Mesos__V1__Task *task,
+                             struct resources *resources)
 {
     const char *executor_id = task->executor_id != NULL ? task->executor_id->value : NULL;
     size_t size = strlen(task->task_id->value) + strlen(task->name) + strlen(a->id) + 3 +
@@ -122,14 +122,14 @@ struct task *task_add(struct agent *a, struct framework *f, const Mesos__V1__Tas
     list_init(&t->by_place);
     list_append(&a->tasks, &t->by_agent);
     CHECK(map_put(&f->tasks, t->id, t) == NULL);
-    agent_hold(a, f);
-    t->holds = task_state_counts(t->state);
+    master_agent_hold(a, f);
+    t->holds = master_task_state_counts(t->state);
     if (t->holds)
-        agent_use_add(a, f, t->resources);
+        master_agent_use_add(a, f, t->resources);
     return t;
 }
 
-struct task *task_free(struct task *t)
+struct task *master_task_free(struct task *t)
 {
     if (t == NULL)
         return NULL;
@@ -154,11 +154,11 @@ static void release_resources(struct task *t)
         return;
     t->holds = false;
     struct master *m = t->framework->master;
-    agent_use_remove(t->agent, t->framework, t->resources);
+    master_agent_use_remove(t->agent, t->framework, t->resources);
     allocator_recover(m->allocator, t->framework->id, t->agent->id, t->resources, -1, m->now);
 }
 
-void count_task_end(struct master *m, const Mesos__V1__TaskStatus *status)
+void master_count_task_end(struct master *m, const Mesos__V1__TaskStatus *status)
 {
     static const struct {
         Mesos__V1__TaskState state;
@@ -204,11 +204,12 @@ void count_task_end(struct master *m, const Mesos__V1__TaskStatus *status)
     (*count)++;
 }
 
-void task_update(struct task *t, const Mesos__V1__TaskStatus *status, Mesos__V1__TaskState latest)
+void master_task_update(struct task *t, const Mesos__V1__TaskStatus *status,
+                        Mesos__V1__TaskState latest)
 {
     struct framework *f = t->framework;
     struct master *m = f->master;
-    bool ends = task_state_counts(t->state) && !task_state_counts(latest);
+    bool ends = master_task_state_counts(t->state) && !master_task_state_counts(latest);
     if (!task_state_is_terminal(t->state))
         t->state = latest;
     if (t->status_count > 0) {
@@ -222,7 +223,7 @@ void task_update(struct task *t, const Mesos__V1__TaskStatus *status, Mesos__V1_
     if (!ends)
         return;
     release_resources(t);
-    count_task_end(m, status);
+    master_count_task_end(m, status);
     if ((size_t)status->state < ARRAY_COUNT(f->terminal))
         f->terminal[status->state]++;
 }
@@ -233,17 +234,17 @@ static void leave_agent(struct task *t)
     release_resources(t);
     list_remove(&t->by_agent);
     map_remove(&t->framework->tasks, t->id);
-    agent_unhold(t->agent, t->framework);
+    master_agent_unhold(t->agent, t->framework);
     t->agent = NULL;
 }
 
 static void drop_oldest_completed(struct framework *f)
 {
     f->completed_count--;
-    task_free(LIST_ENTRY(f->completed_tasks.next, struct task, by_place));
+    master_task_free(LIST_ENTRY(f->completed_tasks.next, struct task, by_place));
 }
 
-void task_finish(struct task *t)
+void master_task_finish(struct task *t)
 {
     struct framework *f = t->framework;
     if (t->place == TASK_ON_AGENT) {
@@ -260,7 +261,7 @@ void task_finish(struct task *t)
         drop_oldest_completed(f);
 }
 
-void task_make_unreachable(struct task *t)
+void master_task_make_unreachable(struct task *t)
 {
     struct framework *f = t->framework;
     CHECK(t->place == TASK_ON_AGENT);
@@ -269,15 +270,16 @@ void task_make_unreachable(struct task *t)
     list_append(&f->unreachable_order, &t->by_place);
     struct task *other = map_put(&f->unreachable, t->id, t);
     if (other != NULL)
-        task_free(other);
+        master_task_free(other);
     while (f->unreachable.count > f->master->options.max_unreachable_tasks_per_framework) {
         struct task *oldest = LIST_ENTRY(f->unreachable_order.next, struct task, by_place);
         map_remove(&f->unreachable, oldest->id);
-        task_free(oldest);
+        master_task_free(oldest);
     }
 }
 
-void task_copy_condition(const struct task *t, struct arena *arena, Mesos__V1__TaskStatus *status)
+void master_task_copy_condition(const struct task *t, struct arena *arena,
+                                Mesos__V1__TaskStatus *status)
 {
     Mesos__V1__TaskStatus *last = last_status(t, arena);
     if (last == NULL)
@@ -297,20 +299,20 @@ static void forward_update(struct framework *f, struct task *t, Mesos__V1__TaskS
         t->update_state = status->state;
         memcpy(t->update_uuid, status->uuid.data, UUID_SIZE);
     }
-    framework_send_update(f, status);
+    master_framework_send_update(f, status);
 }
 
 static void tell_framework_is_gone(struct agent *a, const char *framework_id)
 {
     struct arena *arena = a->master->scratch;
-    Meseta__Link__ToAgent *message = make_to_agent(arena, TO_AGENT(SHUTDOWN_FRAMEWORK));
+    Meseta__Link__ToAgent *message = master_make_to_agent(arena, TO_AGENT(SHUTDOWN_FRAMEWORK));
     message->shutdown_framework = WIRE_NEW(arena, Meseta__Link__ToAgent__ShutdownFramework,
                                            meseta__link__to_agent__shutdown_framework);
-    message->shutdown_framework->framework_id = make_framework_id(arena, framework_id);
-    agent_send(a, message);
+    message->shutdown_framework->framework_id = master_make_framework_id(arena, framework_id);
+    master_agent_send(a, message);
 }
 
-void agent_status_update(struct agent *a, Meseta__Link__ToMaster__StatusUpdate *message)
+void master_agent_status_update(struct agent *a, Meseta__Link__ToMaster__StatusUpdate *message)
 {
     struct master *m = a->master;
     Mesos__V1__TaskStatus *status = message->status;
@@ -323,7 +325,7 @@ void agent_status_update(struct agent *a, Meseta__Link__ToMaster__StatusUpdate *
         return;
     }
     if (status->agent_id == NULL || strcmp(status->agent_id->value, a->id) != 0)
-        status->agent_id = make_agent_id(m->scratch, a->id);
+        status->agent_id = master_make_agent_id(m->scratch, a->id);
     struct framework *f = master_framework(m, framework_id);
     if (f == NULL) {
         log_warning("Status update %s for task %s of unknown framework %s from agent %s",
@@ -348,13 +350,14 @@ void agent_status_update(struct agent *a, Meseta__Link__ToMaster__StatusUpdate *
                     status->task_id->value, a->id);
         return;
     }
-    task_update(t, status, message->has_latest_state ? message->latest_state : status->state);
+    master_task_update(t, status,
+                       message->has_latest_state ? message->latest_state : status->state);
     // Nobody will acknowledge an update that does not ask for it.
     if (!status->has_uuid && task_state_is_terminal(t->state))
-        task_finish(t);
+        master_task_finish(t);
 }
 
-void call_acknowledge(struct framework *f, Mesos__V1__Scheduler__Call__Acknowledge *call)
+void master_call_acknowledge(struct framework *f, Mesos__V1__Scheduler__Call__Acknowledge *call)
 {
     struct master *m = f->master;
     master_count(m, COUNT_MESSAGES_STATUS_UPDATE_ACK);
@@ -378,15 +381,15 @@ void call_acknowledge(struct framework *f, Mesos__V1__Scheduler__Call__Acknowled
         }
         if (task_state_is_terminal(t->update_state) && call->uuid.len == UUID_SIZE &&
             memcmp(t->update_uuid, call->uuid.data, UUID_SIZE) == 0)
-            task_finish(t);
+            master_task_finish(t);
     }
-    Meseta__Link__ToAgent *message = make_to_agent(m->scratch, TO_AGENT(ACKNOWLEDGE));
+    Meseta__Link__ToAgent *message = master_make_to_agent(m->scratch, TO_AGENT(ACKNOWLEDGE));
     Meseta__Link__ToAgent__Acknowledge *acknowledge = WIRE_NEW(
         m->scratch, Meseta__Link__ToAgent__Acknowledge, meseta__link__to_agent__acknowledge);
-    acknowledge->framework_id = make_framework_id(m->scratch, f->id);
+    acknowledge->framework_id = master_make_framework_id(m->scratch, f->id);
     acknowledge->task_id = call->task_id;
     acknowledge->uuid = call->uuid;
     message->acknowledge = acknowledge;
-    agent_send(a, message);
+    master_agent_send(a, message);
     master_count(m, COUNT_VALID_STATUS_UPDATE_ACKS);
 }

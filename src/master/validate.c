@@ -22,8 +22,8 @@ static int check_unique(Mesos__V1__OfferID *const *ids, size_t count, struct err
     return r;
 }
 
-int validate_offers(struct framework *f, Mesos__V1__OfferID *const *ids, size_t count,
-                    struct error *err)
+int master_validate_offers(struct framework *f, Mesos__V1__OfferID *const *ids, size_t count,
+                           struct error *err)
 {
     const struct master *m = f->master;
     if (count == 0)
@@ -63,11 +63,11 @@ int validate_offers(struct framework *f, Mesos__V1__OfferID *const *ids, size_t 
     return 0;
 }
 
-void normalise_executor(struct framework *f, Mesos__V1__ExecutorInfo *info,
-                        const struct resources *resources)
+void master_normalise_executor(struct framework *f, Mesos__V1__ExecutorInfo *info,
+                               const struct resources *resources)
 {
     struct arena *arena = f->master->scratch;
-    info->framework_id = make_framework_id(arena, f->id);
+    info->framework_id = master_make_framework_id(arena, f->id);
     info->n_resources =
         resources_to_proto(resources, arena, RESOURCES_NEW_FORM, true, &info->resources);
 }
@@ -100,7 +100,7 @@ static int check_compatible(struct framework *f, const struct executor *running,
                             const Mesos__V1__ExecutorInfo *info, const char **ret_text)
 {
     struct arena *arena = f->master->scratch;
-    struct packed *packed = pack(&info->base);
+    struct packed *packed = master_pack(&info->base);
     bool same = packed->size == running->info->size &&
                 memcmp(packed->data, running->info->data, packed->size) == 0;
     mem_free(packed);
@@ -163,9 +163,9 @@ static int check_task(struct framework *f, struct agent *a, const Mesos__V1__Tas
     return task->executor != NULL ? check_executor_id(f, task->executor, err) : 0;
 }
 
-int validate_launch(struct framework *f, struct agent *a, Mesos__V1__TaskInfo *task,
-                    const struct resources *available, struct resources **ret_task,
-                    struct resources **ret_executor, const char **ret_text)
+int master_validate_launch(struct framework *f, struct agent *a, Mesos__V1__TaskInfo *task,
+                           const struct resources *available, struct resources **ret_task,
+                           struct resources **ret_executor, const char **ret_text)
 {
     struct arena *arena = f->master->scratch;
     struct error err;
@@ -183,9 +183,9 @@ int validate_launch(struct framework *f, struct agent *a, Mesos__V1__TaskInfo *t
     }
     AUTO_RESOURCES struct resources *total = resources_copy(wanted);
     if (executor != NULL) {
-        normalise_executor(f, task->executor, executor);
+        master_normalise_executor(f, task->executor, executor);
         const struct executor *running =
-            agent_find_executor(a, f, task->executor->executor_id->value);
+            master_agent_find_executor(a, f, task->executor->executor_id->value);
         if (running == NULL) {
             resources_add(total, executor);
         } else {
