@@ -415,6 +415,8 @@ static int enter(struct json_decoder *j, unsigned depth)
     return 0;
 }
 
+static int read_array(struct json_decoder *j, const struct place *p, size_t base);
+
 // One member of a map: its entry is made and pushed.
 static int read_map_entry(struct json_decoder *j, const struct place *p, size_t index)
 {
@@ -462,8 +464,10 @@ static int read_map(struct json_decoder *j, const struct place *p, size_t base)
 }
 
 // Reads a value of a repeated field, or an array of such (arrays within arrays are flattened), and
-// pushes what it gives. `base`: where the field's values begin on the stack.
-static int read_repeated(struct json_decoder *j, const struct place *p, size_t base, unsigned depth)
+// pushes what it gives. `base`: where the field's values begin on the stack. `p->depth` grows with
+// the arrays: the first counts with the message that holds it, so that a message may nest as deeply
+// in JSON as in protobuf.
+static int read_repeated(struct json_decoder *j, const struct place *p, size_t base)
 {
     char c = json_scan_peek(&j->scan);
     if (c == '{' && field_is_map(p->field)) {
@@ -483,7 +487,12 @@ static int read_repeated(struct json_decoder *j, const struct place *p, size_t b
         }
         return r < 0 ? r : 0;
     }
-    int r = enter(j, depth + 1);
+    return read_array(j, p, base);
+}
+
+static int read_array(struct json_decoder *j, const struct place *p, size_t base)
+{
+    int r = enter(j, p->depth);
     if (r < 0) {
         return r;
     }
@@ -491,9 +500,10 @@ static int read_repeated(struct json_decoder *j, const struct place *p, size_t b
         j->scan.at++;
         return 0;
     }
-    struct place inner = {p->field, p->path, depth + 1};
+    struct place inner = *p;
     do {
-        r = read_repeated(j, &inner, base, depth + 1);
+        inner.depth = p->depth + (json_scan_peek(&j->scan) == '[');
+        r = read_repeated(j, &inner, base);
     } while (r == 0 && read_next(j, ']', &r));
     return r;
 }
@@ -501,7 +511,7 @@ static int read_repeated(struct json_decoder *j, const struct place *p, size_t b
 static int read_repeated_field(struct json_decoder *j, ProtobufCMessage *m, const struct place *p)
 {
     size_t base = j->stack_size;
-    int r = read_repeated(j, p, base, p->depth);
+    int r = read_repeated(j, p, base);
     size_t size = j->stack_size - base;
     j->stack_size = base;
     if (r < 0 || size == 0) {

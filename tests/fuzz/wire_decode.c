@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Any bytes as a message of the APIs. What is taken must encode, decode to the same, and survive
+// JSON, unless it holds a number that JSON has not (NaN).
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "proto/agent.pb-c.h"
+#include "proto/executor.pb-c.h"
+#include "proto/master.pb-c.h"
+#include "proto/scheduler.pb-c.h"
+#include "wire/wire.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const ProtobufCMessageDescriptor *const kinds[] = {
+        &mesos__v1__scheduler__call__descriptor, &mesos__v1__scheduler__event__descriptor,
+        &mesos__v1__executor__call__descriptor,  &mesos__v1__executor__event__descriptor,
+        &mesos__v1__master__call__descriptor,    &mesos__v1__master__response__descriptor,
+        &mesos__v1__agent__call__descriptor,     &mesos__v1__agent__response__descriptor,
+    };
+    if (size == 0) {
+        return 0;
+    }
+    const ProtobufCMessageDescriptor *kind = kinds[data[0] % (sizeof(kinds) / sizeof(kinds[0]))];
+    AUTO_ARENA struct arena *arena = arena_new(0, 0);
+    ProtobufCMessage *m;
+    struct error err;
+    if (wire_decode(kind, arena, data + 1, size - 1, &m, &err) != 0) {
+        CHECK(err.code < 0 && err.text[0] != '\0');
+        return 0;
+    }
+    AUTO_BUF struct buf bytes = BUF_INIT;
+    wire_encode(m, &bytes);
+    ProtobufCMessage *again;
+    CHECK(wire_decode(kind, arena, bytes.data, bytes.size, &again, &err) == 0);
+    CHECK(wire_is_equal(m, again));
+    CHECK(wire_is_equal(m, wire_copy(arena, m)));
+    AUTO_BUF struct buf json = BUF_INIT;
+    wire_json_encode(m, &json);
+    if (strstr(json.data, ":null") == NULL && strstr(json.data, "[null") == NULL &&
+        strstr(json.data, ",null") == NULL) {
+        CHECK(wire_json_decode(kind, arena, json.data, json.size, &again, &err) == 0);
+    }
+    return 0;
+}
