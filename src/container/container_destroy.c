@@ -191,10 +191,17 @@ static void on_step(struct timer *timer, struct instant now)
 
 bool container_take_down_now(struct container *container)
 {
+    // As in container_begin_destroy: one that has not exec'ed yet may be outside of its cgroups.
+    if (container->state == CONTAINER_STARTING && container->child != NULL) {
+        (void)kill(container->pid, SIGKILL);
+    }
+    if (take_down(container, NULL) != 0) {
+        return false;
+    }
     if (container->child != NULL) {
         (void)kill(container->pid, SIGKILL);
     }
-    return take_down(container, NULL) == 0;
+    return true;
 }
 
 struct container *container_free(struct container *container)

@@ -55,7 +55,7 @@ static void test_surroundings(void **state)
     world_run(w, &(struct order){
                      .id = "around",
                      .shell = "pwd; echo $MARK; ls /proc/self/fd | wc -l; ps -o sid= -p $$ | tr -d "
-                              "' ' ; echo $$; umask; grep -E '^Sig(Blk|Ign)' /proc/$$/status"});
+                              "' ' ; echo $$; umask; grep -E '^Sig(Blk|Ign)' /proc/self/status"});
     const char *want =
         arena_printf(w->arena, "%s\n%s\n4\n", world_sandbox(w, "around"), w->root);
     const char *got = world_file(w, "around", "stdout");
@@ -255,8 +255,6 @@ static void test_many_at_once(void **state)
 
 // ---- limits ----
 
-static const char hog[] = "exec tail -c 200m /dev/zero";
-
 static void check_oom(struct world *w, const char *id)
 {
     struct outcome *o = world_outcome(w, id);
@@ -275,15 +273,15 @@ static void test_memory_limit(void **state)
         skip();
     }
     // The hog itself is the first process, a child of it, and one of many.
-    world_run(w, &(struct order){.id = "hog", .shell = hog, .resources = "cpus:1;mem:40"});
+    world_run(w, &(struct order){.id = "hog", .shell = "exec " HOG " 200", .resources = "cpus:1;mem:40"});
     check_oom(w, "hog");
     world_run(w, &(struct order){.id = "child",
-                                 .shell = "tail -c 200m /dev/zero; sleep 1000",
+                                 .shell = HOG " 200; sleep 1000",
                                  .resources = "cpus:1;mem:40"});
     check_oom(w, "child");
     // Just below the limit it lives.
     struct outcome *o = world_run(w, &(struct order){.id = "modest",
-                                                     .shell = "tail -c 20m /dev/zero > /dev/null",
+                                                     .shell = HOG " 20",
                                                      .resources = "cpus:1;mem:40"});
     assert_false(o->has_reason);
     assert_int_equal(o->status, 0);
@@ -298,7 +296,7 @@ static void test_memory_raised(void **state)
         skip();
     }
     world_launch(w, &(struct order){.id = "grow",
-                                    .shell = "sleep 0.3; tail -c 80m /dev/zero > /dev/null",
+                                    .shell = "sleep 0.3; exec " HOG " 80",
                                     .resources = "cpus:1;mem:40"});
     world_wait_launched(w, 1);
     AUTO_RESOURCES struct resources *more = NULL, *less = NULL;
