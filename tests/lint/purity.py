@@ -24,14 +24,15 @@ EXCEPTIONS = {
 ALLOWED = set("""
 memcpy memmove memset memcmp memchr memrchr memmem mempcpy rawmemchr
 strlen strnlen strcmp strncmp strcasecmp strncasecmp strchr strrchr strchrnul strstr strspn strcspn strpbrk
-strcpy strncpy stpcpy strerror_r __xpg_strerror_r
+strcpy strncpy stpcpy strtok_r strerror_r __xpg_strerror_r
+sscanf vsscanf __isoc99_sscanf __isoc99_vsscanf __isoc23_sscanf __isoc23_vsscanf
 qsort qsort_r bsearch snprintf vsnprintf
 strtol strtoll strtoul strtoull strtod
 __isoc23_strtol __isoc23_strtoll __isoc23_strtoul __isoc23_strtoull
 __errno_location __ctype_b_loc __ctype_tolower_loc __ctype_toupper_loc
 floor ceil trunc round lround llround rint lrint llrint fmod pow exp log log2 log10 sqrt fmin fmax ldexp frexp
 inet_ntop inet_pton gmtime_r timegm
-__stack_chk_fail _GLOBAL_OFFSET_TABLE_
+__popcountdi2 __popcountsi2 __stack_chk_fail _GLOBAL_OFFSET_TABLE_
 """.split())
 
 
