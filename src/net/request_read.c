@@ -220,6 +220,9 @@ static int check_headers(struct http_request *r)
         const char *name = at;
         const char *value = name + strlen(name) + 1;
         at = value + strlen(value) + 1;
+        if (name[0] == '\0') {
+            return refuse(r, 400, "A header without a name");
+        }
         if (strcasecmp(name, "host") == 0) {
             hosts++;
             if (!is_good_host(value)) {
