@@ -20,6 +20,7 @@
 
 // The version that clients compare is Mesos'; our own stands beside it.
 #define MESOS_VERSION "1.11.0"
+#define MESETA_VERSION "0.1.0"
 
 // ---- routing ----
 struct api_route {
@@ -99,6 +100,10 @@ void api_common_add_routes(struct api_common *common, struct api_router *router)
 void api_put_flags(struct api_common *common, struct json_writer *w);
 // "version", "build_date", ... members, for /version and /state.
 void api_put_version(struct json_writer *w);
+// The object of /metrics/snapshot, as the next value.
+void api_put_metrics(struct api_common *common, struct json_writer *w);
+// Logs more (level 1 and up) for a while, as /logging/toggle and SET_LOGGING_LEVEL ask; 0 ends it.
+void api_set_verbosity(struct api_common *common, int level, int64_t duration_ns);
 
 // ---- files ----
 // The virtual tree of /files/*: a path that was attached, and everything beneath it; symbolic links

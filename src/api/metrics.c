@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// /metrics/snapshot: {"name": number, ...}, sorted by name.
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/common.h"
+#include "base/arena.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+struct metric {
+    const char *name;
+    double value;
+    size_t order;
+};
+
+struct api_metric_sink {
+    struct arena *arena;
+    struct metric *metrics;
+    size_t count;
+    size_t capacity;
+};
+
+void api_metric(struct api_metric_sink *sink, const char *name, double value)
+{
+    if (!isfinite(value)) {
+        return;
+    }
+    if (sink->count == sink->capacity) {
+        sink->capacity = sink->capacity * 2 + 64;
+        sink->metrics = mem_realloc_array(sink->metrics, sink->capacity, sizeof(*sink->metrics));
+    }
+    sink->metrics[sink->count] =
+        (struct metric){arena_strdup(sink->arena, name), value, sink->count};
+    sink->count++;
+}
+
+static int compare_metrics(const void *a, const void *b)
+{
+    const struct metric *x = a;
+    const struct metric *y = b;
+    int order = strcmp(x->name, y->name);
+    return order != 0 ? order : (x->order > y->order) - (x->order < y->order);
+}
+
+void api_put_metrics(struct api_common *common, struct json_writer *w)
+{
+    struct api_metric_sink sink = {.arena = arena_new(0, 0)};
+    if (common->options.put_metrics != NULL) {
+        common->options.put_metrics(common->options.ctx, &sink);
+    }
+    if (sink.count > 0) {
+        qsort(sink.metrics, sink.count, sizeof(*sink.metrics), compare_metrics);
+    }
+    json_object_open(w);
+    for (size_t i = 0; i < sink.count; i++) {
+        bool is_last =
+            i + 1 == sink.count || strcmp(sink.metrics[i].name, sink.metrics[i + 1].name) != 0;
+        if (is_last) {
+            json_key_double(w, sink.metrics[i].name, sink.metrics[i].value);
+        }
+    }
+    json_object_close(w);
+    mem_free(sink.metrics);
+    arena_free(sink.arena);
+}
+
+void api_metrics_snapshot(void *ctx, struct http_request *r)
+{
+    struct api_common *common = api_common_cast(ctx);
+    const char *timeout = http_query(r, "timeout");
+    struct error err;
+    int64_t ns;
+    // All metrics are at hand at once, so that no timeout can be exceeded; a bad one is refused.
+    if (timeout != NULL && text_parse_duration(timeout, &ns, &err) < 0) {
+        http_respond_text(r, 400, "Invalid timeout '%s': %s.\n", timeout, err.text);
+        return;
+    }
+    AUTO_BUF struct buf out = BUF_INIT;
+    struct json_writer w;
+    json_begin(&w, &out);
+    api_put_metrics(common, &w);
+    api_respond_json(r, &out);
+}
