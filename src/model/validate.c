@@ -417,13 +417,6 @@ int validate_executor_call(const Mesos__V1__Executor__Call *call, struct error *
     if (!call->has_type) {
         return error_set(err, -EINVAL, "Expecting 'type' to be present");
     }
-    int r = expect(call->executor_id, "executor_id", err);
-    if (r == 0) {
-        r = expect(call->framework_id, "framework_id", err);
-    }
-    if (r < 0) {
-        return r;
-    }
     switch (call->type) {
     case MESOS__V1__EXECUTOR__CALL__TYPE__SUBSCRIBE:
         return expect(call->subscribe, "subscribe", err);
