@@ -170,7 +170,7 @@ struct cgroup_driver *cgroup_driver_free(struct cgroup_driver *driver)
     }
     for (size_t i = 0; i < driver->base_count; i++) {
         close(driver->bases[i].fd);
-        (void)rmdir(driver->bases[i].path);  // fails while others use it, as it should
+        (void)rmdir(driver->bases[i].path); // fails while others use it, as it should
         mem_free(driver->bases[i].path);
     }
     mem_free(driver->root);
@@ -312,8 +312,7 @@ int cgroup_set_limits(struct cgroup *cgroup, const struct cgroup_limits *limits,
     return code;
 }
 
-size_t cgroup_procs_paths(const struct cgroup *cgroup, struct arena *arena,
-                          const char ***ret_paths)
+size_t cgroup_procs_paths(const struct cgroup *cgroup, struct arena *arena, const char ***ret_paths)
 {
     const struct cgroup_driver *driver = cgroup->driver;
     const char *leaf = driver->ops->leaf;

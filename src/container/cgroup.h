@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Control groups of containers, version 1 and version 2 behind one interface. Which of them serves is
-// found at start from the mount table: version 1 when every controller that is needed is mounted
-// there, else the unified tree. Nothing here blocks or waits: taking a container down is a step that
-// is repeated until it says done.
+// Control groups of containers, version 1 and version 2 behind one interface. Which of them serves
+// is found at start from the mount table: version 1 when every controller that is needed is mounted
+// there, else the unified tree. Nothing here blocks or waits: taking a container down is a step
+// that is repeated until it says done.
 //
-// Version 1 (cgroup_v1.c): one directory <hierarchy>/<root>/<id> in the hierarchies of freezer, cpu,
-// cpuacct and memory, where several may share one. Version 2 (cgroup_v2.c): <tree>/<root>/<id> holds
-// the limits and <id>/leaf the processes.
+// Version 1 (cgroup_v1.c): one directory <hierarchy>/<root>/<id> in the hierarchies of freezer,
+// cpu, cpuacct and memory, where several may share one. Version 2 (cgroup_v2.c): <tree>/<root>/<id>
+// holds the limits and <id>/leaf the processes.
 
 #pragma once
 
@@ -22,28 +22,28 @@
 #include "proto/mesos.pb-c.h"
 
 struct cgroup_options {
-    const char *hierarchy;  // where to look first: "/sys/fs/cgroup"
-    const char *root;       // "mesos"; relative to the hierarchies
-    bool cpu;               // limit and measure cpu
-    bool memory;            // limit and measure memory
-    bool enable_cfs;        // cpu limits are hard
-    bool limit_swap;        // the memory limit holds for memory and swap
+    const char *hierarchy; // where to look first: "/sys/fs/cgroup"
+    const char *root;      // "mesos"; relative to the hierarchies
+    bool cpu;              // limit and measure cpu
+    bool memory;           // limit and measure memory
+    bool enable_cfs;       // cpu limits are hard
+    bool limit_swap;       // the memory limit holds for memory and swap
 };
 
 struct cgroup_limits {
-    int64_t cpus;          // thousandths
+    int64_t cpus; // thousandths
     uint64_t mem_bytes;
 };
 
 struct cgroup_driver;
-struct cgroup;  // a container's
+struct cgroup; // a container's
 
 // Finds the hierarchies and makes the root in each. Texts say what is not mounted.
 int cgroup_driver_new(const struct cgroup_options *options, struct cgroup_driver **ret_driver,
                       struct error *err);
 // Also removes the root when nothing is left in it.
 struct cgroup_driver *cgroup_driver_free(struct cgroup_driver *driver);
-int cgroup_driver_version(const struct cgroup_driver *driver);  // 1 or 2
+int cgroup_driver_version(const struct cgroup_driver *driver); // 1 or 2
 // True when no other agent uses this root; then the caller may clean up what it finds
 // (cgroup_driver_list), and calls cgroup_driver_share when it knows what that is.
 bool cgroup_driver_is_alone(const struct cgroup_driver *driver);
@@ -56,12 +56,11 @@ int cgroup_new(struct cgroup_driver *driver, const char *id, struct cgroup **ret
                struct error *err);
 // For one that is there already, to take it down.
 struct cgroup *cgroup_adopt(struct cgroup_driver *driver, const char *id);
-struct cgroup *cgroup_free(struct cgroup *cgroup);  // frees the object, not the directories
+struct cgroup *cgroup_free(struct cgroup *cgroup); // frees the object, not the directories
 
 // Mesos' rules: shares and weights follow cpus; the soft memory limit always moves, the hard one is
 // only ever raised after it was first set.
-int cgroup_set_limits(struct cgroup *cgroup, const struct cgroup_limits *limits,
-                      struct error *err);
+int cgroup_set_limits(struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *err);
 // The files that the container's first process writes "0" into; absolute, in the arena.
 size_t cgroup_procs_paths(const struct cgroup *cgroup, struct arena *arena,
                           const char ***ret_paths);

@@ -20,8 +20,8 @@ extern const char *const cgroup_controller_names[CGROUP_CONTROLLER_COUNT];
 // A directory in which containers' directories lie: one per distinct hierarchy of version 1, one in
 // all of version 2.
 struct cgroup_base {
-    char *path;  // <mount>/<root>
-    int fd;      // open on it
+    char *path; // <mount>/<root>
+    int fd;     // open on it
 };
 
 struct cgroup_driver {
@@ -30,19 +30,19 @@ struct cgroup_driver {
     char *root;
     struct cgroup_base bases[CGROUP_CONTROLLER_COUNT];
     size_t base_count;
-    int base_of[CGROUP_CONTROLLER_COUNT];  // index into bases, -1: not used
+    int base_of[CGROUP_CONTROLLER_COUNT]; // index into bases, -1: not used
     bool is_alone;
-    bool memory_swap;  // version 1: memory.memsw.* is there
+    bool memory_swap; // version 1: memory.memsw.* is there
 };
 
 struct cgroup {
     struct cgroup_driver *driver;
     char *id;
     int oom_fd;
-    bool hard_limit_set;  // by us
+    bool hard_limit_set; // by us
     bool oomed;
     uint64_t hard_limit_bytes;
-    unsigned frozen_tries;  // version 1: how often the freeze was waited for; 0: not freezing
+    unsigned frozen_tries; // version 1: how often the freeze was waited for; 0: not freezing
 };
 
 struct cgroup_ops {
@@ -64,8 +64,8 @@ extern const struct cgroup_ops cgroup_v2_ops;
 
 enum { CGROUP_STAT_SIZE = 16 * 1024, CGROUP_NAME_SIZE = 512 };
 
-// Open, read or write, close a control file "<id>/<name>" of a container. Reading fills `text` with a
-// NUL at the end and returns its size, or a negative errno.
+// Open, read or write, close a control file "<id>/<name>" of a container. Reading fills `text` with
+// a NUL at the end and returns its size, or a negative errno.
 int cgroup_write_file(const struct cgroup *cgroup, int controller, const char *name,
                       const char *text, struct error *err);
 ssize_t cgroup_read_file(const struct cgroup *cgroup, int controller, const char *name, char *text,

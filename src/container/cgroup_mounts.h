@@ -7,7 +7,7 @@
 #include "container/cgroup_driver.h"
 
 struct cgroup_mounts {
-    char *v1[CGROUP_CONTROLLER_COUNT];  // mount points; NULL: not mounted
+    char *v1[CGROUP_CONTROLLER_COUNT]; // mount points; NULL: not mounted
     char *v2;
     bool v2_has[CGROUP_CONTROLLER_COUNT];
 };

@@ -188,13 +188,13 @@ static void cpu_usage(const struct cgroup *cgroup, Mesos__V1__ResourceStatistics
     }
 }
 
-#define TAKE_STAT(text, key, statistics, member)                                                  \
-    do {                                                                                          \
-        uint64_t number_;                                                                         \
-        if (cgroup_stat_find((text), (key), &number_)) {                                          \
-            (statistics)->has_##member = true;                                                    \
-            (statistics)->member = number_;                                                       \
-        }                                                                                         \
+#define TAKE_STAT(text, key, statistics, member)                                                   \
+    do {                                                                                           \
+        uint64_t number_;                                                                          \
+        if (cgroup_stat_find((text), (key), &number_)) {                                           \
+            (statistics)->has_##member = true;                                                     \
+            (statistics)->member = number_;                                                        \
+        }                                                                                          \
     } while (0)
 
 static void take_number(const struct cgroup *cgroup, const char *name, protobuf_c_boolean *ret_has,

@@ -39,7 +39,7 @@ static int v2_create(struct cgroup *cgroup, struct error *err)
 
 static int v2_set_cpu(struct cgroup *cgroup, int64_t cpus, struct error *err)
 {
-    int64_t weight = cpus / 10;  // 100 for each cpu
+    int64_t weight = cpus / 10; // 100 for each cpu
     weight = weight < 1 ? 1 : weight > 10000 ? 10000 : weight;
     int code = cgroup_write_number(cgroup, TREE, "cpu.weight", weight, err);
     if (code < 0 || !cgroup->driver->enable_cfs) {
@@ -112,20 +112,19 @@ static int v2_take_down(struct cgroup *cgroup, struct error *err)
     return CGROUP_AGAIN;
 }
 
-#define TAKE_STAT(text, key, statistics, member, scale)                                           \
-    do {                                                                                          \
-        uint64_t number_;                                                                         \
-        if (cgroup_stat_find((text), (key), &number_)) {                                          \
-            (statistics)->has_##member = true;                                                    \
-            (statistics)->member = (__typeof__((statistics)->member))number_ * (scale);           \
-        }                                                                                         \
+#define TAKE_STAT(text, key, statistics, member, scale)                                            \
+    do {                                                                                           \
+        uint64_t number_;                                                                          \
+        if (cgroup_stat_find((text), (key), &number_)) {                                           \
+            (statistics)->has_##member = true;                                                     \
+            (statistics)->member = (__typeof__((statistics)->member))number_ * (scale);            \
+        }                                                                                          \
     } while (0)
 
 static void v2_usage(const struct cgroup *cgroup, Mesos__V1__ResourceStatistics *s)
 {
     char text[CGROUP_STAT_SIZE];
-    if (cgroup->driver->cpu &&
-        cgroup_read_file(cgroup, TREE, "cpu.stat", text, sizeof(text)) > 0) {
+    if (cgroup->driver->cpu && cgroup_read_file(cgroup, TREE, "cpu.stat", text, sizeof(text)) > 0) {
         TAKE_STAT(text, "user_usec", s, cpus_user_time_secs, 1e-6);
         TAKE_STAT(text, "system_usec", s, cpus_system_time_secs, 1e-6);
         TAKE_STAT(text, "nr_periods", s, cpus_nr_periods, 1);

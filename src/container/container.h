@@ -10,10 +10,11 @@
 // FETCHING  mesos-fetcher works; skipped without uris.
 // STARTING  cgroups are there, the helper runs and has not exec'ed yet.
 // RUNNING   the exec succeeded (the reply descriptor closed without a text).
-// DESTROYING  a timer repeats the take-down until processes and cgroups are gone; then on_terminated.
+// DESTROYING  a timer repeats the take-down until processes and cgroups are gone; then
+// on_terminated.
 //
-// A container is freed in one place only (container_finish, from its timer), so that events which the
-// loop has already collected never meet a freed one.
+// A container is freed in one place only (container_finish, from its timer), so that events which
+// the loop has already collected never meet a freed one.
 
 #pragma once
 
@@ -42,7 +43,7 @@ struct container;
 struct container_watch {
     struct container *container;
     void (*run)(struct container *container);
-    int fd;  // -1: not watched
+    int fd; // -1: not watched
 };
 
 struct container {
@@ -50,7 +51,7 @@ struct container {
     enum container_state state;
     struct containerizer *owner;
     char *id;
-    struct list queue_link;      // in the owner's queue while QUEUED
+    struct list queue_link; // in the owner's queue while QUEUED
 
     // The order; lives in the arena.
     struct arena *arena;
@@ -63,13 +64,13 @@ struct container {
     size_t rlimit_count;
     struct cgroup_limits limits;
 
-    struct user *user;           // NULL: the agent's own
-    int out_fd, err_fd;          // until it runs
-    struct fetch *fetch;         // while FETCHING
-    struct cgroup *cgroup;       // NULL without cgroups
-    struct session *session;     // NULL with cgroups
+    struct user *user;       // NULL: the agent's own
+    int out_fd, err_fd;      // until it runs
+    struct fetch *fetch;     // while FETCHING
+    struct cgroup *cgroup;   // NULL without cgroups
+    struct session *session; // NULL with cgroups
     pid_t pid;
-    struct env_child *child;     // NULL before it was started and after it was reaped
+    struct env_child *child; // NULL before it was started and after it was reaped
     bool has_status;
     int status;
     struct container_watch reply, oom;
@@ -82,11 +83,11 @@ struct container {
     char *message;
     struct resources *limited;
 
-    struct timer step_timer;     // the take-down
+    struct timer step_timer; // the take-down
     int64_t step_delay_ns;
-    int64_t destroy_since;       // monotonic
-    bool is_orphan;              // found at start: nobody is told
-    bool is_overdue;             // the destroy timeout was reported
+    int64_t destroy_since; // monotonic
+    bool is_orphan;        // found at start: nobody is told
+    bool is_overdue;       // the destroy timeout was reported
 };
 
 struct containerizer {
@@ -100,13 +101,13 @@ struct containerizer {
     bool cpu, memory, enable_cfs;
     int64_t destroy_timeout_ns;
 
-    struct cgroup_driver *driver;  // NULL: sessions
+    struct cgroup_driver *driver; // NULL: sessions
     struct fetcher *fetcher;
     struct map containers;
     struct list queue;
     struct timer queue_timer;
     int epoll_fd;
-    uv_poll_t *poll;               // on epoll_fd; freed by its close callback
+    uv_poll_t *poll; // on epoll_fd; freed by its close callback
     uint64_t destroy_errors;
 };
 

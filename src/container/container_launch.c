@@ -157,8 +157,7 @@ static void on_reply(struct container *container)
     owner->callbacks.on_launched(owner->ctx, container->id, container->pid);
 }
 
-static int spawn_helper(struct container *container, int order_fd, int reply_fd,
-                        struct error *err)
+static int spawn_helper(struct container *container, int order_fd, int reply_fd, struct error *err)
 {
     static char name[] = "mesos-containerizer";
     char *arguments[] = {name, NULL};

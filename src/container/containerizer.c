@@ -22,7 +22,7 @@ enum {
     STARTS_PER_TURN = 8,
     EVENTS_PER_TURN = 64,
     ID_SIZE_MAX = 200,
-    FREE_TRIES_MAX = 5000,  // of a millisecond each
+    FREE_TRIES_MAX = 5000, // of a millisecond each
 };
 
 // ---- watching ----
@@ -43,7 +43,7 @@ void container_unwatch(struct container *container, struct container_watch *watc
     }
     CHECK(epoll_ctl(container->owner->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL) == 0);
     if (watch == &container->reply) {
-        close(watch->fd);  // the other one belongs to the cgroup
+        close(watch->fd); // the other one belongs to the cgroup
     }
     watch->fd = -1;
 }
@@ -313,8 +313,8 @@ static struct container *container_make(struct containerizer *c,
     container->environment = copy_texts(arena, launch->environment);
     container->rlimit_count = launch->rlimits == NULL ? 0 : launch->rlimit_count;
     if (container->rlimit_count > 0) {
-        container->rlimits = arena_dup(arena, launch->rlimits,
-                                       container->rlimit_count * sizeof(launch->rlimits[0]));
+        container->rlimits =
+            arena_dup(arena, launch->rlimits, container->rlimit_count * sizeof(launch->rlimits[0]));
     }
     read_limits(launch->resources, &container->limits);
     return container;
@@ -330,8 +330,7 @@ int containerizer_launch(struct containerizer *c, const struct container_launch 
         return error_set(err, -EEXIST, "Container %s already exists", launch->container_id);
     }
     if (launch->sandbox[0] != '/') {
-        return error_set(err, -EINVAL, "The sandbox '%s' is not an absolute path",
-                         launch->sandbox);
+        return error_set(err, -EINVAL, "The sandbox '%s' is not an absolute path", launch->sandbox);
     }
     if (launch->command->value == NULL) {
         return error_set(err, -EINVAL, "The command of container %s has no value",

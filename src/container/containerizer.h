@@ -19,64 +19,64 @@
 struct containerizer;
 
 struct containerizer_options {
-    const char *launcher;             // "linux" or "posix"; NULL: linux when root
-    const char *isolation;            // "posix/cpu,posix/mem", "cgroups/cpu,cgroups/mem", ...
-    const char *cgroups_hierarchy;    // "/sys/fs/cgroup"
-    const char *cgroups_root;         // "mesos"
+    const char *launcher;          // "linux" or "posix"; NULL: linux when root
+    const char *isolation;         // "posix/cpu,posix/mem", "cgroups/cpu,cgroups/mem", ...
+    const char *cgroups_hierarchy; // "/sys/fs/cgroup"
+    const char *cgroups_root;      // "mesos"
     bool cgroups_enable_cfs;
     bool cgroups_limit_swap;
     int64_t cgroups_destroy_timeout_ns;
-    const char *launcher_dir;         // where mesos-containerizer and mesos-fetcher are
+    const char *launcher_dir; // where mesos-containerizer and mesos-fetcher are
     const char *work_dir;
     const char *runtime_dir;
     bool switch_user;
     const char *fetcher_cache_dir;
     uint64_t fetcher_cache_size;
     int64_t fetcher_stall_timeout_ns;
-    const char *frameworks_home;      // prefix for relative URIs, or NULL
+    const char *frameworks_home; // prefix for relative URIs, or NULL
 };
 
 struct container_termination {
     bool has_status;
-    int status;                                 // as waitpid gives it
+    int status; // as waitpid gives it
     bool has_reason;
-    Mesos__V1__TaskStatus__Reason reason;       // CONTAINER_LIMITATION_MEMORY, CONTAINER_LAUNCH_FAILED,
-    const char *message;                        // with what was used, and the limit; or NULL
-    const struct resources *limited;            // what went beyond its limit, or NULL
+    Mesos__V1__TaskStatus__Reason reason; // CONTAINER_LIMITATION_MEMORY, CONTAINER_LAUNCH_FAILED,
+    const char *message;                  // with what was used, and the limit; or NULL
+    const struct resources *limited;      // what went beyond its limit, or NULL
 };
 
 struct containerizer_callbacks {
     // Fetching done, the process runs (pid), its isolation stands.
     void (*on_launched)(void *ctx, const char *container_id, pid_t pid);
-    // The container is gone: every process of it is dead and its cgroups are removed. Called once for
-    // each launch that was accepted, also when it failed on the way (then has_status is false and
-    // `reason`/`message` say why).
+    // The container is gone: every process of it is dead and its cgroups are removed. Called once
+    // for each launch that was accepted, also when it failed on the way (then has_status is false
+    // and `reason`/`message` say why).
     void (*on_terminated)(void *ctx, const char *container_id,
                           const struct container_termination *termination);
 };
 
 struct container_rlimit {
-    int resource;                               // RLIMIT_NOFILE, ...
-    uint64_t soft, hard;                        // RLIM_INFINITY: none
+    int resource;        // RLIMIT_NOFILE, ...
+    uint64_t soft, hard; // RLIM_INFINITY: none
 };
 
 struct container_launch {
     const char *container_id;
-    const char *sandbox;                        // absolute; the containerizer makes it and chowns it
-    const char *user;                           // to run as; NULL: the agent's own
-    const Mesos__V1__CommandInfo *command;      // shell or argv, and the uris to fetch
-    char *const *environment;                   // "NAME=value", complete, NULL-terminated
-    const struct resources *resources;          // the limits
-    const char *stdout_name;                    // "stdout", in the sandbox; appended
+    const char *sandbox;                   // absolute; the containerizer makes it and chowns it
+    const char *user;                      // to run as; NULL: the agent's own
+    const Mesos__V1__CommandInfo *command; // shell or argv, and the uris to fetch
+    char *const *environment;              // "NAME=value", complete, NULL-terminated
+    const struct resources *resources;     // the limits
+    const char *stdout_name;               // "stdout", in the sandbox; appended
     const char *stderr_name;
-    const struct container_rlimit *rlimits;     // may be NULL
+    const struct container_rlimit *rlimits; // may be NULL
     size_t rlimit_count;
 };
 
 int containerizer_new(struct env *env, const struct containerizer_options *options,
                       const struct containerizer_callbacks *callbacks, void *ctx,
                       struct containerizer **ret_containerizer, struct error *err);
-struct containerizer *containerizer_free(struct containerizer *c);  // kills what still runs
+struct containerizer *containerizer_free(struct containerizer *c); // kills what still runs
 
 // 0: accepted, on_terminated will be called some day. A negative code: refused (bad id, id in use).
 int containerizer_launch(struct containerizer *c, const struct container_launch *launch,

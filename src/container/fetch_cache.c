@@ -122,9 +122,8 @@ struct fetch_entry *fetch_cache_get(struct fetch_cache *cache, const char *user,
 static int make_directory(const struct fetch_cache *cache, const char *user_name,
                           const struct user *user, char **ret_path, struct error *err)
 {
-    AUTO_FREE char *path = user_name == NULL
-                               ? mem_strdup(cache->directory)
-                               : mem_printf("%s/%s", cache->directory, user_name);
+    AUTO_FREE char *path = user_name == NULL ? mem_strdup(cache->directory)
+                                             : mem_printf("%s/%s", cache->directory, user_name);
     int code = path_make_directories(cache->directory, 0755, err);
     if (code == 0 && user_name != NULL) {
         code = mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : -errno;
@@ -165,9 +164,9 @@ int fetch_cache_add(struct fetch_cache *cache, const char *user_name, const stru
     size_t size = strlen(name);
     struct fetch_entry *entry = mem_zalloc(sizeof(*entry));
     unsigned long long serial = ++cache->next_serial;
-    entry->path = size <= 20 ? mem_printf("%s/c%llu-%s", directory, serial, name)
-                             : mem_printf("%s/c%llu-%.10s_%s", directory, serial, name,
-                                          name + size - 10);
+    entry->path = size <= 20
+                      ? mem_printf("%s/c%llu-%s", directory, serial, name)
+                      : mem_printf("%s/c%llu-%.10s_%s", directory, serial, name, name + size - 10);
     entry->key = TAKE_PTR(key);
     entry->is_pending = true;
     list_append(&cache->by_use, &entry->use_link);

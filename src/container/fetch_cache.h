@@ -17,17 +17,17 @@
 struct fetch_cache {
     char *directory;
     uint64_t size_max, size_used;
-    struct map entries;   // key to entry
-    struct list by_use;   // least recently used first
+    struct map entries; // key to entry
+    struct list by_use; // least recently used first
     uint64_t next_serial;
 };
 
 struct fetch_entry {
     char *key;
-    char *path;           // of its file
-    uint64_t size;        // reserved or occupied
-    unsigned references;  // fetches that use it: not to be evicted
-    bool is_pending;      // is being downloaded
+    char *path;          // of its file
+    uint64_t size;       // reserved or occupied
+    unsigned references; // fetches that use it: not to be evicted
+    bool is_pending;     // is being downloaded
     struct list use_link;
 };
 
@@ -35,7 +35,8 @@ struct fetch_entry {
 void fetch_cache_init(struct fetch_cache *cache, const char *directory, uint64_t size_max);
 void fetch_cache_free(struct fetch_cache *cache);
 
-// The entry, most recently used now, or NULL. One whose file is gone or has another size is dropped.
+// The entry, most recently used now, or NULL. One whose file is gone or has another size is
+// dropped.
 struct fetch_entry *fetch_cache_get(struct fetch_cache *cache, const char *user, const char *uri);
 // A new pending one; also makes the user's directory.
 int fetch_cache_add(struct fetch_cache *cache, const char *user_name, const struct user *user,

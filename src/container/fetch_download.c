@@ -16,8 +16,8 @@ struct transfer {
     CURL *curl;
     fetch_target_fn *target;
     void *ctx;
-    int fd;              // -1 until the body begins
-    int code;            // why we ended it ourselves
+    int fd;   // -1 until the body begins
+    int code; // why we ended it ourselves
     struct error *err;
 };
 
@@ -40,7 +40,7 @@ static size_t on_body(char *data, size_t item_size, size_t count, void *user)
     long status = 0;
     curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
     if (status >= 300 && status < 600 && status != 350) {
-        return size;  // the text of an error, or of a redirect: not what was asked for
+        return size; // the text of an error, or of a redirect: not what was asked for
     }
     if (transfer->fd < 0 && (transfer->code = open_target(transfer)) < 0) {
         return 0;
@@ -108,7 +108,7 @@ static int check_result(struct transfer *transfer, const char *uri, CURLcode res
         return error_set(transfer->err, -EIO,
                          "Error downloading resource, received FTP return code %ld", status);
     }
-    return transfer->fd >= 0 ? 0 : open_target(transfer);  // an empty file is one too
+    return transfer->fd >= 0 ? 0 : open_target(transfer); // an empty file is one too
 }
 
 int fetch_download(const char *uri, int64_t stall_timeout_s, fetch_target_fn *target, void *ctx,

@@ -14,7 +14,7 @@ enum { BLOCK_SIZE = 64 * 1024 };
 
 enum fetch_kind fetch_kind_of(const char *name)
 {
-    static const char *const suffixes[] = {".tar",  ".tgz", ".tar.gz", ".tbz2",
+    static const char *const suffixes[] = {".tar",     ".tgz", ".tar.gz", ".tbz2",
                                            ".tar.bz2", ".txz", ".tar.xz", ".zip"};
     for (size_t i = 0; i < ARRAY_COUNT(suffixes); i++) {
         if (text_ends_with(name, suffixes[i])) {
@@ -95,10 +95,9 @@ int fetch_extract(int archive_fd, struct error *err)
     struct archive *writer = archive_write_disk_new();
     archive_read_support_format_all(reader);
     archive_read_support_filter_all(reader);
-    archive_write_disk_set_options(writer, ARCHIVE_EXTRACT_TIME | ARCHIVE_EXTRACT_PERM |
-                                               ARCHIVE_EXTRACT_SECURE_SYMLINKS |
-                                               ARCHIVE_EXTRACT_SECURE_NODOTDOT |
-                                               ARCHIVE_EXTRACT_SECURE_NOABSOLUTEPATHS);
+    archive_write_disk_set_options(
+        writer, ARCHIVE_EXTRACT_TIME | ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_SECURE_SYMLINKS |
+                    ARCHIVE_EXTRACT_SECURE_NODOTDOT | ARCHIVE_EXTRACT_SECURE_NOABSOLUTEPATHS);
     int code = archive_read_open_fd(reader, archive_fd, BLOCK_SIZE) == ARCHIVE_OK
                    ? copy_entries(reader, writer, err)
                    : fail(err, reader, "open");

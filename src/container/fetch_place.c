@@ -37,7 +37,7 @@ static int make_parents(int sandbox_fd, const char *path, struct error *err)
             name == NULL ? dup(sandbox_fd)
                          : (*name = '\0', open_beneath(sandbox_fd, copy, O_PATH | O_DIRECTORY, 0));
         const char *last = name == NULL ? copy : name + 1;
-        int code = parent < 0 ? parent
+        int code = parent < 0                                            ? parent
                    : mkdirat(parent, last, 0755) == 0 || errno == EEXIST ? 0
                                                                          : -errno;
         if (name != NULL) {

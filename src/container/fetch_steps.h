@@ -12,8 +12,8 @@
 #include "base/error.h"
 
 // ---- fetch_place.c ----
-// Creates or empties the file `path` beneath the directory `sandbox_fd`, with the directories on the
-// way. The caller closes *ret_fd.
+// Creates or empties the file `path` beneath the directory `sandbox_fd`, with the directories on
+// the way. The caller closes *ret_fd.
 int fetch_create(int sandbox_fd, const char *path, int *ret_fd, struct error *err);
 // Opens a regular file for reading and tells its size.
 int fetch_open_source(const char *path, int *ret_fd, uint64_t *ret_size, struct error *err);
@@ -26,8 +26,8 @@ int fetch_make_executable(int sandbox_fd, const char *path, struct error *err);
 // when the server does not say it. A negative code ends the transfer.
 typedef int fetch_target_fn(void *ctx, int64_t size, int *ret_fd, struct error *err);
 
-// http, https, ftp, ftps; follows redirects. Fails when nothing moves for `stall_timeout_s`, and for
-// an answer that is not a success.
+// http, https, ftp, ftps; follows redirects. Fails when nothing moves for `stall_timeout_s`, and
+// for an answer that is not a success.
 int fetch_download(const char *uri, int64_t stall_timeout_s, fetch_target_fn *target, void *ctx,
                    struct error *err);
 

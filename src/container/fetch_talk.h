@@ -8,11 +8,11 @@
 #include <stdint.h>
 
 enum fetch_word {
-    FETCH_WANTS_SPACE = 1,  // child: may item `item`, of `size` bytes, go into the cache?
-    FETCH_YES,              // agent: reserved
-    FETCH_NO,               // agent: no room; put it into the sandbox
-    FETCH_CACHED,           // child: the cache file of item `item` is complete
-    FETCH_NOT_CACHED,       // child: item `item` does not go into the cache
+    FETCH_WANTS_SPACE = 1, // child: may item `item`, of `size` bytes, go into the cache?
+    FETCH_YES,             // agent: reserved
+    FETCH_NO,              // agent: no room; put it into the sandbox
+    FETCH_CACHED,          // child: the cache file of item `item` is complete
+    FETCH_NOT_CACHED,      // child: item `item` does not go into the cache
 };
 
 struct fetch_packet {

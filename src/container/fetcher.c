@@ -40,10 +40,10 @@ struct fetcher {
 
 // One URI of a fetch.
 struct fetch_item {
-    struct fetch_entry *entry;  // referenced; NULL: not by the cache
-    bool is_owner;              // this fetch downloads the entry
-    bool waited;                // for another's download of it
-    bool bypass;                // that failed, or found no room: not by the cache
+    struct fetch_entry *entry; // referenced; NULL: not by the cache
+    bool is_owner;             // this fetch downloads the entry
+    bool waited;               // for another's download of it
+    bool bypass;               // that failed, or found no room: not by the cache
 };
 
 struct fetch {
@@ -53,12 +53,12 @@ struct fetch {
     struct fetch_request request;
     char *container_id;
     struct fetch_item *items;
-    bool is_waiting;            // for another's download
+    bool is_waiting; // for another's download
     struct env_child *child;
     pid_t pid;
     int socket;
     uv_poll_t *poll;
-    struct timer timer;         // to begin, and to look again
+    struct timer timer; // to begin, and to look again
     void (*on_done)(void *ctx, const char *failure);
     void *ctx;
 };
@@ -226,11 +226,11 @@ static void on_exit_of_child(void *ctx, pid_t pid, int status)
         finish(fetch, NULL);
         return;
     }
-    AUTO_FREE char *how = WIFEXITED(status)
-                              ? mem_printf("exited with status %d", WEXITSTATUS(status))
-                              : mem_printf("terminated with signal %s", strsignal(WTERMSIG(status)));
-    AUTO_FREE char *failure = mem_printf("Failed to fetch all URIs for container '%s': %s",
-                                         fetch->container_id, how);
+    AUTO_FREE char *how =
+        WIFEXITED(status) ? mem_printf("exited with status %d", WEXITSTATUS(status))
+                          : mem_printf("terminated with signal %s", strsignal(WTERMSIG(status)));
+    AUTO_FREE char *failure =
+        mem_printf("Failed to fetch all URIs for container '%s': %s", fetch->container_id, how);
     finish(fetch, failure);
 }
 
@@ -310,8 +310,8 @@ static int spawn(struct fetch *fetch, struct error *err)
         .fd_count = ARRAY_COUNT(fds),
         .new_session = true,
     };
-    code = env_spawn(fetcher->env, &order, on_exit_of_child, fetch, &fetch->pid, &fetch->child,
-                     err);
+    code =
+        env_spawn(fetcher->env, &order, on_exit_of_child, fetch, &fetch->pid, &fetch->child, err);
     mem_free(environment);
     close(pair[1]);
     fetch->socket = pair[0];

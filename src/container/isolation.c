@@ -19,7 +19,7 @@ static const struct row {
     {"cgroups/cpu", {.cgroups_cpu = true}},
     {"cgroups/mem", {.cgroups_memory = true}},
     {"cgroups", {.cgroups_cpu = true, .cgroups_memory = true}},
-    {"filesystem/posix", {.posix_cpu = false}},  // the plain file system: what every container has
+    {"filesystem/posix", {.posix_cpu = false}}, // the plain file system: what every container has
 };
 
 int isolation_parse(const char *text, struct isolation *ret_isolation, struct error *err)
@@ -28,8 +28,7 @@ int isolation_parse(const char *text, struct isolation *ret_isolation, struct er
     unsigned seen = 0;
     AUTO_FREE char *copy = mem_strdup(text == NULL ? "" : text);
     char *save = NULL;
-    for (char *name = strtok_r(copy, ",", &save); name != NULL;
-         name = strtok_r(NULL, ",", &save)) {
+    for (char *name = strtok_r(copy, ",", &save); name != NULL; name = strtok_r(NULL, ",", &save)) {
         size_t i = 0;
         while (i < ARRAY_COUNT(rows) && strcmp(rows[i].name, name) != 0) {
             i++;

@@ -9,8 +9,8 @@
 #include "base/error.h"
 
 struct isolation {
-    bool posix_cpu, posix_memory;      // measure by /proc
-    bool cgroups_cpu, cgroups_memory;  // limit and measure by cgroups
+    bool posix_cpu, posix_memory;     // measure by /proc
+    bool cgroups_cpu, cgroups_memory; // limit and measure by cgroups
 };
 
 // A list with commas. Unknown names, names that this agent has not got, and doubles are refused.

@@ -15,27 +15,27 @@ enum { ORDER_FD = 3, ORDER_REPLY_FD = 4, ORDER_FD_COUNT = 5 };
 
 // What stands in a record. Numbers are int64_t in memory order.
 enum order_tag {
-    ORDER_DIRECTORY = 1,    // text: working directory; for the fetcher the sandbox
-    ORDER_FILE,             // text: what to exec, looked up in PATH when it has no slash
-    ORDER_ARGUMENT,         // text, repeated: argv from [0] on
-    ORDER_ENVIRONMENT,      // text, repeated: NAME=value
-    ORDER_CGROUP_PROCS,     // text, repeated: files to write "0" into
-    ORDER_RLIMIT,           // three numbers, repeated: resource, soft, hard
-    ORDER_UID,              // number; setuid when present
-    ORDER_GID,              // number; setgid when present
-    ORDER_GROUP,            // number, repeated; setgroups when a uid is present
-    ORDER_FRAMEWORKS_HOME,  // text (fetcher)
-    ORDER_STALL_TIMEOUT,    // number: seconds (fetcher)
-    ORDER_URI,              // text: begins an item (fetcher); the tags below describe it
-    ORDER_URI_OUTPUT,       // text: relative path in the sandbox
-    ORDER_URI_OPTIONS,      // number: enum order_uri_option, or-ed
-    ORDER_URI_CACHE_FILE,   // text: absolute path of its file in the cache
+    ORDER_DIRECTORY = 1,   // text: working directory; for the fetcher the sandbox
+    ORDER_FILE,            // text: what to exec, looked up in PATH when it has no slash
+    ORDER_ARGUMENT,        // text, repeated: argv from [0] on
+    ORDER_ENVIRONMENT,     // text, repeated: NAME=value
+    ORDER_CGROUP_PROCS,    // text, repeated: files to write "0" into
+    ORDER_RLIMIT,          // three numbers, repeated: resource, soft, hard
+    ORDER_UID,             // number; setuid when present
+    ORDER_GID,             // number; setgid when present
+    ORDER_GROUP,           // number, repeated; setgroups when a uid is present
+    ORDER_FRAMEWORKS_HOME, // text (fetcher)
+    ORDER_STALL_TIMEOUT,   // number: seconds (fetcher)
+    ORDER_URI,             // text: begins an item (fetcher); the tags below describe it
+    ORDER_URI_OUTPUT,      // text: relative path in the sandbox
+    ORDER_URI_OPTIONS,     // number: enum order_uri_option, or-ed
+    ORDER_URI_CACHE_FILE,  // text: absolute path of its file in the cache
 };
 
 enum order_uri_option {
     ORDER_URI_EXECUTABLE = 1,
     ORDER_URI_EXTRACT = 2,
-    ORDER_URI_CACHED = 4,  // the cache file is there and complete: take it
+    ORDER_URI_CACHED = 4, // the cache file is there and complete: take it
 };
 
 struct order_reader {
@@ -45,7 +45,7 @@ struct order_reader {
 
 struct order_record {
     enum order_tag tag;
-    const char *data;  // followed by a NUL that `size` does not count
+    const char *data; // followed by a NUL that `size` does not count
     size_t size;
 };
 

@@ -13,8 +13,7 @@
 #include "container/user.h"
 
 void order_put_text(struct buf *order, enum order_tag tag, const char *text);
-void order_put_numbers(struct buf *order, enum order_tag tag, const int64_t *numbers,
-                       size_t count);
+void order_put_numbers(struct buf *order, enum order_tag tag, const int64_t *numbers, size_t count);
 void order_put_number(struct buf *order, enum order_tag tag, int64_t number);
 // Whom to become; nothing is written for NULL.
 void order_put_user(struct buf *order, const struct user *user);

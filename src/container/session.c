@@ -30,9 +30,9 @@ struct process {
 struct session {
     pid_t leader;
     bool leader_gone;
-    pid_t *sids;  // every session that was seen; the leader's first
+    pid_t *sids; // every session that was seen; the leader's first
     size_t sid_count;
-    struct process *processes;  // the last scan
+    struct process *processes; // the last scan
     size_t process_count;
 };
 

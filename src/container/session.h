@@ -18,7 +18,7 @@
 struct session;
 
 struct session *session_new(pid_t leader);
-struct session *session_free(struct session *session);  // NULL is fine; returns NULL
+struct session *session_free(struct session *session); // NULL is fine; returns NULL
 // The leader was reaped: its number means something only as the number of its session from now on.
 void session_leader_gone(struct session *session);
 

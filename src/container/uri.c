@@ -46,8 +46,7 @@ int uri_check_output(const char *path, struct error *err)
         at += *at == '/';
     }
     if (!inside) {
-        return error_set(err, -EINVAL,
-                         "URI output file must be within the sandbox directory");
+        return error_set(err, -EINVAL, "URI output file must be within the sandbox directory");
     }
     return 0;
 }

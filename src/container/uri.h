@@ -9,8 +9,8 @@
 
 #include "base/error.h"
 
-// The name of the file that a URI makes in the sandbox, within `uri`. -EINVAL for illegal characters
-// and for a URI without a path.
+// The name of the file that a URI makes in the sandbox, within `uri`. -EINVAL for illegal
+// characters and for a URI without a path.
 int uri_basename(const char *uri, const char **ret_name, struct error *err);
 // Where it goes instead: relative, without "..". -EINVAL.
 int uri_check_output(const char *path, struct error *err);

@@ -12,10 +12,10 @@
 struct user {
     uid_t uid;
     gid_t gid;
-    gid_t *groups;  // supplementary ones, `gid` among them
+    gid_t *groups; // supplementary ones, `gid` among them
     size_t group_count;
 };
 
 // -ENOENT for a name that is not known. The caller frees with user_free.
 int user_find(const char *name, struct user **ret_user, struct error *err);
-struct user *user_free(struct user *user);  // NULL is fine; returns NULL
+struct user *user_free(struct user *user); // NULL is fine; returns NULL

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // mesos-containerizer: becomes a container's first process. It reads a written order (order.h) from
-// descriptor 3, enters the cgroups, drops to the user and execs. What goes wrong is told as one line
-// of text on descriptor 4, which closes by itself when the exec succeeds. It decides nothing: the
-// agent resolved and checked everything beforehand. Linked with libc alone, so that it starts fast.
+// descriptor 3, enters the cgroups, drops to the user and execs. What goes wrong is told as one
+// line of text on descriptor 4, which closes by itself when the exec succeeds. It decides nothing:
+// the agent resolved and checked everything beforehand. Linked with libc alone, so that it starts
+// fast.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +21,7 @@
 
 #include "container/order.h"
 
-static _Noreturn void fail(int code, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+static _Noreturn void fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void fail(int code, const char *format, ...)
 {

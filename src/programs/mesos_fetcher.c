@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // mesos-fetcher: fetches the URIs of one container into its sandbox, as the container's user. It
-// gets a written order (order.h) on descriptor 3 and asks the agent about the cache over descriptor 4
-// (fetch_talk.h). What it does stands in the sandbox's stderr. Exit: 0 when everything was fetched.
+// gets a written order (order.h) on descriptor 3 and asks the agent about the cache over descriptor
+// 4 (fetch_talk.h). What it does stands in the sandbox's stderr. Exit: 0 when everything was
+// fetched.
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -28,9 +29,9 @@
 
 struct item {
     const char *uri;
-    const char *output;      // path in the sandbox
-    const char *cache_file;  // NULL: not by the cache
-    int64_t options;         // enum order_uri_option
+    const char *output;     // path in the sandbox
+    const char *cache_file; // NULL: not by the cache
+    int64_t options;        // enum order_uri_option
 };
 
 struct job {

@@ -71,7 +71,9 @@ struct world *world_begin_with(const struct setting *setting,
     w->timer.run = on_patience;
     w->arena = arena_new(0, 0);
     snprintf(w->root, sizeof(w->root), "meseta-test-%d-%d", (int)getpid(), ++serial);
-    snprintf(w->directory, sizeof(w->directory), "/tmp/%s", w->root);
+    const char *scratch = getenv("TMPDIR");
+    snprintf(w->directory, sizeof(w->directory), "%s/%s", scratch == NULL ? "/tmp" : scratch,
+             w->root);
     assert_int_equal(mkdir(w->directory, 0755), 0);
     const char *bin = getenv("MESETA_BIN_DIR");
     assert_non_null(bin);
@@ -155,8 +157,7 @@ static void fill_uris(const struct world *w, const struct order *order,
     }
     command->uris = arena_calloc(w->arena, command->n_uris, sizeof(command->uris[0]));
     for (size_t i = 0; i < command->n_uris; i++) {
-        Mesos__V1__CommandInfo__URI *uri = command->uris[i] =
-            arena_alloc(w->arena, sizeof(*uri));
+        Mesos__V1__CommandInfo__URI *uri = command->uris[i] = arena_alloc(w->arena, sizeof(*uri));
         mesos__v1__command_info__uri__init(uri);
         uri->value = arena_strdup(w->arena, order->uris[i]);
         uri->has_cache = uri->has_executable = uri->has_extract = true;

@@ -5,11 +5,11 @@
 
 #pragma once
 
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "base/arena.h"
 #include "base/map.h"
@@ -26,14 +26,14 @@ struct setting {
 struct outcome {
     bool launched, terminated;
     pid_t pid;
-    int64_t launch_ns;  // from the call to on_launched
+    int64_t launch_ns; // from the call to on_launched
     int64_t asked_at;
     bool has_status;
     int status;
     bool has_reason;
     Mesos__V1__TaskStatus__Reason reason;
     char *message;
-    int64_t limited_mem;  // thousandths of MB; 0: none
+    int64_t limited_mem; // thousandths of MB; 0: none
 };
 
 struct world {
@@ -41,8 +41,8 @@ struct world {
     struct containerizer *c;
     struct containerizer_options options;
     struct setting setting;
-    char directory[64];
-    char root[32];       // the cgroups root, its own
+    char directory[128];
+    char root[32]; // the cgroups root, its own
     struct map outcomes;
     size_t launched, terminated, accepted;
     size_t want_launched, want_terminated;
@@ -53,10 +53,10 @@ struct world {
 // A launch with defaults that a test changes before world_launch.
 struct order {
     const char *id;
-    const char *shell;              // a shell command, or
-    const char *const *arguments;   // file and arguments
+    const char *shell;            // a shell command, or
+    const char *const *arguments; // file and arguments
     const char *user;
-    const char *resources;          // "cpus:1;mem:64"
+    const char *resources; // "cpus:1;mem:64"
     const char *uris[8];
     bool cache;
     bool executable;
@@ -70,7 +70,7 @@ struct world *world_begin_with(const struct setting *setting,
                                void (*change)(struct containerizer_options *options));
 void world_end(struct world *w);
 
-int world_launch(struct world *w, const struct order *order);  // containerizer_launch's answer
+int world_launch(struct world *w, const struct order *order); // containerizer_launch's answer
 struct outcome *world_outcome(struct world *w, const char *id);
 // Until all that was accepted has ended (or `count` were launched). Fails the test after 60 s.
 void world_wait_all(struct world *w);
@@ -79,7 +79,7 @@ void world_sleep(struct world *w, int64_t ns);
 // Launches it alone and waits for its end.
 struct outcome *world_run(struct world *w, const struct order *order);
 
-const char *world_sandbox(struct world *w, const char *id);          // in the arena
-const char *world_file(struct world *w, const char *id, const char *name);  // content, in the arena
+const char *world_sandbox(struct world *w, const char *id);                // in the arena
+const char *world_file(struct world *w, const char *id, const char *name); // content, in the arena
 // Processes whose environment says MARK=<root>: everything that the world's containers started.
 size_t world_count_processes(const struct world *w);
