@@ -117,16 +117,18 @@ static void *alloc_slow(struct arena *arena, size_t size)
 // `alignment` is a power of two, at most ALIGNMENT.
 static inline void *alloc(struct arena *arena, size_t size, size_t alignment)
 {
-    size_t skip = -(uintptr_t)arena->at & (alignment - 1);
-    size_t room = (size_t)(arena->end - arena->at);
-
     CHECK(arena->limit == 0 || size <= arena->limit - arena->size);
     arena->size += size;
-    if (!ARENA_SEPARATE && skip <= room && size <= room - skip) {
-        void *p = arena->at + skip;
+    if (!ARENA_SEPARATE) {
+        size_t skip = -(uintptr_t)arena->at & (alignment - 1);
+        size_t room = (size_t)(arena->end - arena->at);
 
-        arena->at += skip + size;
-        return p;
+        if (skip <= room && size <= room - skip) {
+            void *p = arena->at + skip;
+
+            arena->at += skip + size;
+            return p;
+        }
     }
     return alloc_slow(arena, size);
 }

@@ -7,6 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#ifdef __clang_analyzer__
+#undef error_set
+#undef error_errno
+#undef error_wrap
+#endif
+
 int error_set(struct error *err, int code, const char *format, ...)
 {
     va_list args;

@@ -30,3 +30,19 @@ int error_errno(struct error *err, int code, const char *format, ...)
 // NULL).
 int error_wrap(struct error *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+// The static analyzer looks at one file at a time: it is told here that an error's code is returned
+// and is negative.
+#ifdef __clang_analyzer__
+#define ERROR_RETURNED(call, code)                                                                 \
+    ({                                                                                             \
+        int code_ = (code);                                                                        \
+        (void)call;                                                                                \
+        if (code_ >= 0)                                                                            \
+            __builtin_unreachable();                                                               \
+        code_;                                                                                     \
+    })
+#define error_set(err, code, ...) ERROR_RETURNED(error_set(err, code_, __VA_ARGS__), code)
+#define error_errno(err, code, ...) ERROR_RETURNED(error_errno(err, code_, __VA_ARGS__), code)
+#define error_wrap(err, code, ...) ERROR_RETURNED(error_wrap(err, code_, __VA_ARGS__), code)
+#endif
