@@ -186,7 +186,7 @@ void allocator_update_agent(struct allocator *a, const char *agent_id,
     a->is_urgent = true;
 }
 
-void agent_free(struct allocator *a, struct alloc_agent *agent)
+void alloc_agent_free(struct allocator *a, struct alloc_agent *agent)
 {
     while (agent->bond_count > 0) {
         struct alloc_bond *bond = agent->bonds[agent->bond_count - 1].bond;
@@ -221,7 +221,7 @@ void allocator_remove_agent(struct allocator *a, const char *agent_id)
 {
     struct alloc_agent *agent = agent_find(a, agent_id);
     CHECK(!a->is_running && agent != NULL);
-    agent_free(a, agent);
+    alloc_agent_free(a, agent);
 }
 
 void allocator_activate_agent(struct allocator *a, const char *agent_id)

@@ -56,7 +56,7 @@ struct allocator *allocator_free(struct allocator *a)
         return NULL;
     }
     MAP_FOREACH (&a->agents, entry) {
-        agent_free(a, entry->value);
+        alloc_agent_free(a, entry->value);
     }
     free_frameworks(a);
     MAP_FOREACH (&a->roles, entry) {

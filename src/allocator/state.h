@@ -215,7 +215,7 @@ void agent_hold(struct allocator *a, struct alloc_agent *agent, struct alloc_mem
 void agent_release(struct allocator *a, struct alloc_bond *bond, const struct resources *amount);
 // Computes what is free from the total and all bonds.
 void agent_recount(struct allocator *a, struct alloc_agent *agent);
-void agent_free(struct allocator *a, struct alloc_agent *agent);
+void alloc_agent_free(struct allocator *a, struct alloc_agent *agent);
 
 // ---- round.c ----
 int minimums_parse(const char *text, struct alloc_minimum **ret_minimums, size_t *ret_count,
