@@ -90,7 +90,8 @@ static int on_headers_complete(llhttp_t *parser)
     if (a->stopped) {
         return -1;
     }
-    return a->is_head ? 1 : 0;
+    bool no_body = a->is_head || parser->status_code == 204 || parser->status_code == 304;
+    return no_body ? 1 : 0;
 }
 
 static int on_body(llhttp_t *parser, const char *at, size_t size)
