@@ -49,8 +49,8 @@ struct agent *agent_new(const struct agent_options *options, const struct agent_
     copy_options(agent, options);
     prng_seed(&agent->prng, options->seed);
     list_init(&agent->completed_frameworks);
-    registration_init(agent);
-    gc_init(agent);
+    agent_registration_init(agent);
+    agent_gc_init(agent);
     agent->info_arena = arena_new(0, 0);
     agent->info = WIRE_COPY(agent->info_arena, Mesos__V1__AgentInfo, options->info);
     agent->info->id = NULL;
@@ -63,16 +63,16 @@ struct agent *agent_free(struct agent *agent)
     if (agent == NULL) {
         return NULL;
     }
-    streams_free(agent);
+    agent_streams_free(agent);
     MAP_FOREACH (&agent->frameworks, entry) {
-        framework_free(CHECK_CAST(agent_framework, FRAMEWORK_MAGIC, entry->value));
+        agent_framework_free(CHECK_CAST(agent_framework, FRAMEWORK_MAGIC, entry->value));
     }
     LIST_FOREACH (&agent->completed_frameworks, struct agent_framework, link, framework) {
-        framework_free(framework);
+        agent_framework_free(framework);
     }
     map_free(&agent->frameworks);
     map_free(&agent->containers);
-    gc_free(agent);
+    agent_gc_free(agent);
     timers_free(&agent->timers);
     resources_free(agent->total);
     mem_free(agent->ip);

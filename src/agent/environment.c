@@ -64,7 +64,7 @@ static void put_command_variables(struct environment *e, const Mesos__V1__Comman
     }
 }
 
-char **environment_make(const struct agent_executor *executor, struct arena *arena)
+char **agent_environment_make(const struct agent_executor *executor, struct arena *arena)
 {
     const struct agent_framework *framework = executor->framework;
     const struct agent *agent = framework->agent;

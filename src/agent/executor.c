@@ -15,7 +15,7 @@
 
 #define HEARTBEAT_INTERVAL_NS (30 * 60 * NS_PER_S)
 
-void executor_send(struct agent_executor *executor, const Mesos__V1__Executor__Event *event)
+void agent_executor_send(struct agent_executor *executor, const Mesos__V1__Executor__Event *event)
 {
     struct agent *agent = executor->framework->agent;
     if (executor->stream == NULL) {
@@ -54,9 +54,10 @@ static void registration_timeout(struct timer *timer, struct instant now)
     struct buf text AUTO_BUF = BUF_INIT;
     buf_puts(&text, "Executor did not register within ");
     text_put_duration(&text, executor->framework->agent->options.executor_registration_timeout_ns);
-    executor_set_state(executor, EXECUTOR_TERMINATING);
-    executor_fail(executor, MESOS__V1__TASK_STATE__TASK_FAILED,
-                  MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_REGISTRATION_TIMEOUT, text.data);
+    agent_executor_set_state(executor, EXECUTOR_TERMINATING);
+    agent_executor_fail(executor, MESOS__V1__TASK_STATE__TASK_FAILED,
+                        MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_REGISTRATION_TIMEOUT,
+                        text.data);
 }
 
 static void shutdown_timeout(struct timer *timer, struct instant now)
@@ -79,11 +80,11 @@ static void heartbeat_due(struct timer *timer, struct instant now)
     Mesos__V1__Executor__Event event = MESOS__V1__EXECUTOR__EVENT__INIT;
     event.has_type = true;
     event.type = MESOS__V1__EXECUTOR__EVENT__TYPE__HEARTBEAT;
-    executor_send(executor, &event);
+    agent_executor_send(executor, &event);
     timer_set(&executor->framework->agent->timers, timer, now.mono + HEARTBEAT_INTERVAL_NS);
 }
 
-void executor_arm_registration(struct agent_executor *executor, struct instant now)
+void agent_executor_arm_registration(struct agent_executor *executor, struct instant now)
 {
     struct agent *agent = executor->framework->agent;
     executor->timer.run = registration_timeout;
@@ -91,7 +92,7 @@ void executor_arm_registration(struct agent_executor *executor, struct instant n
               now.mono + agent->options.executor_registration_timeout_ns);
 }
 
-void executor_arm_shutdown(struct agent_executor *executor, struct instant now)
+void agent_executor_arm_shutdown(struct agent_executor *executor, struct instant now)
 {
     struct agent *agent = executor->framework->agent;
     int64_t grace = agent->options.executor_shutdown_grace_period_ns;
@@ -116,9 +117,10 @@ static void drop_unheard_tasks(struct agent_executor *executor,
     LIST_FOREACH (&executor->launched, struct agent_task, link, task) {
         const char *task_id = task->info->task_id->value;
         if (task->state == MESOS__V1__TASK_STATE__TASK_STAGING && !map_has(&heard, task_id)) {
-            status_drop_task(executor->framework->agent, executor->framework, task_id, executor->id,
-                             MESOS__V1__TASK_STATUS__REASON__REASON_AGENT_RESTARTED,
-                             "Task launched during agent restart", now);
+            agent_status_drop_task(executor->framework->agent, executor->framework, task_id,
+                                   executor->id,
+                                   MESOS__V1__TASK_STATUS__REASON__REASON_AGENT_RESTARTED,
+                                   "Task launched during agent restart", now);
         }
     }
     map_free(&heard);
@@ -138,7 +140,7 @@ static void send_subscribed(struct agent_executor *executor)
     event.has_type = true;
     event.type = MESOS__V1__EXECUTOR__EVENT__TYPE__SUBSCRIBED;
     event.subscribed = &subscribed;
-    executor_send(executor, &event);
+    agent_executor_send(executor, &event);
 }
 
 void agent_subscribe(struct agent *agent, const Mesos__V1__Executor__Call *call, void *stream,
@@ -162,14 +164,14 @@ void agent_subscribe(struct agent *agent, const Mesos__V1__Executor__Call *call,
     }
     executor->stream = stream;
     timer_cancel(&agent->timers, &executor->timer);
-    executor_set_state(executor, EXECUTOR_RUNNING);
+    agent_executor_set_state(executor, EXECUTOR_RUNNING);
     executor->heartbeat.run = heartbeat_due;
     timer_set(&agent->timers, &executor->heartbeat, now.mono + HEARTBEAT_INTERVAL_NS);
 
     for (size_t i = 0; i < call->subscribe->n_unacknowledged_updates; i++) {
         const Mesos__V1__TaskStatus *status = call->subscribe->unacknowledged_updates[i]->status;
         if (status->has_uuid && status->uuid.len == UUID_SIZE) {
-            status_from_executor(executor, status, now);
+            agent_status_from_executor(executor, status, now);
         }
     }
     drop_unheard_tasks(executor, call->subscribe, now);
@@ -177,11 +179,11 @@ void agent_subscribe(struct agent *agent, const Mesos__V1__Executor__Call *call,
         log_warning("Executor '%s' of framework %s has never been sent a task, and all of its "
                     "queued tasks were killed",
                     executor->id, executor->framework->id);
-        executor_shutdown(executor, now);
+        agent_executor_shutdown(executor, now);
         return;
     }
     send_subscribed(executor);
-    executor_send_queued(executor, now);
+    agent_executor_send_queued(executor, now);
 }
 
 void agent_stream_closed(struct agent *agent, const char *framework_id, const char *executor_id,
@@ -224,8 +226,8 @@ void agent_call(struct agent *agent, const Mesos__V1__Executor__Call *call, stru
         find_executor(agent, call->framework_id->value, call->executor_id->value);
     CHECK(executor != NULL);
     if (call->type == MESOS__V1__EXECUTOR__CALL__TYPE__UPDATE) {
-        status_from_executor(executor, call->update->status, now);
-        executor_remove_if_done(executor, now);
+        agent_status_from_executor(executor, call->update->status, now);
+        agent_executor_remove_if_done(executor, now);
     } else if (call->type == MESOS__V1__EXECUTOR__CALL__TYPE__MESSAGE) {
         forward_message(executor, &call->message->data);
     }
@@ -277,7 +279,7 @@ static void fail_task(struct agent_task *task, const struct agent_termination *t
         buf_printf(&text, "%s%s", text.size > 0 ? "; " : "", termination->message);
     }
     update.message = text.size > 0 ? text.data : "Executor terminated";
-    status_make_own(framework->agent, &update, now);
+    agent_status_make_own(framework->agent, &update, now);
 }
 
 static void end_tasks(struct agent_executor *executor, const struct agent_termination *termination,
@@ -287,7 +289,7 @@ static void end_tasks(struct agent_executor *executor, const struct agent_termin
     for (size_t i = 0; i < ARRAY_COUNT(lists); i++) {
         LIST_FOREACH (lists[i], struct agent_task, link, task) {
             if (executor->framework->is_terminating) {
-                task_set_stage(task, TASK_TERMINATED);
+                agent_task_set_stage(task, TASK_TERMINATED);
             } else {
                 fail_task(task, termination, now);
             }
@@ -309,7 +311,7 @@ void agent_container_terminated(struct agent *agent, const char *container_id,
         agent->metrics.container_launch_errors++;
     }
     agent->metrics.executors_terminated++;
-    executor_set_state(executor, EXECUTOR_TERMINATED);
+    agent_executor_set_state(executor, EXECUTOR_TERMINATED);
     timer_cancel(&agent->timers, &executor->timer);
     timer_cancel(&agent->timers, &executor->heartbeat);
     if (executor->stream != NULL) {
@@ -321,51 +323,52 @@ void agent_container_terminated(struct agent *agent, const char *container_id,
     if (!executor->is_generated) {
         agent_send_exited(agent, executor, termination->has_status ? termination->status : -1);
     }
-    executor_remove_if_done(executor, now);
+    agent_executor_remove_if_done(executor, now);
 }
 
 // ---- removal ----
 
-void executor_remove_if_done(struct agent_executor *executor, struct instant now)
+void agent_executor_remove_if_done(struct agent_executor *executor, struct instant now)
 {
     struct agent_framework *framework = executor->framework;
     if (executor->state != EXECUTOR_TERMINATED) {
         return;
     }
-    if (framework->is_terminating || !executor_has_incomplete_tasks(executor)) {
-        executor_remove(executor, now);
-        framework_remove_if_idle(framework, now);
+    if (framework->is_terminating || !agent_executor_has_incomplete_tasks(executor)) {
+        agent_executor_remove(executor, now);
+        agent_framework_remove_if_idle(framework, now);
     }
 }
 
 static void forget_tasks(struct agent_executor *executor)
 {
     LIST_FOREACH (&executor->terminated, struct agent_task, link, task) {
-        task_complete(task);
+        agent_task_complete(task);
     }
 }
 
-void executor_remove(struct agent_executor *executor, struct instant now)
+void agent_executor_remove(struct agent_executor *executor, struct instant now)
 {
     struct agent_framework *framework = executor->framework;
     struct agent *agent = framework->agent;
     CHECK(executor->state == EXECUTOR_TERMINATED);
     log_info("Cleaning up executor '%s' of framework %s", executor->id, framework->id);
     forget_tasks(executor);
-    gc_schedule(agent, executor->directory, now);
+    agent_gc_schedule(agent, executor->directory, now);
     struct arena *scratch AUTO_ARENA = arena_new(1024, 0);
-    gc_schedule(agent, path_executor(agent, framework->id, executor->id, scratch), now);
+    agent_gc_schedule(agent, agent_path_executor(agent, framework->id, executor->id, scratch), now);
 
     map_remove(&framework->executors, executor->id);
     list_append(&framework->completed_executors, &executor->link);
     framework->completed_executor_count++;
     while (framework->completed_executor_count > agent->options.max_completed_executors) {
-        executor_free(LIST_ENTRY(framework->completed_executors.next, struct agent_executor, link));
+        agent_executor_free(
+            LIST_ENTRY(framework->completed_executors.next, struct agent_executor, link));
         framework->completed_executor_count--;
     }
 }
 
-void framework_remove_if_idle(struct agent_framework *framework, struct instant now)
+void agent_framework_remove_if_idle(struct agent_framework *framework, struct instant now)
 {
     struct agent *agent = framework->agent;
     if (framework->executors.count > 0) {
@@ -373,14 +376,15 @@ void framework_remove_if_idle(struct agent_framework *framework, struct instant 
     }
     log_info("Cleaning up framework %s", framework->id);
     if (framework->is_terminating) {
-        streams_drop_framework(agent, framework->id);
+        agent_streams_drop_framework(agent, framework->id);
     }
     struct arena *scratch AUTO_ARENA = arena_new(512, 0);
-    gc_schedule(agent, path_framework(agent, framework->id, scratch), now);
+    agent_gc_schedule(agent, agent_path_framework(agent, framework->id, scratch), now);
     map_remove(&agent->frameworks, framework->id);
     list_append(&agent->completed_frameworks, &framework->link);
     if (++agent->completed_framework_count > AGENT_COMPLETED_FRAMEWORKS_MAX) {
-        framework_free(LIST_ENTRY(agent->completed_frameworks.next, struct agent_framework, link));
+        agent_framework_free(
+            LIST_ENTRY(agent->completed_frameworks.next, struct agent_framework, link));
         agent->completed_framework_count--;
     }
     agent_finish_if_idle(agent, now);

@@ -74,10 +74,10 @@ static Mesos__V1__Resource *make_scalar(struct arena *arena, const char *name, d
     return resource;
 }
 
-Mesos__V1__ExecutorInfo *executor_info_generate(const struct agent *agent,
-                                                const Mesos__V1__FrameworkInfo *framework,
-                                                const Mesos__V1__TaskInfo *task,
-                                                struct arena *arena)
+Mesos__V1__ExecutorInfo *agent_executor_info_generate(const struct agent *agent,
+                                                      const Mesos__V1__FrameworkInfo *framework,
+                                                      const Mesos__V1__TaskInfo *task,
+                                                      struct arena *arena)
 {
     Mesos__V1__ExecutorInfo *info =
         WIRE_NEW(arena, Mesos__V1__ExecutorInfo, mesos__v1__executor_info);

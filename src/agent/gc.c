@@ -56,14 +56,14 @@ static void gc_due(struct timer *timer, struct instant now)
     gc_remove_until(CONTAINER_OF(timer, struct agent, gc.timer), now.mono);
 }
 
-void gc_init(struct agent *agent)
+void agent_gc_init(struct agent *agent)
 {
     list_init(&agent->gc.entries);
     agent->gc.timer.run = gc_due;
     agent->gc.age_max_ns = agent->options.gc_delay_ns;
 }
 
-void gc_free(struct agent *agent)
+void agent_gc_free(struct agent *agent)
 {
     LIST_FOREACH (&agent->gc.entries, struct gc_entry, link, entry) {
         gc_drop(agent, entry);
@@ -72,9 +72,9 @@ void gc_free(struct agent *agent)
     timer_cancel(&agent->timers, &agent->gc.timer);
 }
 
-void gc_schedule(struct agent *agent, const char *path, struct instant now)
+void agent_gc_schedule(struct agent *agent, const char *path, struct instant now)
 {
-    gc_unschedule(agent, path);
+    agent_gc_unschedule(agent, path);
     struct gc_entry *entry = mem_zalloc(sizeof(*entry));
     entry->path = mem_strdup(path);
     entry->deadline = now.mono + agent->options.gc_delay_ns;
@@ -86,7 +86,7 @@ void gc_schedule(struct agent *agent, const char *path, struct instant now)
     log_debug("Scheduled '%s' for gc", path);
 }
 
-void gc_unschedule(struct agent *agent, const char *path)
+void agent_gc_unschedule(struct agent *agent, const char *path)
 {
     struct gc_entry *entry = map_get(&agent->gc.by_path, path);
     if (entry != NULL) {

@@ -13,72 +13,74 @@ enum {
 };
 
 // ---- paths.c: strings in `arena` ----
-const char *path_framework(const struct agent *agent, const char *framework_id,
-                           struct arena *arena);
-const char *path_executor(const struct agent *agent, const char *framework_id,
-                          const char *executor_id, struct arena *arena);
-const char *path_run(const struct agent *agent, const char *framework_id, const char *executor_id,
-                     const char *run, struct arena *arena);
+const char *agent_path_framework(const struct agent *agent, const char *framework_id,
+                                 struct arena *arena);
+const char *agent_path_executor(const struct agent *agent, const char *framework_id,
+                                const char *executor_id, struct arena *arena);
+const char *agent_path_run(const struct agent *agent, const char *framework_id,
+                           const char *executor_id, const char *run, struct arena *arena);
 
 // ---- environment.c ----
 // An executor's whole environment, NULL-terminated, in `arena`.
-char **environment_make(const struct agent_executor *executor, struct arena *arena);
+char **agent_environment_make(const struct agent_executor *executor, struct arena *arena);
 
 // ---- executor_info.c ----
 // The executor that runs a command task, in `arena`; it may point into `task`.
-Mesos__V1__ExecutorInfo *executor_info_generate(const struct agent *agent,
-                                                const Mesos__V1__FrameworkInfo *framework,
-                                                const Mesos__V1__TaskInfo *task,
-                                                struct arena *arena);
+Mesos__V1__ExecutorInfo *agent_executor_info_generate(const struct agent *agent,
+                                                      const Mesos__V1__FrameworkInfo *framework,
+                                                      const Mesos__V1__TaskInfo *task,
+                                                      struct arena *arena);
 
 // ---- objects.c: making and freeing ----
-struct agent_framework *framework_new(struct agent *agent, const Mesos__V1__FrameworkInfo *info);
-struct agent_framework *framework_free(struct agent_framework *framework);
-void framework_set_info(struct agent_framework *framework, const Mesos__V1__FrameworkInfo *info);
-bool framework_is_partition_aware(const struct agent_framework *framework);
-struct agent_executor *executor_new(struct agent_framework *framework,
-                                    const Mesos__V1__ExecutorInfo *info, bool is_generated);
-struct agent_executor *executor_free(struct agent_executor *executor);
-void executor_set_state(struct agent_executor *executor, enum agent_executor_state state);
-bool executor_has_incomplete_tasks(const struct agent_executor *executor);
+struct agent_framework *agent_framework_new(struct agent *agent,
+                                            const Mesos__V1__FrameworkInfo *info);
+struct agent_framework *agent_framework_free(struct agent_framework *framework);
+void agent_framework_set_info(struct agent_framework *framework,
+                              const Mesos__V1__FrameworkInfo *info);
+bool agent_framework_is_partition_aware(const struct agent_framework *framework);
+struct agent_executor *agent_executor_new(struct agent_framework *framework,
+                                          const Mesos__V1__ExecutorInfo *info, bool is_generated);
+struct agent_executor *agent_executor_free(struct agent_executor *executor);
+void agent_executor_set_state(struct agent_executor *executor, enum agent_executor_state state);
+bool agent_executor_has_incomplete_tasks(const struct agent_executor *executor);
 // Takes `resources` over. Queues the task and counts it.
-struct agent_task *task_new(struct agent_executor *executor, const Mesos__V1__TaskInfo *info,
-                            struct resources *resources);
-struct agent_task *task_free(struct agent_task *task);
-void task_set_stage(struct agent_task *task, enum agent_task_stage stage);
-void task_set_state(struct agent_task *task, Mesos__V1__TaskState state);
+struct agent_task *agent_task_new(struct agent_executor *executor, const Mesos__V1__TaskInfo *info,
+                                  struct resources *resources);
+struct agent_task *agent_task_free(struct agent_task *task);
+void agent_task_set_stage(struct agent_task *task, enum agent_task_stage stage);
+void agent_task_set_state(struct agent_task *task, Mesos__V1__TaskState state);
 // Ended, and nobody waits for its updates: into the executor's ring.
-void task_complete(struct agent_task *task);
-struct agent_status *status_ref(struct agent_status *status);
-struct agent_status *status_unref(struct agent_status *status);
+void agent_task_complete(struct agent_task *task);
+struct agent_status *agent_status_ref(struct agent_status *status);
+struct agent_status *agent_status_unref(struct agent_status *status);
 
 // ---- launch.c ----
 void agent_run_task(struct agent *agent, const Meseta__Link__ToAgent__RunTask *run,
                     struct instant now);
 // Sends LAUNCH for all that is queued, after the container got its new limits.
-void executor_send_queued(struct agent_executor *executor, struct instant now);
+void agent_executor_send_queued(struct agent_executor *executor, struct instant now);
 
 // ---- kill.c ----
 void agent_kill_task(struct agent *agent, const Meseta__Link__ToAgent__KillTask *kill,
                      struct instant now);
 void agent_shutdown_framework(struct agent *agent, struct agent_framework *framework,
                               struct instant now);
-void executor_shutdown(struct agent_executor *executor, struct instant now);
+void agent_executor_shutdown(struct agent_executor *executor, struct instant now);
 // Destroys the container and remembers why.
-void executor_fail(struct agent_executor *executor, Mesos__V1__TaskState state,
-                   Mesos__V1__TaskStatus__Reason reason, const char *message);
+void agent_executor_fail(struct agent_executor *executor, Mesos__V1__TaskState state,
+                         Mesos__V1__TaskStatus__Reason reason, const char *message);
 
 // ---- executor.c ----
-void executor_send(struct agent_executor *executor, const Mesos__V1__Executor__Event *event);
-void executor_arm_registration(struct agent_executor *executor, struct instant now);
-void executor_arm_shutdown(struct agent_executor *executor, struct instant now);
+void agent_executor_send(struct agent_executor *executor, const Mesos__V1__Executor__Event *event);
+void agent_executor_arm_registration(struct agent_executor *executor, struct instant now);
+void agent_executor_arm_shutdown(struct agent_executor *executor, struct instant now);
 // Ended, as far as the agent has to do with it: out of its framework's map, sandbox to the
 // collector.
-void executor_remove(struct agent_executor *executor, struct instant now);
+void agent_executor_remove(struct agent_executor *executor, struct instant now);
 // Removes the framework when it has no executor any more.
-void framework_remove_if_idle(struct agent_framework *framework, struct instant now);
+void agent_framework_remove_if_idle(struct agent_framework *framework, struct instant now);
 // After a change of `terminated`: removes what has nothing left to wait for.
-void executor_remove_if_done(struct agent_executor *executor, struct instant now);
+void agent_executor_remove_if_done(struct agent_executor *executor, struct instant now);
 // Last part of agent_shutdown, and of a removal by the master.
 void agent_finish_if_idle(struct agent *agent, struct instant now);
 
@@ -94,37 +96,40 @@ struct own_update {
     const struct resources *limited; // or NULL
 };
 // An update that the agent itself makes.
-void status_make_own(struct agent *agent, const struct own_update *update, struct instant now);
+void agent_status_make_own(struct agent *agent, const struct own_update *update,
+                           struct instant now);
 // TASK_DROPPED, or TASK_LOST for a framework that does not know it.
-void status_drop_task(struct agent *agent, struct agent_framework *framework, const char *task_id,
-                      const char *executor_id, Mesos__V1__TaskStatus__Reason reason,
-                      const char *message, struct instant now);
-void status_from_executor(struct agent_executor *executor, const Mesos__V1__TaskStatus *status,
-                          struct instant now);
+void agent_status_drop_task(struct agent *agent, struct agent_framework *framework,
+                            const char *task_id, const char *executor_id,
+                            Mesos__V1__TaskStatus__Reason reason, const char *message,
+                            struct instant now);
+void agent_status_from_executor(struct agent_executor *executor,
+                                const Mesos__V1__TaskStatus *status, struct instant now);
 
 // ---- streams.c: one per task; ordered, one update outstanding ----
 // Takes no reference of the caller's. Doubles (by uuid) are dropped.
-void stream_update(struct agent *agent, const char *framework_id, struct agent_status *status,
-                   struct instant now);
+void agent_stream_update(struct agent *agent, const char *framework_id, struct agent_status *status,
+                         struct instant now);
 // True when the update was outstanding; `ret_is_last` says that it was the stream's terminal one.
-bool stream_acknowledge(struct agent *agent, const char *framework_id, const char *task_id,
-                        const void *uuid, size_t uuid_size, bool *ret_is_last, struct instant now);
-void streams_pause(struct agent *agent);
-void streams_resume(struct agent *agent, struct instant now);
-void streams_drop_framework(struct agent *agent, const char *framework_id);
-void streams_free(struct agent *agent);
+bool agent_stream_acknowledge(struct agent *agent, const char *framework_id, const char *task_id,
+                              const void *uuid, size_t uuid_size, bool *ret_is_last,
+                              struct instant now);
+void agent_streams_pause(struct agent *agent);
+void agent_streams_resume(struct agent *agent, struct instant now);
+void agent_streams_drop_framework(struct agent *agent, const char *framework_id);
+void agent_streams_free(struct agent *agent);
 
 // ---- registration.c ----
-void registration_init(struct agent *agent);
-void registration_start(struct agent *agent, struct instant now);
+void agent_registration_init(struct agent *agent);
+void agent_registration_start(struct agent *agent, struct instant now);
 void agent_send(struct agent *agent, const Meseta__Link__ToMaster *message);
 void agent_send_exited(struct agent *agent, const struct agent_executor *executor, int status);
 
 // ---- gc.c ----
-void gc_init(struct agent *agent);
-void gc_free(struct agent *agent);
-void gc_schedule(struct agent *agent, const char *path, struct instant now);
-void gc_unschedule(struct agent *agent, const char *path);
+void agent_gc_init(struct agent *agent);
+void agent_gc_free(struct agent *agent);
+void agent_gc_schedule(struct agent *agent, const char *path, struct instant now);
+void agent_gc_unschedule(struct agent *agent, const char *path);
 
 // ---- agent.c ----
 // A new AgentInfo with that id (or none).

@@ -7,8 +7,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-void executor_fail(struct agent_executor *executor, Mesos__V1__TaskState state,
-                   Mesos__V1__TaskStatus__Reason reason, const char *message)
+void agent_executor_fail(struct agent_executor *executor, Mesos__V1__TaskState state,
+                         Mesos__V1__TaskStatus__Reason reason, const char *message)
 {
     struct agent *agent = executor->framework->agent;
     log_error("Destroying container %s of executor '%s' of framework %s: %s",
@@ -21,16 +21,16 @@ void executor_fail(struct agent_executor *executor, Mesos__V1__TaskState state,
     agent->ops.container_destroy(agent->ctx, executor->container_id);
 }
 
-void executor_shutdown(struct agent_executor *executor, struct instant now)
+void agent_executor_shutdown(struct agent_executor *executor, struct instant now)
 {
     log_info("Shutting down executor '%s' of framework %s", executor->id, executor->framework->id);
     CHECK(executor->state == EXECUTOR_REGISTERING || executor->state == EXECUTOR_RUNNING);
-    executor_set_state(executor, EXECUTOR_TERMINATING);
+    agent_executor_set_state(executor, EXECUTOR_TERMINATING);
     Mesos__V1__Executor__Event event = MESOS__V1__EXECUTOR__EVENT__INIT;
     event.has_type = true;
     event.type = MESOS__V1__EXECUTOR__EVENT__TYPE__SHUTDOWN;
-    executor_send(executor, &event);
-    executor_arm_shutdown(executor, now);
+    agent_executor_send(executor, &event);
+    agent_executor_arm_shutdown(executor, now);
 }
 
 static void kill_queued(struct agent_task *task, struct instant now)
@@ -46,7 +46,7 @@ static void kill_queued(struct agent_task *task, struct instant now)
         .reason = MESOS__V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH,
         .message = "Killed before delivery to the executor",
     };
-    status_make_own(framework->agent, &update, now);
+    agent_status_make_own(framework->agent, &update, now);
 }
 
 static void kill_launched(struct agent_task *task, const Meseta__Link__ToAgent__KillTask *message)
@@ -58,7 +58,7 @@ static void kill_launched(struct agent_task *task, const Meseta__Link__ToAgent__
     event.has_type = true;
     event.type = MESOS__V1__EXECUTOR__EVENT__TYPE__KILL;
     event.kill = &kill;
-    executor_send(task->executor, &event);
+    agent_executor_send(task->executor, &event);
 }
 
 void agent_kill_task(struct agent *agent, const Meseta__Link__ToAgent__KillTask *message,
@@ -79,9 +79,9 @@ void agent_kill_task(struct agent *agent, const Meseta__Link__ToAgent__KillTask 
         log_warning("Cannot kill task '%s' of framework %s because no corresponding executor is "
                     "running",
                     task_id, framework_id);
-        status_drop_task(agent, framework, task_id, NULL,
-                         MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
-                         "Cannot find executor", now);
+        agent_status_drop_task(agent, framework, task_id, NULL,
+                               MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
+                               "Cannot find executor", now);
         return;
     }
     struct agent_executor *executor = task->executor;
@@ -92,7 +92,7 @@ void agent_kill_task(struct agent *agent, const Meseta__Link__ToAgent__KillTask 
         kill_queued(task, now);
         if (executor->state == EXECUTOR_RUNNING && !executor->was_sent_task &&
             list_is_empty(&executor->queued)) {
-            executor_shutdown(executor, now);
+            agent_executor_shutdown(executor, now);
         }
     } else if (executor->state == EXECUTOR_RUNNING) {
         kill_launched(task, message);
@@ -112,10 +112,10 @@ void agent_shutdown_framework(struct agent *agent, struct agent_framework *frame
     MAP_FOREACH (&framework->executors, entry) {
         struct agent_executor *executor = CHECK_CAST(agent_executor, EXECUTOR_MAGIC, entry->value);
         if (executor->state < EXECUTOR_TERMINATING) {
-            executor_shutdown(executor, now);
+            agent_executor_shutdown(executor, now);
         } else if (executor->state == EXECUTOR_TERMINATED) {
-            executor_remove(executor, now);
+            agent_executor_remove(executor, now);
         }
     }
-    framework_remove_if_idle(framework, now);
+    agent_framework_remove_if_idle(framework, now);
 }

@@ -38,8 +38,8 @@ static void drop_task(const struct run *run, struct agent_framework *framework,
 {
     log_warning("Dropping task '%s' of framework %s: %s", run->task->task_id->value, framework->id,
                 message);
-    status_drop_task(run->agent, framework, run->task->task_id->value,
-                     run->executor_info->executor_id->value, reason, message, run->now);
+    agent_status_drop_task(run->agent, framework, run->task->task_id->value,
+                           run->executor_info->executor_id->value, reason, message, run->now);
 }
 
 static void launch_failed(struct agent_executor *executor, const char *text, struct instant now)
@@ -66,9 +66,9 @@ static struct agent_executor *start_executor(const struct run *run,
         return NULL;
     }
     const char *id = run->executor_info->executor_id->value;
-    gc_unschedule(agent, path_executor(agent, framework->id, id, run->arena));
+    agent_gc_unschedule(agent, agent_path_executor(agent, framework->id, id, run->arena));
     struct agent_executor *executor =
-        executor_new(framework, run->executor_info, run->is_generated);
+        agent_executor_new(framework, run->executor_info, run->is_generated);
     executor->allocated = own;
     log_info("Launching executor '%s' of framework %s in container %s", id, framework->id,
              executor->container_id);
@@ -82,14 +82,15 @@ static void launch_container(const struct run *run, struct agent_executor *execu
     struct agent_launch launch = {
         .container_id = executor->container_id,
         .sandbox = executor->directory,
-        .latest = path_run(agent, executor->framework->id, executor->id, "latest", run->arena),
+        .latest =
+            agent_path_run(agent, executor->framework->id, executor->id, "latest", run->arena),
         .user = executor->user,
         .command = executor->info->command,
-        .environment = environment_make(executor, run->arena),
+        .environment = agent_environment_make(executor, run->arena),
         .resources = executor->allocated,
     };
     struct error err;
-    executor_arm_registration(executor, run->now);
+    agent_executor_arm_registration(executor, run->now);
     if (agent->ops.container_launch(agent->ctx, &launch, &err) < 0) {
         log_error("Failed to launch container %s: %s", executor->container_id, err.text);
         launch_failed(executor, err.text, run->now);
@@ -127,11 +128,11 @@ static void queue_task(const struct run *run, struct agent_framework *framework)
             return;
         }
     }
-    task_new(executor, run->task, resources);
+    agent_task_new(executor, run->task, resources);
     if (is_new) {
         launch_container(run, executor);
     } else if (executor->state == EXECUTOR_RUNNING) {
-        executor_send_queued(executor, run->now);
+        agent_executor_send_queued(executor, run->now);
     }
 }
 
@@ -141,8 +142,8 @@ static struct agent_framework *find_framework(struct agent *agent,
 {
     struct agent_framework *framework = map_get(&agent->frameworks, info->id->value);
     if (framework == NULL) {
-        gc_unschedule(agent, path_framework(agent, info->id->value, arena));
-        framework = framework_new(agent, info);
+        agent_gc_unschedule(agent, agent_path_framework(agent, info->id->value, arena));
+        framework = agent_framework_new(agent, info);
     }
     return framework;
 }
@@ -189,16 +190,16 @@ void agent_run_task(struct agent *agent, const Meseta__Link__ToAgent__RunTask *m
         }
     } else if (run.task->command != NULL) {
         run.is_generated = true;
-        run.executor_info = executor_info_generate(agent, framework->info, run.task, arena);
+        run.executor_info = agent_executor_info_generate(agent, framework->info, run.task, arena);
     }
     CHECK(run.executor_info != NULL); // the master lets only such tasks pass
     queue_task(&run, framework);
-    framework_remove_if_idle(framework, now);
+    agent_framework_remove_if_idle(framework, now);
 }
 
 static void send_launch(struct agent_executor *executor, struct agent_task *task)
 {
-    task_set_stage(task, TASK_LAUNCHED);
+    agent_task_set_stage(task, TASK_LAUNCHED);
     executor->was_sent_task = true;
     log_debug("Sending queued task '%s' to executor '%s' of framework %s",
               task->info->task_id->value, executor->id, executor->framework->id);
@@ -208,10 +209,10 @@ static void send_launch(struct agent_executor *executor, struct agent_task *task
     event.has_type = true;
     event.type = MESOS__V1__EXECUTOR__EVENT__TYPE__LAUNCH;
     event.launch = &launch;
-    executor_send(executor, &event);
+    agent_executor_send(executor, &event);
 }
 
-void executor_send_queued(struct agent_executor *executor, struct instant now)
+void agent_executor_send_queued(struct agent_executor *executor, struct instant now)
 {
     (void)now;
     struct agent *agent = executor->framework->agent;
@@ -223,10 +224,11 @@ void executor_send_queued(struct agent_executor *executor, struct instant now)
     if (!executor->is_generated && agent->ops.container_update(agent->ctx, executor->container_id,
                                                                executor->allocated, &err) < 0) {
         struct arena *scratch AUTO_ARENA = arena_new(512, 0);
-        executor_fail(
+        agent_executor_fail(
             executor,
-            framework_is_partition_aware(executor->framework) ? MESOS__V1__TASK_STATE__TASK_GONE
-                                                              : MESOS__V1__TASK_STATE__TASK_LOST,
+            agent_framework_is_partition_aware(executor->framework)
+                ? MESOS__V1__TASK_STATE__TASK_GONE
+                : MESOS__V1__TASK_STATE__TASK_LOST,
             MESOS__V1__TASK_STATUS__REASON__REASON_CONTAINER_UPDATE_FAILED,
             arena_printf(scratch, "Failed to update resources for container: %s", err.text));
         return;

@@ -14,13 +14,13 @@
 
 // ---- statuses ----
 
-struct agent_status *status_ref(struct agent_status *status)
+struct agent_status *agent_status_ref(struct agent_status *status)
 {
     status->references++;
     return status;
 }
 
-struct agent_status *status_unref(struct agent_status *status)
+struct agent_status *agent_status_unref(struct agent_status *status)
 {
     if (status != NULL && --status->references == 0) {
         arena_free(status->arena);
@@ -41,8 +41,8 @@ static bool task_is_live(const struct agent_task *task)
     return task->stage == TASK_QUEUED || task->stage == TASK_LAUNCHED;
 }
 
-struct agent_task *task_new(struct agent_executor *executor, const Mesos__V1__TaskInfo *info,
-                            struct resources *resources)
+struct agent_task *agent_task_new(struct agent_executor *executor, const Mesos__V1__TaskInfo *info,
+                                  struct resources *resources)
 {
     struct agent_task *task = mem_zalloc(sizeof(*task));
     list_init(&task->link);
@@ -59,7 +59,7 @@ struct agent_task *task_new(struct agent_executor *executor, const Mesos__V1__Ta
     return task;
 }
 
-struct agent_task *task_free(struct agent_task *task)
+struct agent_task *agent_task_free(struct agent_task *task)
 {
     if (task == NULL) {
         return NULL;
@@ -69,7 +69,7 @@ struct agent_task *task_free(struct agent_task *task)
     }
     list_remove(&task->link);
     for (size_t i = 0; i < task->status_count; i++) {
-        status_unref(task->statuses[i]);
+        agent_status_unref(task->statuses[i]);
     }
     mem_free(task->statuses);
     resources_free(task->resources);
@@ -78,7 +78,7 @@ struct agent_task *task_free(struct agent_task *task)
     return NULL;
 }
 
-void task_set_stage(struct agent_task *task, enum agent_task_stage stage)
+void agent_task_set_stage(struct agent_task *task, enum agent_task_stage stage)
 {
     struct agent_executor *executor = task->executor;
     bool was_live = task_is_live(task);
@@ -97,7 +97,7 @@ void task_set_stage(struct agent_task *task, enum agent_task_stage stage)
     }
 }
 
-void task_set_state(struct agent_task *task, Mesos__V1__TaskState state)
+void agent_task_set_state(struct agent_task *task, Mesos__V1__TaskState state)
 {
     if (task_is_live(task)) {
         task_agent(task)->task_states[task->state]--;
@@ -106,13 +106,13 @@ void task_set_state(struct agent_task *task, Mesos__V1__TaskState state)
     task->state = state;
 }
 
-void task_complete(struct agent_task *task)
+void agent_task_complete(struct agent_task *task)
 {
     struct agent_executor *executor = task->executor;
     map_remove(&executor->framework->tasks, task->info->task_id->value);
-    task_set_stage(task, TASK_COMPLETED);
+    agent_task_set_stage(task, TASK_COMPLETED);
     if (++executor->completed_count > AGENT_COMPLETED_TASKS_MAX) {
-        task_free(LIST_ENTRY(executor->completed.next, struct agent_task, link));
+        agent_task_free(LIST_ENTRY(executor->completed.next, struct agent_task, link));
         executor->completed_count--;
     }
 }
@@ -171,8 +171,8 @@ const char *agent_executor_state_name(enum agent_executor_state state)
     return names[state];
 }
 
-struct agent_executor *executor_new(struct agent_framework *framework,
-                                    const Mesos__V1__ExecutorInfo *info, bool is_generated)
+struct agent_executor *agent_executor_new(struct agent_framework *framework,
+                                          const Mesos__V1__ExecutorInfo *info, bool is_generated)
 {
     struct agent *agent = framework->agent;
     struct agent_executor *executor = mem_zalloc(sizeof(*executor));
@@ -199,8 +199,8 @@ struct agent_executor *executor_new(struct agent_framework *framework,
         executor->user = user != NULL && *user != '\0' ? mem_strdup(user) : NULL;
     }
     struct arena *scratch AUTO_ARENA = arena_new(512, 0);
-    executor->directory =
-        mem_strdup(path_run(agent, framework->id, executor->id, executor->container_id, scratch));
+    executor->directory = mem_strdup(
+        agent_path_run(agent, framework->id, executor->id, executor->container_id, scratch));
     map_put(&framework->executors, executor->id, executor);
     map_put(&agent->containers, executor->container_id, executor);
     return executor;
@@ -209,11 +209,11 @@ struct agent_executor *executor_new(struct agent_framework *framework,
 static void free_tasks(struct list *tasks)
 {
     LIST_FOREACH (tasks, struct agent_task, link, task) {
-        task_free(task);
+        agent_task_free(task);
     }
 }
 
-struct agent_executor *executor_free(struct agent_executor *executor)
+struct agent_executor *agent_executor_free(struct agent_executor *executor)
 {
     if (executor == NULL) {
         return NULL;
@@ -240,7 +240,7 @@ struct agent_executor *executor_free(struct agent_executor *executor)
     return NULL;
 }
 
-void executor_set_state(struct agent_executor *executor, enum agent_executor_state state)
+void agent_executor_set_state(struct agent_executor *executor, enum agent_executor_state state)
 {
     struct agent *agent = executor->framework->agent;
     CHECK(executor->state != EXECUTOR_TERMINATED);
@@ -251,7 +251,7 @@ void executor_set_state(struct agent_executor *executor, enum agent_executor_sta
     }
 }
 
-bool executor_has_incomplete_tasks(const struct agent_executor *executor)
+bool agent_executor_has_incomplete_tasks(const struct agent_executor *executor)
 {
     return !list_is_empty(&executor->queued) || !list_is_empty(&executor->launched) ||
            !list_is_empty(&executor->terminated);
@@ -259,7 +259,8 @@ bool executor_has_incomplete_tasks(const struct agent_executor *executor)
 
 // ---- frameworks ----
 
-void framework_set_info(struct agent_framework *framework, const Mesos__V1__FrameworkInfo *info)
+void agent_framework_set_info(struct agent_framework *framework,
+                              const Mesos__V1__FrameworkInfo *info)
 {
     struct arena *arena = arena_new(1024, 0);
     framework->info = WIRE_COPY(arena, Mesos__V1__FrameworkInfo, info);
@@ -269,7 +270,7 @@ void framework_set_info(struct agent_framework *framework, const Mesos__V1__Fram
     framework->arena = arena;
 }
 
-bool framework_is_partition_aware(const struct agent_framework *framework)
+bool agent_framework_is_partition_aware(const struct agent_framework *framework)
 {
     return FRAMEWORK_HAS(framework->capabilities, PARTITION_AWARE);
 }
@@ -288,36 +289,37 @@ static void adopt_completed(struct agent_framework *framework)
             executor->framework = framework;
         }
         framework->completed_executor_count = old->completed_executor_count;
-        framework_free(old);
+        agent_framework_free(old);
         agent->completed_framework_count--;
         return;
     }
 }
 
-struct agent_framework *framework_new(struct agent *agent, const Mesos__V1__FrameworkInfo *info)
+struct agent_framework *agent_framework_new(struct agent *agent,
+                                            const Mesos__V1__FrameworkInfo *info)
 {
     struct agent_framework *framework = mem_zalloc(sizeof(*framework));
     framework->magic = FRAMEWORK_MAGIC;
     list_init(&framework->link);
     list_init(&framework->completed_executors);
     framework->agent = agent;
-    framework_set_info(framework, info);
+    agent_framework_set_info(framework, info);
     adopt_completed(framework);
     map_put(&agent->frameworks, framework->id, framework);
     return framework;
 }
 
-struct agent_framework *framework_free(struct agent_framework *framework)
+struct agent_framework *agent_framework_free(struct agent_framework *framework)
 {
     if (framework == NULL) {
         return NULL;
     }
     list_remove(&framework->link);
     MAP_FOREACH (&framework->executors, entry) {
-        executor_free(CHECK_CAST(agent_executor, EXECUTOR_MAGIC, entry->value));
+        agent_executor_free(CHECK_CAST(agent_executor, EXECUTOR_MAGIC, entry->value));
     }
     LIST_FOREACH (&framework->completed_executors, struct agent_executor, link, executor) {
-        executor_free(executor);
+        agent_executor_free(executor);
     }
     map_free(&framework->executors);
     map_free(&framework->tasks);

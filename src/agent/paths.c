@@ -7,23 +7,24 @@
 
 #include "base/check.h"
 
-const char *path_framework(const struct agent *agent, const char *framework_id, struct arena *arena)
+const char *agent_path_framework(const struct agent *agent, const char *framework_id,
+                                 struct arena *arena)
 {
     CHECK(agent->info->id != NULL);
     return arena_printf(arena, "%s/slaves/%s/frameworks/%s", agent->options.work_dir,
                         agent->info->id->value, framework_id);
 }
 
-const char *path_executor(const struct agent *agent, const char *framework_id,
-                          const char *executor_id, struct arena *arena)
+const char *agent_path_executor(const struct agent *agent, const char *framework_id,
+                                const char *executor_id, struct arena *arena)
 {
-    return arena_printf(arena, "%s/executors/%s", path_framework(agent, framework_id, arena),
+    return arena_printf(arena, "%s/executors/%s", agent_path_framework(agent, framework_id, arena),
                         executor_id);
 }
 
-const char *path_run(const struct agent *agent, const char *framework_id, const char *executor_id,
-                     const char *run, struct arena *arena)
+const char *agent_path_run(const struct agent *agent, const char *framework_id,
+                           const char *executor_id, const char *run, struct arena *arena)
 {
-    return arena_printf(arena, "%s/runs/%s", path_executor(agent, framework_id, executor_id, arena),
-                        run);
+    return arena_printf(arena, "%s/runs/%s",
+                        agent_path_executor(agent, framework_id, executor_id, arena), run);
 }

@@ -144,13 +144,13 @@ static void ping_due(struct timer *timer, struct instant now)
     agent->ops.reconnect(agent->ctx);
 }
 
-void registration_init(struct agent *agent)
+void agent_registration_init(struct agent *agent)
 {
     agent->registration.run = registration_due;
     agent->ping.run = ping_due;
 }
 
-void registration_start(struct agent *agent, struct instant now)
+void agent_registration_start(struct agent *agent, struct instant now)
 {
     int64_t factor = agent->options.registration_backoff_factor_ns;
     int64_t delay =
@@ -166,7 +166,7 @@ void agent_link_opened(struct agent *agent, struct instant now)
     }
     agent->state = AGENT_CONNECTED;
     agent->connection_count++;
-    registration_start(agent, now);
+    agent_registration_start(agent, now);
 }
 
 void agent_link_closed(struct agent *agent, struct instant now)
@@ -181,7 +181,7 @@ void agent_link_closed(struct agent *agent, struct instant now)
         log_warning("Master disconnected! Waiting for a new master to be elected");
     }
     agent->state = AGENT_DISCONNECTED;
-    streams_pause(agent);
+    agent_streams_pause(agent);
 }
 
 // ---- what the master says ----
@@ -208,7 +208,7 @@ static void handle_registered(struct agent *agent,
     agent->ping_timeout_ns = registered->ping_timeout_total_ns;
     timer_set(&agent->timers, &agent->ping, now.mono + agent->ping_timeout_ns);
     agent->state = AGENT_REGISTERED;
-    streams_resume(agent, now);
+    agent_streams_resume(agent, now);
 }
 
 static void handle_ping(struct agent *agent, struct instant now)
@@ -250,8 +250,8 @@ static void handle_acknowledge(struct agent *agent,
     bool is_last;
     const char *framework_id = acknowledge->framework_id->value;
     const char *task_id = acknowledge->task_id->value;
-    if (!stream_acknowledge(agent, framework_id, task_id, acknowledge->uuid.data,
-                            acknowledge->uuid.len, &is_last, now) ||
+    if (!agent_stream_acknowledge(agent, framework_id, task_id, acknowledge->uuid.data,
+                                  acknowledge->uuid.len, &is_last, now) ||
         !is_last) {
         return;
     }
@@ -259,8 +259,8 @@ static void handle_acknowledge(struct agent *agent,
     struct agent_task *task = framework == NULL ? NULL : map_get(&framework->tasks, task_id);
     if (task != NULL && task->stage == TASK_TERMINATED) {
         struct agent_executor *executor = task->executor;
-        task_complete(task);
-        executor_remove_if_done(executor, now);
+        agent_task_complete(task);
+        agent_executor_remove_if_done(executor, now);
     }
 }
 
@@ -277,7 +277,7 @@ static void handle_shutdown_executor(struct agent *agent,
                     executor_id, message->framework_id->value);
         return;
     }
-    executor_shutdown(executor, now);
+    agent_executor_shutdown(executor, now);
 }
 
 static void handle_framework_message(struct agent *agent,
@@ -298,7 +298,7 @@ static void handle_framework_message(struct agent *agent,
     event.has_type = true;
     event.type = MESOS__V1__EXECUTOR__EVENT__TYPE__MESSAGE;
     event.message = &body;
-    executor_send(executor, &event);
+    agent_executor_send(executor, &event);
     agent->metrics.valid_framework_messages++;
 }
 
@@ -312,7 +312,7 @@ static void handle_reconcile(struct agent *agent, const Meseta__Link__ToAgent__R
         if (framework != NULL && map_has(&framework->tasks, task_id)) {
             continue;
         }
-        bool aware = framework != NULL && framework_is_partition_aware(framework);
+        bool aware = framework != NULL && agent_framework_is_partition_aware(framework);
         struct own_update update = {
             .framework_id = framework_id,
             .framework = framework,
@@ -321,7 +321,7 @@ static void handle_reconcile(struct agent *agent, const Meseta__Link__ToAgent__R
             .reason = MESOS__V1__TASK_STATUS__REASON__REASON_RECONCILIATION,
             .message = "Reconciliation: task unknown to the agent",
         };
-        status_make_own(agent, &update, now);
+        agent_status_make_own(agent, &update, now);
     }
 }
 
@@ -332,7 +332,7 @@ static void handle_update_framework(struct agent *agent,
     struct agent_framework *framework =
         info->id == NULL ? NULL : map_get(&agent->frameworks, info->id->value);
     if (framework != NULL) {
-        framework_set_info(framework, info);
+        agent_framework_set_info(framework, info);
     }
 }
 
@@ -457,7 +457,7 @@ void agent_shutdown(struct agent *agent, const char *message, struct instant now
     timer_cancel(&agent->timers, &agent->registration);
     timer_cancel(&agent->timers, &agent->ping);
     agent->state = AGENT_TERMINATING;
-    streams_pause(agent);
+    agent_streams_pause(agent);
     shut_down_frameworks(agent, now);
 }
 
@@ -475,7 +475,7 @@ void agent_finish_if_idle(struct agent *agent, struct instant now)
         agent->is_resetting = false;
         agent_set_id(agent, NULL);
         if (agent->state == AGENT_CONNECTED) {
-            registration_start(agent, now);
+            agent_registration_start(agent, now);
         }
     }
 }

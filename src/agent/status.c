@@ -51,22 +51,22 @@ static void task_add_status(struct agent_task *task, struct agent_status *status
 {
     if (task->status_count > 0 &&
         task->statuses[task->status_count - 1]->message->state == status->message->state) {
-        status_unref(task->statuses[--task->status_count]);
+        agent_status_unref(task->statuses[--task->status_count]);
     } else if (task->status_count == AGENT_STATUSES_MAX) {
-        status_unref(task->statuses[0]);
+        agent_status_unref(task->statuses[0]);
         task->status_count--;
         memmove(task->statuses, task->statuses + 1, task->status_count * sizeof(task->statuses[0]));
     }
     task->statuses =
         mem_realloc_array(task->statuses, task->status_count + 1, sizeof(struct agent_status *));
-    task->statuses[task->status_count++] = status_ref(status);
+    task->statuses[task->status_count++] = agent_status_ref(status);
 }
 
 static void task_end(struct agent_task *task)
 {
     struct agent_executor *executor = task->executor;
     count_terminal(executor->framework->agent, task->state);
-    task_set_stage(task, TASK_TERMINATED);
+    agent_task_set_stage(task, TASK_TERMINATED);
     // A generated executor has but this task and ends now: its limits may stay as they are.
     if (executor->is_generated ||
         (executor->state != EXECUTOR_RUNNING && executor->state != EXECUTOR_TERMINATING)) {
@@ -77,10 +77,11 @@ static void task_end(struct agent_task *task)
     if (agent->ops.container_update(agent->ctx, executor->container_id, executor->allocated, &err) <
         0) {
         struct arena *scratch AUTO_ARENA = arena_new(512, 0);
-        executor_fail(
+        agent_executor_fail(
             executor,
-            framework_is_partition_aware(executor->framework) ? MESOS__V1__TASK_STATE__TASK_GONE
-                                                              : MESOS__V1__TASK_STATE__TASK_LOST,
+            agent_framework_is_partition_aware(executor->framework)
+                ? MESOS__V1__TASK_STATE__TASK_GONE
+                : MESOS__V1__TASK_STATE__TASK_LOST,
             MESOS__V1__TASK_STATUS__REASON__REASON_CONTAINER_UPDATE_FAILED,
             arena_printf(scratch, "Failed to update resources for container: %s", err.text));
     }
@@ -104,7 +105,7 @@ static bool task_apply(struct agent_task *task, struct agent_status *status)
         return false;
     }
     task_add_status(task, status);
-    task_set_state(task, state);
+    agent_task_set_state(task, state);
     if (task_state_is_terminal(state)) {
         task_end(task);
     }
@@ -145,7 +146,7 @@ static Mesos__V1__TaskStatus *make_message(struct agent *agent, const struct own
     return s;
 }
 
-void status_make_own(struct agent *agent, const struct own_update *update, struct instant now)
+void agent_status_make_own(struct agent *agent, const struct own_update *update, struct instant now)
 {
     struct agent_status *status = status_new(512);
     status->message = make_message(agent, update, status->arena, now);
@@ -158,26 +159,27 @@ void status_make_own(struct agent *agent, const struct own_update *update, struc
         agent->metrics.invalid_status_updates++;
     } else if (task == NULL || task_apply(task, status)) {
         agent->metrics.valid_status_updates++;
-        stream_update(agent, update->framework_id, status, now);
+        agent_stream_update(agent, update->framework_id, status, now);
     }
-    status_unref(status);
+    agent_status_unref(status);
 }
 
-void status_drop_task(struct agent *agent, struct agent_framework *framework, const char *task_id,
-                      const char *executor_id, Mesos__V1__TaskStatus__Reason reason,
-                      const char *message, struct instant now)
+void agent_status_drop_task(struct agent *agent, struct agent_framework *framework,
+                            const char *task_id, const char *executor_id,
+                            Mesos__V1__TaskStatus__Reason reason, const char *message,
+                            struct instant now)
 {
     struct own_update update = {
         .framework_id = framework->id,
         .framework = framework,
         .task_id = task_id,
         .executor_id = executor_id,
-        .state = framework_is_partition_aware(framework) ? MESOS__V1__TASK_STATE__TASK_DROPPED
-                                                         : MESOS__V1__TASK_STATE__TASK_LOST,
+        .state = agent_framework_is_partition_aware(framework) ? MESOS__V1__TASK_STATE__TASK_DROPPED
+                                                               : MESOS__V1__TASK_STATE__TASK_LOST,
         .reason = reason,
         .message = message,
     };
-    status_make_own(agent, &update, now);
+    agent_status_make_own(agent, &update, now);
 }
 
 // ---- updates from executors ----
@@ -247,7 +249,7 @@ static void acknowledge(struct agent_executor *executor, const Mesos__V1__TaskSt
     event.has_type = true;
     event.type = MESOS__V1__EXECUTOR__EVENT__TYPE__ACKNOWLEDGED;
     event.acknowledged = &acknowledged;
-    executor_send(executor, &event);
+    agent_executor_send(executor, &event);
 }
 
 static bool is_completed(const struct agent_executor *executor, const char *task_id)
@@ -260,8 +262,8 @@ static bool is_completed(const struct agent_executor *executor, const char *task
     return false;
 }
 
-void status_from_executor(struct agent_executor *executor, const Mesos__V1__TaskStatus *from,
-                          struct instant now)
+void agent_status_from_executor(struct agent_executor *executor, const Mesos__V1__TaskStatus *from,
+                                struct instant now)
 {
     struct agent_framework *framework = executor->framework;
     struct agent *agent = framework->agent;
@@ -288,8 +290,8 @@ void status_from_executor(struct agent_executor *executor, const Mesos__V1__Task
     // An unknown task's update goes to the master, which knows better; one of a task that is done
     // (a repetition) is only acknowledged.
     if (task != NULL ? task_apply(task, status) : !is_completed(executor, task_id)) {
-        stream_update(agent, framework->id, status, now);
+        agent_stream_update(agent, framework->id, status, now);
     }
     acknowledge(executor, status->message);
-    status_unref(status);
+    agent_status_unref(status);
 }

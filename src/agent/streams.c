@@ -43,7 +43,7 @@ static void stream_free(struct stream *stream)
 {
     timer_cancel(&stream->agent->timers, &stream->timer);
     for (size_t i = 0; i < stream->count; i++) {
-        status_unref(stream->pending[i]);
+        agent_status_unref(stream->pending[i]);
     }
     mem_free(stream->pending);
     mem_free(stream->task_id);
@@ -156,8 +156,8 @@ static bool stream_has_seen(const struct stream *stream, const uint8_t *uuid)
     return false;
 }
 
-void stream_update(struct agent *agent, const char *framework_id, struct agent_status *status,
-                   struct instant now)
+void agent_stream_update(struct agent *agent, const char *framework_id, struct agent_status *status,
+                         struct instant now)
 {
     const Mesos__V1__TaskStatus *message = status->message;
     CHECK(message->has_uuid && message->uuid.len == UUID_SIZE);
@@ -169,22 +169,23 @@ void stream_update(struct agent *agent, const char *framework_id, struct agent_s
     }
     memcpy(stream->seen[stream->seen_count++ % SEEN_MAX], message->uuid.data, UUID_SIZE);
     if (stream->count == PENDING_MAX) {
-        status_unref(stream->pending[--stream->count]);
+        agent_status_unref(stream->pending[--stream->count]);
     }
     if (stream->count == stream->capacity) {
         stream->capacity = stream->capacity == 0 ? 4 : stream->capacity * 2;
         stream->pending =
             mem_realloc_array(stream->pending, stream->capacity, sizeof(struct agent_status *));
     }
-    stream->pending[stream->count++] = status_ref(status);
+    stream->pending[stream->count++] = agent_status_ref(status);
     if (stream->count == 1) {
         stream->delay_ns = RETRY_MIN_NS;
         stream_send(stream, now);
     }
 }
 
-bool stream_acknowledge(struct agent *agent, const char *framework_id, const char *task_id,
-                        const void *uuid, size_t uuid_size, bool *ret_is_last, struct instant now)
+bool agent_stream_acknowledge(struct agent *agent, const char *framework_id, const char *task_id,
+                              const void *uuid, size_t uuid_size, bool *ret_is_last,
+                              struct instant now)
 {
     struct stream *stream = stream_find(agent, framework_id, task_id);
     if (stream == NULL || stream->count == 0 || uuid_size != UUID_SIZE ||
@@ -195,7 +196,7 @@ bool stream_acknowledge(struct agent *agent, const char *framework_id, const cha
     }
     *ret_is_last = task_state_is_terminal(stream->pending[0]->message->state);
     timer_cancel(&agent->timers, &stream->timer);
-    status_unref(stream->pending[0]);
+    agent_status_unref(stream->pending[0]);
     stream->count--;
     memmove(stream->pending, stream->pending + 1, stream->count * sizeof(stream->pending[0]));
     if (*ret_is_last) {
@@ -207,7 +208,7 @@ bool stream_acknowledge(struct agent *agent, const char *framework_id, const cha
     return true;
 }
 
-void streams_pause(struct agent *agent)
+void agent_streams_pause(struct agent *agent)
 {
     MAP_FOREACH (&agent->streams, group_entry) {
         struct stream_group *group = group_entry->value;
@@ -218,7 +219,7 @@ void streams_pause(struct agent *agent)
     }
 }
 
-void streams_resume(struct agent *agent, struct instant now)
+void agent_streams_resume(struct agent *agent, struct instant now)
 {
     MAP_FOREACH (&agent->streams, group_entry) {
         struct stream_group *group = group_entry->value;
@@ -230,7 +231,7 @@ void streams_resume(struct agent *agent, struct instant now)
     }
 }
 
-void streams_drop_framework(struct agent *agent, const char *framework_id)
+void agent_streams_drop_framework(struct agent *agent, const char *framework_id)
 {
     struct stream_group *group = map_remove(&agent->streams, framework_id);
     if (group != NULL) {
@@ -238,7 +239,7 @@ void streams_drop_framework(struct agent *agent, const char *framework_id)
     }
 }
 
-void streams_free(struct agent *agent)
+void agent_streams_free(struct agent *agent)
 {
     MAP_FOREACH (&agent->streams, entry) {
         group_free(entry->value);

@@ -80,13 +80,13 @@ static void send_to_master(void *ctx, const Meseta__Link__ToMaster *message)
 static void send_event(void *ctx, void *stream, const Mesos__V1__Executor__Event *event)
 {
     (void)ctx;
-    agent_executor_send(stream, event);
+    executor_api_send(stream, event);
 }
 
 static void close_stream(void *ctx, void *stream)
 {
     (void)ctx;
-    agent_executor_close(stream);
+    executor_api_close(stream);
 }
 
 static int container_launch(void *ctx, const struct agent_launch *launch, struct error *err)
@@ -355,7 +355,7 @@ static void add_routes(struct agent_daemon *d)
     d->router = api_router_new("slave(1)");
     d->common = api_common_new(&options);
     api_common_add_routes(d->common, d->router);
-    agent_executor_add_routes(d);
+    executor_api_add_routes(d);
     agent_state_add_routes(d);
     agent_containers_add_routes(d);
 }

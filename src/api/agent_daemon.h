@@ -85,9 +85,9 @@ void agent_link_send(struct agent_link *link, const Meseta__Link__ToMaster *mess
 void agent_link_reconnect(struct agent_link *link);
 
 // ---- agent_executor.c ----
-void agent_executor_add_routes(struct agent_daemon *daemon);
-void agent_executor_send(void *stream, const Mesos__V1__Executor__Event *event);
-void agent_executor_close(void *stream);
+void executor_api_add_routes(struct agent_daemon *daemon);
+void executor_api_send(void *stream, const Mesos__V1__Executor__Event *event);
+void executor_api_close(void *stream);
 
 // ---- agent_state.c, agent_containers.c ----
 void agent_state_add_routes(struct agent_daemon *daemon);

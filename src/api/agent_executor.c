@@ -30,13 +30,13 @@ static void stream_free(struct executor_stream *s)
     mem_free(s);
 }
 
-void agent_executor_send(void *stream, const Mesos__V1__Executor__Event *event)
+void executor_api_send(void *stream, const Mesos__V1__Executor__Event *event)
 {
     struct executor_stream *s = CHECK_CAST(executor_stream, STREAM_MAGIC, stream);
     api_stream_send(s->stream, s->type, &event->base);
 }
 
-void agent_executor_close(void *stream)
+void executor_api_close(void *stream)
 {
     struct executor_stream *s = CHECK_CAST(executor_stream, STREAM_MAGIC, stream);
     http_stream_close(s->stream);
@@ -95,7 +95,7 @@ static void handle_executor(void *ctx, struct http_request *r)
     agent_daemon_touch(d);
 }
 
-void agent_executor_add_routes(struct agent_daemon *daemon)
+void executor_api_add_routes(struct agent_daemon *daemon)
 {
     static const struct api_route routes[] = {
         {"/api/v1/executor", NULL, handle_executor,
