@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the files of the master's shell share.
+
+#pragma once
+
+#include "api/master_server.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "master/records.h"
+
+#define MASTER_SERVER_MAGIC 0x6d737276u
+
+struct master_server {
+    uint32_t magic;
+    struct env *env;
+    struct store *store;
+    struct master *core;
+    struct api_router *router;
+    struct api_common *common;
+    struct http_server *http;
+    struct env_hook turn; // steps the core and flushes the store at a turn's end
+    struct timer timer;   // the core's next deadline
+    struct list streams;  // scheduler_stream.link
+    struct list links;    // agent_link.link
+    struct list writes;   // pending_write.link
+    bool recovered;       // the registry was read
+    struct instant started;
+    char *cluster;
+    char *log_dir;
+    char *webui_dir;
+    uint64_t http_requests;
+};
+
+// Runs the turn's end for the core. After every input to it.
+void master_server_touch(struct master_server *server);
+
+// 503 until the registry was read.
+bool master_require_recovery(struct master_server *server, struct http_request *r);
+
+// master_scheduler.c
+void master_scheduler_add_routes(struct master_server *server);
+void master_scheduler_free_all(struct master_server *server);
+void master_scheduler_send(void *ctx, struct master_subscriber *subscriber,
+                           const Mesos__V1__Scheduler__Event *event);
+void master_scheduler_close(void *ctx, struct master_subscriber *subscriber);
+
+// master_link.c
+void master_link_add_routes(struct master_server *server);
+void master_link_free_all(struct master_server *server);
+void master_link_send(void *ctx, struct master_channel *channel,
+                      const Meseta__Link__ToAgent *message);
+void master_link_close(void *ctx, struct master_channel *channel);
+
+// master_state.c, master_roles.c, master_assets.c
+void master_state_add_routes(struct master_server *server);
+void master_roles_add_routes(struct master_server *server);
+void master_assets_add_routes(struct master_server *server);

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The master's end of the agent link. One connection may carry many agents, each on a channel of
+// its own; the record of a channel is made when its first frame comes.
+//
+// When the core lets go of an agent, its connection is closed if no other agent uses it. Otherwise
+// only the record goes: the agent misses the pings and registers again.
+
+#include <stdio.h>
+#include <string.h>
+
+#include "api/master_internal.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/link.h"
+#include "wire/wire.h"
+
+struct agent_link {
+    struct master_server *server;
+    struct link *net;
+    struct list link;    // server->links
+    struct map channels; // number as text -> struct agent_channel
+};
+
+struct agent_channel {
+    struct master_channel base;
+    struct agent_link *owner;
+    uint32_t number;
+};
+
+static const char *channel_key(char text[16], uint32_t number)
+{
+    snprintf(text, 16, "%u", (unsigned)number);
+    return text;
+}
+
+static void link_drop(struct agent_link *l)
+{
+    MAP_FOREACH (&l->channels, entry)
+        mem_free(entry->value);
+    map_free(&l->channels);
+    list_remove(&l->link);
+    mem_free(l);
+}
+
+void master_link_send(void *ctx, struct master_channel *channel,
+                      const Meseta__Link__ToAgent *message)
+{
+    (void)ctx;
+    struct agent_channel *c = CONTAINER_OF(channel, struct agent_channel, base);
+    AUTO_BUF struct buf frame = BUF_INIT;
+    wire_encode(&message->base, &frame);
+    link_send(c->owner->net, c->number, frame.data, frame.size);
+}
+
+void master_link_close(void *ctx, struct master_channel *channel)
+{
+    (void)ctx;
+    struct agent_channel *c = CONTAINER_OF(channel, struct agent_channel, base);
+    struct agent_link *l = c->owner;
+    char key[16];
+    map_remove(&l->channels, channel_key(key, c->number));
+    mem_free(c);
+    if (l->channels.count > 0)
+        return;
+    link_free(l->net);
+    link_drop(l);
+}
+
+static void on_frame(void *ctx, struct link *net, uint32_t number, const void *data, size_t size)
+{
+    struct agent_link *l = ctx;
+    struct master_server *server = l->server;
+    AUTO_ARENA struct arena *arena = arena_new(0, 0);
+    ProtobufCMessage *message;
+    struct error err;
+    if (wire_decode(&meseta__link__to_master__descriptor, arena, data, size, &message, &err) < 0) {
+        log_warning("Dropping a frame of %zu bytes from agent link %s: %s", size, link_peer(net),
+                    err.text);
+        return;
+    }
+    char key[16];
+    struct agent_channel *c = map_get(&l->channels, channel_key(key, number));
+    if (c == NULL) {
+        c = mem_zalloc(sizeof(*c));
+        c->owner = l;
+        c->number = number;
+        map_put(&l->channels, key, c);
+    }
+    master_agent_message(server->core, &c->base, (Meseta__Link__ToMaster *)message,
+                         env_now(server->env));
+    master_server_touch(server);
+}
+
+static void on_close(void *ctx, struct link *net, const struct error *err)
+{
+    struct agent_link *l = ctx;
+    struct master_server *server = l->server;
+    log_info("Agent link %s is closed: %s", link_peer(net), err != NULL ? err->text : "");
+    MAP_FOREACH (&l->channels, entry) {
+        struct agent_channel *c = entry->value;
+        master_channel_closed(server->core, &c->base, env_now(server->env));
+    }
+    link_free(net);
+    link_drop(l);
+    master_server_touch(server);
+}
+
+void master_link_free_all(struct master_server *server)
+{
+    LIST_FOREACH (&server->links, struct agent_link, link, l) {
+        link_free(l->net);
+        link_drop(l);
+    }
+}
+
+static void accept_link(void *ctx, struct http_request *r)
+{
+    struct master_server *server = ctx;
+    if (!master_require_recovery(server, r))
+        return;
+    static const struct link_callbacks callbacks = {.on_frame = on_frame, .on_close = on_close};
+    struct agent_link *l = mem_zalloc(sizeof(*l));
+    l->server = server;
+    list_append(&server->links, &l->link);
+    l->net = link_accept(server->env, r, &callbacks, l);
+    if (l->net == NULL)
+        link_drop(l);
+}
+
+static const struct api_route routes[] = {
+    {LINK_PATH, NULL, accept_link, "Where agents connect."},
+};
+
+void master_link_add_routes(struct master_server *server)
+{
+    api_router_add(server->router, routes, ARRAY_COUNT(routes), server);
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// GET /roles: every role that somebody uses, with its ancestors, and what its subtree holds.
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/master_v0.h"
+#include "base/mem.h"
+#include "wire/wire.h"
+
+// Amounts by resource name; a name is there once something of it was added.
+struct quantity {
+    const char *name;
+    double value;
+};
+
+struct quantities {
+    struct quantity list[64];
+    size_t count;
+};
+
+static void add_quantity(struct quantities *q, const char *name, double value)
+{
+    for (size_t i = 0; i < q->count; i++) {
+        if (strcmp(q->list[i].name, name) == 0) {
+            q->list[i].value += value;
+            return;
+        }
+    }
+    if (q->count < ARRAY_COUNT(q->list))
+        q->list[q->count++] = (struct quantity){.name = name, .value = value};
+}
+
+static double message_quantity(const Mesos__V1__Resource *resource)
+{
+    if (resource->type == MESOS__V1__VALUE__TYPE__SCALAR && resource->scalar != NULL)
+        return resource->scalar->value;
+    double count = 0;
+    if (resource->ranges != NULL) {
+        for (size_t i = 0; i < resource->ranges->n_range; i++)
+            count +=
+                (double)(resource->ranges->range[i]->end - resource->ranges->range[i]->begin + 1);
+    }
+    if (resource->set != NULL)
+        count += (double)resource->set->n_item;
+    return count;
+}
+
+static bool is_within(const char *role, const char *root)
+{
+    size_t size = strlen(root);
+    return strncmp(role, root, size) == 0 && (role[size] == '\0' || role[size] == '/');
+}
+
+static void add_allocated(struct quantities *q, struct arena *arena, const struct resources *r,
+                          const char *root)
+{
+    Mesos__V1__Resource **messages;
+    size_t count = resources_to_proto(r, arena, RESOURCES_NEW_FORM, true, &messages);
+    for (size_t i = 0; i < count; i++) {
+        const Mesos__V1__Resource__AllocationInfo *allocation = messages[i]->allocation_info;
+        if (allocation != NULL && allocation->role != NULL && is_within(allocation->role, root))
+            add_quantity(q, messages[i]->name, message_quantity(messages[i]));
+    }
+}
+
+static void add_reserved(struct quantities *q, struct arena *arena, const struct resources *r,
+                         const char *root)
+{
+    const char **roles;
+    size_t role_count = resources_reserved_roles(r, arena, &roles);
+    for (size_t i = 0; i < role_count; i++) {
+        if (!is_within(roles[i], root))
+            continue;
+        AUTO_RESOURCES struct resources *part = resources_reserved(r, roles[i]);
+        Mesos__V1__Resource **messages;
+        size_t count = resources_to_proto(part, arena, RESOURCES_NEW_FORM, false, &messages);
+        for (size_t k = 0; k < count; k++)
+            add_quantity(q, messages[k]->name, message_quantity(messages[k]));
+    }
+}
+
+static void put_quantities(struct json_writer *w, const char *key, const struct quantities *q)
+{
+    json_key(w, key);
+    json_object_open(w);
+    for (size_t i = 0; i < q->count; i++)
+        json_key_double(w, q->list[i].name, q->list[i].value);
+    json_object_close(w);
+}
+
+static void add_all(struct quantities *to, const struct quantities *from, double sign)
+{
+    for (size_t i = 0; i < from->count; i++)
+        add_quantity(to, from->list[i].name, sign * from->list[i].value);
+}
+
+// No quota can be set yet: guarantee and limit are empty, as Mesos shows them then.
+static void put_quota(struct json_writer *w, const struct master *m, struct arena *arena,
+                      const char *role, const struct quantities *allocated,
+                      const struct quantities *reserved)
+{
+    struct quantities consumed = *allocated, used = {.count = 0};
+    MAP_FOREACH (&m->agents, entry)
+        add_reserved(&used, arena, ((const struct agent *)entry->value)->used, role);
+    add_all(&consumed, reserved, 1);
+    add_all(&consumed, &used, -1);
+    json_key(w, "quota");
+    json_object_open(w);
+    json_key_string(w, "role", role);
+    put_quantities(w, "guarantee", &(struct quantities){.count = 0});
+    put_quantities(w, "limit", &(struct quantities){.count = 0});
+    put_quantities(w, "consumed", &consumed);
+    json_object_close(w);
+}
+
+static void put_role(struct json_writer *w, const struct master *m, const char *role)
+{
+    AUTO_ARENA struct arena *arena = arena_new(0, 0);
+    struct quantities allocated = {.count = 0}, offered = {.count = 0}, reserved = {.count = 0};
+    MAP_FOREACH (&m->frameworks, entry) {
+        const struct framework *f = entry->value;
+        add_allocated(&allocated, arena, f->used, role);
+        add_allocated(&offered, arena, f->offered, role);
+    }
+    MAP_FOREACH (&m->agents, entry)
+        add_reserved(&reserved, arena, ((const struct agent *)entry->value)->total, role);
+    const double *weight = map_get(&m->weights, role);
+    json_object_open(w);
+    json_key_string(w, "name", role);
+    json_key_double(w, "weight", weight != NULL ? *weight : 1.0);
+    put_quota(w, m, arena, role, &allocated, &reserved);
+    struct quantities sum = allocated;
+    add_all(&sum, &offered, 1);
+    put_quantities(w, "resources", &sum);
+    put_quantities(w, "allocated", &allocated);
+    put_quantities(w, "offered", &offered);
+    put_quantities(w, "reserved", &reserved);
+    json_key(w, "frameworks");
+    json_array_open(w);
+    MAP_FOREACH (&m->frameworks, entry) {
+        const struct framework *f = entry->value;
+        for (size_t i = 0; i < f->role_count; i++) {
+            if (strcmp(f->roles[i], role) == 0) {
+                json_string(w, f->id);
+                break;
+            }
+        }
+    }
+    json_array_close(w);
+    json_object_close(w);
+}
+
+// The role and all above it.
+static void add_role(struct map *known, const char *role)
+{
+    AUTO_FREE char *name = mem_strdup(role);
+    for (;;) {
+        map_put(known, name, known);
+        char *slash = strrchr(name, '/');
+        if (slash == NULL)
+            return;
+        *slash = '\0';
+    }
+}
+
+static void collect_roles(const struct master *m, struct map *known)
+{
+    if (m->options.roles != NULL) {
+        for (size_t i = 0; i < m->options.role_count; i++)
+            add_role(known, m->options.roles[i]);
+        return;
+    }
+    AUTO_ARENA struct arena *arena = arena_new(0, 0);
+    MAP_FOREACH (&m->frameworks, entry) {
+        const struct framework *f = entry->value;
+        for (size_t i = 0; i < f->role_count; i++)
+            add_role(known, f->roles[i]);
+    }
+    MAP_FOREACH (&m->agents, entry) {
+        const char **roles;
+        const struct agent *a = entry->value;
+        size_t count = resources_reserved_roles(a->total, arena, &roles);
+        for (size_t i = 0; i < count; i++)
+            add_role(known, roles[i]);
+    }
+    MAP_FOREACH (&m->weights, entry)
+        add_role(known, entry->key);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void roles_endpoint(void *ctx, struct http_request *r)
+{
+    struct master_server *server = ctx;
+    const struct master *m = server->core;
+    struct map known = MAP_INIT;
+    collect_roles(m, &known);
+    const char **names = mem_calloc(known.count + 1, sizeof(*names));
+    size_t count = 0;
+    MAP_FOREACH (&known, entry)
+        names[count++] = entry->key;
+    qsort(names, count, sizeof(*names), compare_names);
+    AUTO_BUF struct buf out = BUF_INIT;
+    struct json_writer w;
+    json_begin(&w, &out);
+    json_object_open(&w);
+    json_key(&w, "roles");
+    json_array_open(&w);
+    for (size_t i = 0; i < count; i++)
+        put_role(&w, m, names[i]);
+    json_array_close(&w);
+    json_object_close(&w);
+    mem_free(names);
+    map_free(&known);
+    api_respond_json(r, &out);
+}
+
+static const struct api_route routes[] = {
+    {"/roles", NULL, roles_endpoint, "Roles with their weights and what they hold."},
+};
+
+void master_roles_add_routes(struct master_server *server)
+{
+    api_router_add(server->router, routes, ARRAY_COUNT(routes), server);
+}

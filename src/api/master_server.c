@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The frame of the master's shell: makes the parts, steps the core at each turn's end, writes its
+// registry, and answers the endpoints that need nothing but the frame.
+
+#include <errno.h>
+#include <string.h>
+
+#include "api/master_internal.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+// ---- the turn ----
+
+static void arm_timer(struct master_server *server, struct instant now)
+{
+    int64_t next = master_next(server->core);
+    if (next == INT64_MAX) {
+        env_timer_cancel(server->env, &server->timer);
+        return;
+    }
+    int64_t delay = next > now.mono ? next - now.mono : 0;
+    env_timer_set(server->env, &server->timer, delay);
+}
+
+static void end_turn(struct env_hook *hook, struct instant now)
+{
+    struct master_server *server = CONTAINER_OF(hook, struct master_server, turn);
+    CHECK(server->magic == MASTER_SERVER_MAGIC);
+    if (server->recovered && master_next(server->core) <= now.mono)
+        master_step(server->core, now);
+    // What becomes durable here may give the core more to do: then it asks for another round.
+    store_flush(server->store);
+    if (store_is_pending(server->store) ||
+        (server->recovered && master_next(server->core) <= now.mono))
+        master_server_touch(server);
+    if (server->recovered)
+        arm_timer(server, now);
+}
+
+void master_server_touch(struct master_server *server)
+{
+    env_at_turn_end(server->env, &server->turn);
+}
+
+static void timer_is_due(struct timer *timer, struct instant now)
+{
+    (void)now;
+    master_server_touch(CONTAINER_OF(timer, struct master_server, timer));
+}
+
+// ---- the registry ----
+
+struct pending_write {
+    struct list link;
+    struct master_server *server;
+    uint64_t token;
+};
+
+static void write_is_durable(void *ctx, int result, const struct error *err)
+{
+    struct pending_write *write = ctx;
+    struct master_server *server = write->server;
+    if (result < 0) {
+        log_error("The registry cannot be written: %s", err != NULL ? err->text : "");
+        CHECK(result == 0);
+    }
+    list_remove(&write->link);
+    master_applied(server->core, write->token, 0, env_now(server->env));
+    mem_free(write);
+    master_server_touch(server);
+}
+
+static void apply(void *ctx, const struct master_item *items, size_t count, uint64_t token)
+{
+    struct master_server *server = ctx;
+    struct pending_write *write = mem_zalloc(sizeof(*write));
+    write->server = server;
+    write->token = token;
+    list_append(&server->writes, &write->link);
+    struct store_item *copy = mem_calloc(count, sizeof(*copy));
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = (struct store_item){
+            .key = items[i].key, .value = items[i].value, .size = items[i].size};
+    }
+    store_apply(server->store, copy, count, write_is_durable, write);
+    mem_free(copy);
+    master_server_touch(server);
+}
+
+static void registry_is_loaded(void *ctx, int result, const struct store_item *items, size_t count,
+                               const struct error *err)
+{
+    struct master_server *server = ctx;
+    struct error own = {0};
+    if (result == 0) {
+        struct master_item *copy = mem_calloc(count + 1, sizeof(*copy));
+        for (size_t i = 0; i < count; i++) {
+            copy[i] = (struct master_item){
+                .key = items[i].key, .value = items[i].value, .size = items[i].size};
+        }
+        result = master_recover(server->core, copy, count, env_now(server->env), &own);
+        mem_free(copy);
+        err = &own;
+    }
+    if (result < 0) {
+        log_error("Failed to recover the registry: %s", err != NULL ? err->text : "");
+        env_stop(server->env, 1);
+        return;
+    }
+    server->recovered = true;
+    master_server_touch(server);
+}
+
+bool master_require_recovery(struct master_server *server, struct http_request *r)
+{
+    if (server->recovered)
+        return true;
+    http_respond_text(r, 503, "Master has not finished recovery");
+    return false;
+}
+
+// ---- small endpoints ----
+
+static void redirect(void *ctx, struct http_request *r)
+{
+    struct master_server *server = ctx;
+    const char *path = http_path(r);
+    if (strcmp(path, "/redirect") != 0 && strcmp(path, "/master/redirect") != 0) {
+        http_respond_text(r, 404, "Not Found");
+        return;
+    }
+    const Mesos__V1__MasterInfo *info = master_info(server->core);
+    char *location = arena_printf(http_arena(r), "//%s:%u", info->hostname, (unsigned)info->port);
+    struct http_header header = {"Location", location};
+    http_respond(r, 307, NULL, NULL, 0, &header, 1);
+}
+
+static void teardown(void *ctx, struct http_request *r)
+{
+    struct master_server *server = ctx;
+    if (!master_require_recovery(server, r) || !api_require_method(r, "POST"))
+        return;
+    const char *id = http_form(r, "frameworkId");
+    if (id == NULL) {
+        http_respond_text(r, 400, "Missing 'frameworkId' query parameter in the request body");
+        return;
+    }
+    if (!master_teardown(server->core, id, env_now(server->env))) {
+        http_respond_text(r, 400, "No framework found with specified ID");
+        return;
+    }
+    master_server_touch(server);
+    http_respond(r, 200, NULL, NULL, 0, NULL, 0);
+}
+
+static const struct api_route routes[] = {
+    {"/redirect", NULL, redirect, "Redirects to the leading master."},
+    {"/teardown", NULL, teardown, "Ends a framework and all that it runs."},
+};
+
+// ---- metrics ----
+
+static void put_metric(void *ctx, const char *name, double value)
+{
+    api_metric(ctx, name, value);
+}
+
+static void put_metrics(void *ctx, struct api_metric_sink *sink)
+{
+    struct master_server *server = ctx;
+    master_put_metrics(server->core, env_now(server->env), put_metric, sink);
+    api_metric(sink, "master/elected", 1);
+}
+
+static bool is_healthy(void *ctx)
+{
+    struct master_server *server = ctx;
+    return server->recovered;
+}
+
+static void handle(void *ctx, struct http_request *r)
+{
+    struct master_server *server = ctx;
+    server->http_requests++;
+    api_router_dispatch(server->router, r);
+}
+
+// ---- life ----
+
+static const struct master_ops ops = {
+    .send_event = master_scheduler_send,
+    .close_subscriber = master_scheduler_close,
+    .send_agent = master_link_send,
+    .close_agent = master_link_close,
+    .apply = apply,
+};
+
+static void make_router(struct master_server *server, const struct master_server_options *options)
+{
+    server->router = api_router_new("master");
+    struct api_common_options common = {
+        .env = options->env,
+        .flags = options->flags,
+        .flag_table_count = options->flag_table_count,
+        .flag_values = options->flag_values,
+        .put_metrics = put_metrics,
+        .is_healthy = is_healthy,
+        .ctx = server,
+    };
+    server->common = api_common_new(&common);
+    api_common_add_routes(server->common, server->router);
+    api_router_add(server->router, routes, ARRAY_COUNT(routes), server);
+    master_scheduler_add_routes(server);
+    master_link_add_routes(server);
+    master_state_add_routes(server);
+    master_roles_add_routes(server);
+    master_assets_add_routes(server);
+}
+
+int master_server_new(const struct master_server_options *options,
+                      struct master_server **ret_server, struct error *err)
+{
+    struct master_server *server = mem_zalloc(sizeof(*server));
+    server->magic = MASTER_SERVER_MAGIC;
+    server->env = options->env;
+    server->store = options->store;
+    server->cluster = mem_strdup(options->cluster);
+    server->log_dir = mem_strdup(options->log_dir);
+    server->webui_dir = mem_strdup(options->webui_dir);
+    server->turn.run = end_turn;
+    server->timer.run = timer_is_due;
+    list_init(&server->turn.link);
+    list_init(&server->streams);
+    list_init(&server->links);
+    list_init(&server->writes);
+    server->started = env_now(server->env);
+    make_router(server, options);
+    struct http_options http = {0};
+    int r = http_server_new(options->env, &http, handle, server, &server->http, err);
+    if (r == 0)
+        r = http_server_listen(server->http, options->listen_ip, options->listen_port, err);
+    if (r < 0) {
+        master_server_free(server);
+        return r;
+    }
+    struct master_options master = options->master;
+    master.port =
+        options->advertise_port != 0 ? options->advertise_port : http_server_port(server->http);
+    server->core = master_new(&master, &ops, server, env_now(server->env));
+    store_load(server->store, registry_is_loaded, server);
+    master_server_touch(server);
+    *ret_server = server;
+    return 0;
+}
+
+struct master_server *master_server_free(struct master_server *server)
+{
+    if (server == NULL)
+        return NULL;
+    CHECK(server->magic == MASTER_SERVER_MAGIC);
+    env_timer_cancel(server->env, &server->timer);
+    env_hook_cancel(&server->turn);
+    master_free(server->core);
+    master_scheduler_free_all(server);
+    master_link_free_all(server);
+    LIST_FOREACH (&server->writes, struct pending_write, link, write)
+        mem_free(write);
+    http_server_free(server->http);
+    api_router_free(server->router);
+    api_common_free(server->common);
+    mem_free(server->cluster);
+    mem_free(server->log_dir);
+    mem_free(server->webui_dir);
+    server->magic = 0;
+    mem_free(server);
+    return NULL;
+}
+
+struct master *master_server_core(struct master_server *server)
+{
+    return server->core;
+}
+
+struct api_common *master_server_common(struct master_server *server)
+{
+    return server->common;
+}
+
+uint16_t master_server_port(const struct master_server *server)
+{
+    return http_server_port(server->http);
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The master's shell: the core driven by the event loop, HTTP, the agent link and a store. One
+// object holds them together; a program makes it, runs the loop, and frees it.
+
+#pragma once
+
+#include "api/api.h"
+#include "env/env.h"
+#include "master/master.h"
+#include "store/store.h"
+
+struct master_server;
+
+struct master_server_options {
+    struct env *env;
+    struct store *store;            // owned by the caller, outlives the server
+    const char *listen_ip;          // "0.0.0.0"
+    uint16_t listen_port;           // 0: any
+    uint16_t advertise_port;        // 0: the one it listens on
+    struct master_options master;   // `port` is filled in
+    const char *cluster;            // shown by /state; NULL: none
+    const char *log_dir;            // likewise
+    const char *webui_dir;          // NULL: the assets that were built in
+    const struct flag_table *flags; // for /flags
+    size_t flag_table_count;
+    const void *flag_values;
+};
+
+int master_server_new(const struct master_server_options *options,
+                      struct master_server **ret_server, struct error *err);
+struct master_server *master_server_free(struct master_server *server);
+struct master *master_server_core(struct master_server *server);
+struct api_common *master_server_common(struct master_server *server); // to attach files
+uint16_t master_server_port(const struct master_server *server);

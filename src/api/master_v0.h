@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How the master's records look in the v0 endpoints. Written from src/master/records.h, which is
+// read only here.
+
+#pragma once
+
+#include "api/master_internal.h"
+#include "wire/json.h"
+
+// The Task message that a record stands for, statuses included; in `arena`, borrowing the record's
+// texts.
+Mesos__V1__Task *master_v0_task(struct arena *arena, const struct task *task);
+Mesos__V1__ExecutorInfo *master_v0_executor(struct arena *arena, const struct executor *e);
+
+// `full` adds the "..._full" lists. The caller opens and closes the object.
+void master_v0_put_agent_members(struct json_writer *w, const struct agent *a, bool full);
+void master_v0_put_recovered_agent(struct json_writer *w, const struct recovered_agent *r);
+void master_v0_put_framework_summary_members(struct json_writer *w, const struct framework *f);
+void master_v0_put_framework(struct json_writer *w, const struct framework *f);
+
+static inline double master_v0_seconds(int64_t wall_ns)
+{
+    return (double)wall_ns / (double)NS_PER_S;
+}

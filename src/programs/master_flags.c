@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "master_flags.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "base/timer.h"
+
+#define ROW(member, type, text, options, help)                                                     \
+    FLAG_ROW(struct master_flags, member, #member, NULL, type, text, options, help)
+#define ALIAS(member, old, type, text, help)                                                       \
+    FLAG_ROW(struct master_flags, member, #member, old, type, text, 0, help)
+
+static const struct flag rows[] = {
+    ROW(ip, FLAG_TEXT, NULL, 0, "The address to listen on. Not given: all, or LIBPROCESS_IP."),
+    ROW(port, FLAG_INT, "5050", 0, "The port to listen on; 0 picks one."),
+    ROW(advertise_ip, FLAG_TEXT, NULL, 0, "The address that clients and agents are told."),
+    ROW(advertise_port, FLAG_INT, NULL, 0, "The port that clients and agents are told."),
+    ROW(hostname, FLAG_TEXT, NULL, 0, "The name that clients are told. Not given: looked up."),
+    ROW(hostname_lookup, FLAG_BOOL, "true", 0,
+        "Whether to look up the name of the address; else the address itself is told."),
+    ROW(work_dir, FLAG_TEXT, NULL, 0, "Where the registry is kept. Not needed for in_memory."),
+    ROW(registry, FLAG_TEXT, "in_memory", 0,
+        "How the registry is kept. So far only in_memory: it ends with the master, and agents "
+        "bring back what runs."),
+    ROW(quorum, FLAG_SIZE, NULL, 0,
+        "The number of registry replicas that make a majority. Checked; not used by in_memory."),
+    ROW(cluster, FLAG_TEXT, NULL, 0, "The cluster's name, for people."),
+    ROW(roles, FLAG_TEXT, NULL, 0, "The only roles that frameworks may have, comma separated."),
+    ROW(weights, FLAG_TEXT, NULL, 0, "\"role=weight,role=weight\": shares between roles."),
+    ROW(root_submissions, FLAG_BOOL, "true", 0, "Whether frameworks may run as root."),
+    ROW(allocation_interval, FLAG_DURATION, NULL, 0,
+        "How long to wait between rounds of offers. Not given: what is free is offered at once."),
+    ROW(min_allocatable_resources, FLAG_TEXT, "cpus:0.01|mem:32", 0,
+        "What an offer must have at least: one of these sets of amounts."),
+    ROW(fair_sharing_excluded_resource_names, FLAG_TEXT, NULL, 0,
+        "Resources that do not count for shares, comma separated."),
+    ROW(filter_gpu_resources, FLAG_BOOL, "true", 0,
+        "Whether agents with GPUs are offered only to frameworks that ask for GPUs."),
+    ROW(offer_timeout, FLAG_DURATION, NULL, 0, "How long an offer stands. Not given: for ever."),
+    ALIAS(agent_ping_timeout, "slave_ping_timeout", FLAG_DURATION, "15secs",
+          "How long an agent may take to answer a ping."),
+    ALIAS(max_agent_ping_timeouts, "max_slave_ping_timeouts", FLAG_SIZE, "5",
+          "How many pings may go unanswered before an agent is unreachable."),
+    ALIAS(agent_reregister_timeout, "slave_reregister_timeout", FLAG_DURATION, "10mins",
+          "How long agents of the registry may take to come back to a new master."),
+    ROW(max_completed_frameworks, FLAG_SIZE, "50", 0, "Ended frameworks that are remembered."),
+    ROW(max_completed_tasks_per_framework, FLAG_SIZE, "1000", 0,
+        "Ended tasks that are remembered, per framework."),
+    ROW(max_unreachable_tasks_per_framework, FLAG_SIZE, "1000", 0,
+        "Unreachable tasks that are remembered, per framework."),
+    ROW(publish_per_framework_metrics, FLAG_BOOL, "true", 0,
+        "Whether /metrics/snapshot has a set of numbers for each framework."),
+    ROW(webui_dir, FLAG_TEXT, NULL, 0, "The dashboard's files. Not given: those built in."),
+    ROW(quiet, FLAG_BOOL, "false", 0, "Do not log to standard error."),
+    ROW(logging_level, FLAG_TEXT, "INFO", 0, "INFO, WARNING or ERROR: the least that is logged."),
+    ROW(log_dir, FLAG_TEXT, NULL, 0, "Where log files are written. Not given: nowhere."),
+};
+
+#define PENDING(n, flag_name, flag_alias, flag_type, text)                                         \
+    {                                                                                              \
+        .name = (flag_name), .alias = (flag_alias), .type = (flag_type),                           \
+        .offset = offsetof(struct master_flags, pending) + sizeof(uint64_t) * (n),                 \
+        .default_value = (text), .help = "No effect yet; only its default is accepted."            \
+    }
+#define PENDING_TEXT(n, name, text) PENDING(n, name, NULL, FLAG_TEXT, text)
+#define PENDING_BOOL(n, name, text) PENDING(n, name, NULL, FLAG_BOOL, text)
+#define PENDING_TIME(n, name, text) PENDING(n, name, NULL, FLAG_DURATION, text)
+
+static const struct flag pending_rows[] = {
+    PENDING_TIME(0, "zk_session_timeout", "10secs"),
+    PENDING_BOOL(1, "registry_strict", "false"),
+    PENDING_TIME(2, "registry_fetch_timeout", "60secs"),
+    PENDING_TIME(3, "registry_store_timeout", "20secs"),
+    PENDING_BOOL(4, "log_auto_initialize", "true"),
+    PENDING(5, "recovery_agent_removal_limit", "recovery_slave_removal_limit", FLAG_TEXT, "100%"),
+    PENDING(6, "agent_removal_rate_limit", "slave_removal_rate_limit", FLAG_TEXT, NULL),
+    PENDING_TEXT(7, "whitelist", NULL),
+    PENDING(8, "role_sorter", "user_sorter", FLAG_TEXT, "drf"),
+    PENDING_TEXT(9, "framework_sorter", "drf"),
+    PENDING(10, "authenticate_frameworks", "authenticate", FLAG_BOOL, "false"),
+    PENDING(11, "authenticate_agents", "authenticate_slaves", FLAG_BOOL, "false"),
+    PENDING_TIME(12, "authentication_v0_timeout", "15secs"),
+    PENDING(13, "authenticate_http_readwrite", "authenticate_http", FLAG_BOOL, "false"),
+    PENDING_BOOL(14, "authenticate_http_readonly", "false"),
+    PENDING_BOOL(15, "authenticate_http_frameworks", "false"),
+    PENDING_TEXT(16, "credentials", NULL),
+    PENDING_TEXT(17, "acls", NULL),
+    PENDING_TEXT(18, "firewall_rules", NULL),
+    PENDING_TEXT(19, "rate_limits", NULL),
+    PENDING(20, "max_executors_per_agent", "max_executors_per_slave", FLAG_SIZE, NULL),
+    PENDING_TEXT(21, "modules", NULL),
+    PENDING_TEXT(22, "modules_dir", NULL),
+    PENDING_TEXT(23, "authenticators", "crammd5"),
+    PENDING_TEXT(24, "allocator", "hierarchical"),
+    PENDING(25, "allocator_agent_recovery_factor", NULL, FLAG_DOUBLE, "0.80"),
+    PENDING_TIME(26, "allocator_recovery_timeout", "10mins"),
+    PENDING_TEXT(27, "hooks", NULL),
+    PENDING_TEXT(28, "authorizers", "local"),
+    PENDING_TEXT(29, "http_authenticators", "basic"),
+    PENDING_TEXT(30, "http_framework_authenticators", NULL),
+    PENDING(31, "max_operator_event_stream_subscribers", NULL, FLAG_SIZE, "1000"),
+    PENDING_TEXT(32, "master_contender", NULL),
+    PENDING_TEXT(33, "master_detector", NULL),
+    PENDING_TIME(34, "registry_gc_interval", "15mins"),
+    PENDING_TIME(35, "registry_max_agent_age", "2weeks"),
+    PENDING(36, "registry_max_agent_count", NULL, FLAG_SIZE, "102400"),
+    PENDING_BOOL(37, "memory_profiling", "false"),
+    PENDING_TEXT(38, "zk", NULL),
+    PENDING_TEXT(39, "ip_discovery_command", NULL),
+    PENDING_BOOL(40, "require_agent_domain", "false"),
+    PENDING_TEXT(41, "domain", NULL),
+    PENDING(42, "offer_constraints_re2_max_mem", NULL, FLAG_BYTES, "4096B"),
+    PENDING(43, "offer_constraints_re2_max_program_size", NULL, FLAG_INT, "100"),
+    PENDING(44, "logbufsecs", NULL, FLAG_INT, "0"),
+    PENDING_BOOL(45, "initialize_driver_logging", "true"),
+    PENDING_TEXT(46, "external_log_file", NULL),
+};
+
+static const struct flag_table tables[] = {
+    {rows, ARRAY_COUNT(rows)},
+    {pending_rows, ARRAY_COUNT(pending_rows)},
+};
+
+size_t master_flags_tables(const struct flag_table **ret_tables)
+{
+    *ret_tables = tables;
+    return ARRAY_COUNT(tables);
+}
+
+void master_flags_free(struct master_flags *flags)
+{
+    flags_free(tables, ARRAY_COUNT(tables), flags);
+}
+
+static bool is_same_value(const struct flag *row, const struct master_flags *flags,
+                          const struct master_flags *defaults)
+{
+    AUTO_BUF struct buf value = BUF_INIT;
+    AUTO_BUF struct buf expected = BUF_INIT;
+    bool is_set = flag_put_value(row, flags, &value);
+    bool is_expected = flag_put_value(row, defaults, &expected);
+    return is_set == is_expected &&
+           (!is_set || text_is_equal(value.data != NULL ? value.data : "",
+                                     expected.data != NULL ? expected.data : ""));
+}
+
+static int check_pending(const struct master_flags *flags, const bool *given, struct error *err)
+{
+    CHECK(ARRAY_COUNT(pending_rows) <= MASTER_FLAGS_PENDING_MAX);
+    struct master_flags defaults = {0};
+    static const struct flag_table table = {pending_rows, ARRAY_COUNT(pending_rows)};
+    char *no_arguments[] = {NULL, NULL};
+    int r = flags_parse(&table, 1, &defaults, 0, no_arguments, NULL, "MESOS_", NULL, err);
+    CHECK(r == 0);
+    for (size_t i = 0; i < table.count && r == 0; i++) {
+        const struct flag *row = &pending_rows[i];
+        if (!given[i] || is_same_value(row, flags, &defaults))
+            continue;
+        if (row->default_value == NULL)
+            r = error_set(err, -ENOTSUP, "--%s is not supported yet", row->name);
+        else
+            r = error_set(err, -ENOTSUP,
+                          "--%s is not supported yet with another value than its default '%s'",
+                          row->name, row->default_value);
+    }
+    flags_free(&table, 1, &defaults);
+    return r;
+}
+
+static int check_registry(const struct master_flags *f, struct error *err)
+{
+    if (strcmp(f->registry, "replicated_log") == 0)
+        return error_set(err, -ENOTSUP,
+                         "--registry=replicated_log is not supported yet; --registry=in_memory is "
+                         "what there is");
+    if (strcmp(f->registry, "in_memory") != 0)
+        return error_set(err, -EINVAL, "'%s' is not a supported option for registry persistence",
+                         f->registry);
+    return 0;
+}
+
+static int check_ip(const char *name, const char *ip, struct error *err)
+{
+    struct in_addr address;
+    if (ip != NULL && inet_pton(AF_INET, ip, &address) != 1)
+        return error_set(err, -EINVAL, "Flag '%s': '%s' is not an IPv4 address", name, ip);
+    return 0;
+}
+
+static int check_values(const struct master_flags *f, struct error *err)
+{
+    int r = check_registry(f, err);
+    if (r == 0)
+        r = check_ip("ip", f->ip, err);
+    if (r == 0)
+        r = check_ip("advertise_ip", f->advertise_ip, err);
+    if (r < 0)
+        return r;
+    if (f->port < 0 || f->port > 65535 || f->advertise_port < 0 || f->advertise_port > 65535)
+        return error_set(err, -EINVAL, "Flag 'port' is not a port number");
+    if (f->agent_ping_timeout < NS_PER_S || f->agent_ping_timeout > 900 * NS_PER_S)
+        return error_set(err, -EINVAL,
+                         "Invalid value for --agent_ping_timeout: Must be between 1secs and "
+                         "15mins");
+    if (f->max_agent_ping_timeouts < 1)
+        return error_set(err, -EINVAL,
+                         "Invalid value for --max_agent_ping_timeouts: Must be at least 1");
+    if (f->agent_reregister_timeout <= 0)
+        return error_set(err, -EINVAL, "Flag 'agent_reregister_timeout' must be more than nothing");
+    if (f->allocation_interval < 0 || f->offer_timeout < 0)
+        return error_set(err, -EINVAL,
+                         "Flags 'allocation_interval' and 'offer_timeout' must not be negative");
+    return 0;
+}
+
+static const char *find_variable(char *const environment[], const char *name)
+{
+    size_t size = strlen(name);
+    for (size_t i = 0; environment != NULL && environment[i] != NULL; i++) {
+        if (strncmp(environment[i], name, size) == 0 && environment[i][size] == '=')
+            return environment[i] + size + 1;
+    }
+    return NULL;
+}
+
+static bool is_given(const bool *given, const char *name)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        if (strcmp(rows[i].name, name) == 0)
+            return given[i];
+    }
+    return false;
+}
+
+static int take_port(char *const environment[], const char *variable, int64_t *port,
+                     struct error *err)
+{
+    const char *text = find_variable(environment, variable);
+    if (text == NULL)
+        return 0;
+    int r = text_parse_i64(text, port, err);
+    return r < 0 ? error_wrap(err, r, "%s", variable) : 0;
+}
+
+// The process layer's variables, where the flag itself says nothing.
+static int take_libprocess(struct master_flags *f, const bool *given, char *const environment[],
+                           struct error *err)
+{
+    const char *ip = find_variable(environment, "LIBPROCESS_IP");
+    if (!is_given(given, "ip") && ip != NULL)
+        f->ip = mem_strdup(ip);
+    const char *advertise = find_variable(environment, "LIBPROCESS_ADVERTISE_IP");
+    if (!is_given(given, "advertise_ip") && advertise != NULL)
+        f->advertise_ip = mem_strdup(advertise);
+    int r = 0;
+    if (!is_given(given, "port"))
+        r = take_port(environment, "LIBPROCESS_PORT", &f->port, err);
+    if (r == 0 && !is_given(given, "advertise_port"))
+        r = take_port(environment, "LIBPROCESS_ADVERTISE_PORT", &f->advertise_port, err);
+    return r;
+}
+
+int master_flags_parse(struct master_flags *flags, int argc, char *const argv[],
+                       char *const environment[], struct error *err)
+{
+    AUTO_FREE bool *given = NULL;
+    int r = flags_parse(tables, ARRAY_COUNT(tables), flags, argc, argv, environment, "MESOS_",
+                        &given, err);
+    if (r != 0)
+        return r;
+    r = check_pending(flags, given + ARRAY_COUNT(rows), err);
+    if (r == 0)
+        r = take_libprocess(flags, given, environment, err);
+    if (r == 0)
+        r = check_values(flags, err);
+    if (r != 0)
+        master_flags_free(flags);
+    return r;
+}

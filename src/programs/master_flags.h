@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The flags of mesos-master: Mesos' names, all of them. One that has no effect yet is accepted with
+// its default only.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/flags.h"
+
+enum { MASTER_FLAGS_PENDING_MAX = 64 };
+
+struct master_flags {
+    char *ip;
+    int64_t port;
+    char *advertise_ip;
+    int64_t advertise_port; // 0: the port itself
+    char *hostname;
+    bool hostname_lookup;
+    char *work_dir;
+    char *registry;
+    uint64_t quorum; // 0: not given
+    char *cluster;
+    char *roles;
+    char *weights;
+    bool root_submissions;
+    int64_t allocation_interval; // 0: at once
+    char *min_allocatable_resources;
+    char *fair_sharing_excluded_resource_names;
+    bool filter_gpu_resources;
+    int64_t offer_timeout; // 0: never
+    int64_t agent_ping_timeout;
+    uint64_t max_agent_ping_timeouts;
+    int64_t agent_reregister_timeout;
+    uint64_t max_completed_frameworks;
+    uint64_t max_completed_tasks_per_framework;
+    uint64_t max_unreachable_tasks_per_framework;
+    bool publish_per_framework_metrics;
+    char *webui_dir;
+    bool quiet;
+    char *logging_level;
+    char *log_dir;
+    // Flags of Mesos that have no effect yet. Whatever the type, a value fits into 8 bytes.
+    uint64_t pending[MASTER_FLAGS_PENDING_MAX];
+};
+
+// FLAGS_DONE, FLAGS_HELP, FLAGS_VERSION or a negative code. LIBPROCESS_* of the environment stand
+// in for ip, port, advertise_ip and advertise_port.
+int master_flags_parse(struct master_flags *flags, int argc, char *const argv[],
+                       char *const environment[], struct error *err);
+void master_flags_free(struct master_flags *flags);
+size_t master_flags_tables(const struct flag_table **ret_tables);

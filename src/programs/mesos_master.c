@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// mesos-master. SIGTERM and SIGINT end it.
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/master_server.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "master_flags.h"
+#include "model/validate.h"
+
+extern char **environ;
+
+// ---- who we are ----
+
+// The address to tell: the one given, else the one that our own name has, else the loopback's.
+static void find_ip(const struct master_flags *flags, char ret_ip[INET_ADDRSTRLEN])
+{
+    const char *given = flags->advertise_ip != NULL ? flags->advertise_ip : flags->ip;
+    snprintf(ret_ip, INET_ADDRSTRLEN, "127.0.0.1");
+    if (given != NULL && strcmp(given, "0.0.0.0") != 0) {
+        snprintf(ret_ip, INET_ADDRSTRLEN, "%s", given);
+        return;
+    }
+    char name[256];
+    struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found;
+    if (gethostname(name, sizeof(name)) != 0 || getaddrinfo(name, NULL, &hints, &found) != 0)
+        return;
+    const struct sockaddr_in *address = (const struct sockaddr_in *)(const void *)found->ai_addr;
+    inet_ntop(AF_INET, &address->sin_addr, ret_ip, INET_ADDRSTRLEN);
+    freeaddrinfo(found);
+}
+
+static void find_hostname(const struct master_flags *flags, const char *ip, char *ret_name,
+                          size_t size)
+{
+    snprintf(ret_name, size, "%s", flags->hostname != NULL ? flags->hostname : ip);
+    if (flags->hostname != NULL || !flags->hostname_lookup)
+        return;
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    char name[NI_MAXHOST];
+    if (inet_pton(AF_INET, ip, &address.sin_addr) == 1 &&
+        getnameinfo((const struct sockaddr *)&address, sizeof(address), name, sizeof(name), NULL, 0,
+                    NI_NAMEREQD) == 0)
+        snprintf(ret_name, size, "%s", name);
+}
+
+// ---- roles and weights ----
+
+struct name_list {
+    const char **names;
+    size_t count;
+};
+
+// Splits "a,b" in place.
+static struct name_list split(char *text)
+{
+    struct name_list list = {.names = mem_calloc(strlen(text) + 1, sizeof(char *))};
+    char *rest;
+    for (char *part = strtok_r(text, ",", &rest); part != NULL; part = strtok_r(NULL, ",", &rest)) {
+        part = text_trim(part);
+        if (part[0] != '\0')
+            list.names[list.count++] = part;
+    }
+    return list;
+}
+
+static int check_roles(const struct name_list *roles, struct error *err)
+{
+    for (size_t i = 0; i < roles->count; i++) {
+        int r = validate_role(roles->names[i], err);
+        if (r < 0)
+            return error_wrap(err, r, "--roles: '%s'", roles->names[i]);
+    }
+    return 0;
+}
+
+static int set_weights(struct master *core, const char *text, struct error *err)
+{
+    if (text == NULL)
+        return 0;
+    AUTO_FREE char *copy = mem_strdup(text);
+    struct name_list pairs = split(copy);
+    AUTO_FREE const char **owned = pairs.names;
+    for (size_t i = 0; i < pairs.count; i++) {
+        AUTO_FREE char *pair = mem_strdup(pairs.names[i]);
+        char *equals = strchr(pair, '=');
+        if (equals == NULL)
+            return error_set(err, -EINVAL,
+                             "Invalid weight: '%s'. --weights should be of the form "
+                             "'role=weight,role=weight'",
+                             pair);
+        *equals = '\0';
+        double weight;
+        int r = validate_role(pair, err);
+        if (r == 0)
+            r = text_parse_double(equals + 1, &weight, err);
+        if (r == 0 && !(weight > 0))
+            r = error_set(err, -EINVAL, "Weights must be positive");
+        if (r < 0)
+            return error_wrap(err, r, "Invalid weight: '%s=%s'", pair, equals + 1);
+        master_set_weight(core, pair, weight);
+    }
+    return 0;
+}
+
+// ---- running ----
+
+static void on_signal(void *ctx, int number)
+{
+    log_info("Received signal %s, ending", number == SIGTERM ? "SIGTERM" : "SIGINT");
+    env_stop(ctx, EXIT_SUCCESS);
+}
+
+static void fill_core_options(const struct master_flags *flags, const struct name_list *roles,
+                              struct master_options *core)
+{
+    master_options_init(core);
+    if (flags->roles != NULL) {
+        core->roles = roles->names;
+        core->role_count = roles->count;
+    }
+    core->root_submissions = flags->root_submissions;
+    core->allocation_interval_ns = flags->allocation_interval;
+    core->min_allocatable_resources = flags->min_allocatable_resources;
+    core->fair_sharing_excluded = flags->fair_sharing_excluded_resource_names;
+    core->filter_gpu_resources = flags->filter_gpu_resources;
+    core->offer_timeout_ns = flags->offer_timeout;
+    core->agent_ping_timeout_ns = flags->agent_ping_timeout;
+    core->max_agent_ping_timeouts = flags->max_agent_ping_timeouts;
+    core->agent_reregister_timeout_ns = flags->agent_reregister_timeout;
+    core->max_completed_frameworks = flags->max_completed_frameworks;
+    core->max_completed_tasks_per_framework = flags->max_completed_tasks_per_framework;
+    core->max_unreachable_tasks_per_framework = flags->max_unreachable_tasks_per_framework;
+    core->publish_per_framework_metrics = flags->publish_per_framework_metrics;
+    core->seed = env_random_u64();
+}
+
+static int serve(struct env *env, const struct master_flags *flags, struct store *store,
+                 const struct name_list *roles, struct error *err)
+{
+    char ip[INET_ADDRSTRLEN], hostname[NI_MAXHOST];
+    find_ip(flags, ip);
+    find_hostname(flags, ip, hostname, sizeof(hostname));
+    struct master_server_options options = {
+        .env = env,
+        .store = store,
+        .listen_ip = flags->ip != NULL ? flags->ip : "0.0.0.0",
+        .listen_port = (uint16_t)flags->port,
+        .advertise_port = (uint16_t)flags->advertise_port,
+        .cluster = flags->cluster,
+        .log_dir = flags->log_dir,
+        .webui_dir = flags->webui_dir,
+        .flag_values = flags,
+    };
+    options.flag_table_count = master_flags_tables(&options.flags);
+    fill_core_options(flags, roles, &options.master);
+    options.master.ip = ip;
+    options.master.hostname = hostname;
+    struct master_server *server;
+    int r = master_server_new(&options, &server, err);
+    if (r < 0)
+        return r;
+    r = set_weights(master_server_core(server), flags->weights, err);
+    if (r == 0) {
+        const Mesos__V1__MasterInfo *info = master_info(master_server_core(server));
+        log_info("Master %s (%s) started on %s:%u", info->id, info->hostname, ip,
+                 (unsigned)info->port);
+        log_info("The registry is in memory: it ends with this master");
+        if (strncmp(ip, "127.", 4) == 0)
+            log_warning("Master bound to loopback interface! Cannot communicate with remote "
+                        "schedulers or agents. You might want to set '--ip' flag to a routable IP "
+                        "address.");
+        env_on_signal(env, SIGTERM, on_signal, env);
+        env_on_signal(env, SIGINT, on_signal, env);
+        r = env_run(env);
+    }
+    master_server_free(server);
+    return r;
+}
+
+static int run(const struct master_flags *flags, struct error *err)
+{
+    struct env *env;
+    int r = env_new(&env, err);
+    if (r < 0)
+        return r;
+    AUTO_FREE char *role_text = mem_strdup(flags->roles != NULL ? flags->roles : "");
+    struct name_list roles = split(role_text);
+    r = env_log_open("mesos-master", flags->log_dir, flags->quiet, flags->logging_level, err);
+    if (r == 0)
+        r = check_roles(&roles, err);
+    if (r == 0) {
+        struct store *store = store_memory_new();
+        r = serve(env, flags, store, &roles, err);
+        store_free(store);
+    }
+    mem_free(roles.names);
+    env_free(env);
+    env_log_close();
+    return r;
+}
+
+int main(int argc, char *argv[])
+{
+    struct master_flags flags = {0};
+    struct error err = {0};
+    switch (master_flags_parse(&flags, argc, argv, environ, &err)) {
+    case FLAGS_DONE:
+        break;
+    case FLAGS_HELP: {
+        const struct flag_table *tables;
+        size_t count = master_flags_tables(&tables);
+        AUTO_BUF struct buf help = BUF_INIT;
+        flags_put_help(tables, count, "mesos-master", &help);
+        fputs(help.data, stdout);
+        return EXIT_SUCCESS;
+    }
+    case FLAGS_VERSION:
+        printf("mesos %s\n", MESOS_VERSION);
+        return EXIT_SUCCESS;
+    default:
+        fprintf(stderr, "%s\n\nSee 'mesos-master --help'\n", err.text);
+        return EXIT_FAILURE;
+    }
+    int r = run(&flags, &err);
+    if (r < 0)
+        fprintf(stderr, "mesos-master: %s\n", err.text);
+    master_flags_free(&flags);
+    return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
