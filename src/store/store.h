@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Durable keys and values behind one interface: load all; apply a batch of puts and deletes; be told
-// when it is durable. Batches become durable in the order in which they were applied, each as a
-// whole. What was applied between two calls of store_flush may share one transaction.
+// Durable keys and values behind one interface: load all; apply a batch of puts and deletes; be
+// told when it is durable. Batches become durable in the order in which they were applied, each as
+// a whole. What was applied between two calls of store_flush may share one transaction.
 //
 // Whoever owns the loop calls store_flush at the end of a turn. Callbacks never run inside
 // store_load or store_apply: they run inside store_flush (memory, SQLite) or later from the loop.
@@ -20,9 +20,9 @@ struct store;
 
 // One key with its value. In a batch, a NULL value deletes the key (one that is absent is fine).
 struct store_item {
-    const char *key;    // not empty; for instance "agents/S1"
-    const void *value;  // bytes; NULL deletes
-    size_t size;        // of value
+    const char *key;   // not empty; for instance "agents/S1"
+    const void *value; // bytes; NULL deletes
+    size_t size;       // of value
 };
 
 // The items of a load, ordered by key (strcmp); valid during the call only. `result` is 0 or a
@@ -41,12 +41,12 @@ struct store *store_free(struct store *store);
 
 // All that is stored, with the batches applied before this call. Items are copied.
 void store_load(struct store *store, store_loaded_fn *loaded, void *ctx);
-// Items are copied. A key may stand in a batch more than once: the last one counts. `durable` may be
-// NULL. An empty batch is a barrier: it reports when all before it is durable.
+// Items are copied. A key may stand in a batch more than once: the last one counts. `durable` may
+// be NULL. An empty batch is a barrier: it reports when all before it is durable.
 void store_apply(struct store *store, const struct store_item *items, size_t count,
                  store_durable_fn *durable, void *ctx);
-// Commits what was applied and runs the callbacks that are due, in order. What a callback applies is
-// committed by the next flush. Costs nothing when nothing was asked for.
+// Commits what was applied and runs the callbacks that are due, in order. What a callback applies
+// is committed by the next flush. Costs nothing when nothing was asked for.
 void store_flush(struct store *store);
 // True while a flush has work to do.
 bool store_is_pending(const struct store *store);
