@@ -1,69 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The store that survives nothing: --registry=in_memory and tests. Batches are applied at once, and
-// their callbacks wait for the flush, as with the durable ones.
+// The store that survives nothing: --registry=in_memory and tests.
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/check.h"
-#include "base/list.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "store/store.h"
+#include "store/backend.h"
 
 struct value {
     size_t size;
     unsigned char data[];
 };
 
-// One callback that is due at the next flush; a load carries what was there when it was asked for.
-struct waiting {
-    struct list link;
-    store_loaded_fn *loaded;
-    store_durable_fn *durable;
-    void *ctx;
-    struct store_item *items;
-    size_t count;
-};
-
-struct store {
+struct memory {
     struct map values; // key -> struct value
-    struct list waiting;
 };
 
-struct store *store_memory_new(void)
+static int memory_commit(void *place, const struct store_batch *batches, size_t count,
+                         struct error *err)
 {
-    struct store *store = mem_zalloc(sizeof(*store));
-    list_init(&store->waiting);
-    return store;
-}
-
-static void waiting_free(struct waiting *waiting)
-{
-    list_remove(&waiting->link);
-    for (size_t i = 0; i < waiting->count; i++) {
-        mem_free((void *)(uintptr_t)waiting->items[i].key);
-        mem_free((void *)(uintptr_t)waiting->items[i].value);
+    (void)err;
+    struct memory *memory = place;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < batches[i].count; k++) {
+            const struct store_item *item = &batches[i].items[k];
+            if (item->value == NULL) {
+                mem_free(map_remove(&memory->values, item->key));
+                continue;
+            }
+            struct value *value = mem_alloc(sizeof(*value) + item->size);
+            value->size = item->size;
+            memcpy(value->data, item->value, item->size);
+            mem_free(map_put(&memory->values, item->key, value));
+        }
     }
-    mem_free(waiting->items);
-    mem_free(waiting);
-}
-
-struct store *store_free(struct store *store)
-{
-    if (store == NULL) {
-        return NULL;
-    }
-    LIST_FOREACH (&store->waiting, struct waiting, link, waiting) {
-        waiting_free(waiting);
-    }
-    MAP_FOREACH (&store->values, entry) {
-        mem_free(entry->value);
-    }
-    map_free(&store->values);
-    mem_free(store);
-    return NULL;
+    return 0;
 }
 
 static int compare_items(const void *a, const void *b)
@@ -71,65 +45,42 @@ static int compare_items(const void *a, const void *b)
     return strcmp(((const struct store_item *)a)->key, ((const struct store_item *)b)->key);
 }
 
-void store_load(struct store *store, store_loaded_fn *loaded, void *ctx)
+static int memory_walk(void *place, void (*item)(void *ctx, const struct store_item *item),
+                       void *ctx, struct error *err)
 {
-    struct waiting *waiting = mem_zalloc(sizeof(*waiting));
-    waiting->loaded = loaded;
-    waiting->ctx = ctx;
-    waiting->items = mem_calloc(store->values.count + 1, sizeof(*waiting->items));
-    MAP_FOREACH (&store->values, entry) {
+    (void)err;
+    struct memory *memory = place;
+    AUTO_FREE struct store_item *items = mem_calloc(memory->values.count + 1, sizeof(*items));
+    size_t count = 0;
+    MAP_FOREACH (&memory->values, entry) {
         const struct value *value = entry->value;
-        waiting->items[waiting->count++] =
-            (struct store_item){.key = mem_strdup(entry->key),
-                                .value = mem_dup(value->data, value->size + 1),
-                                .size = value->size};
+        items[count++] =
+            (struct store_item){.key = entry->key, .value = value->data, .size = value->size};
     }
-    qsort(waiting->items, waiting->count, sizeof(*waiting->items), compare_items);
-    list_append(&store->waiting, &waiting->link);
-}
-
-void store_apply(struct store *store, const struct store_item *items, size_t count,
-                 store_durable_fn *durable, void *ctx)
-{
+    qsort(items, count, sizeof(*items), compare_items);
     for (size_t i = 0; i < count; i++) {
-        CHECK(items[i].key != NULL && items[i].key[0] != '\0');
-        if (items[i].value == NULL) {
-            mem_free(map_remove(&store->values, items[i].key));
-            continue;
-        }
-        struct value *value = mem_alloc(sizeof(*value) + items[i].size + 1);
-        value->size = items[i].size;
-        memcpy(value->data, items[i].value, items[i].size);
-        value->data[items[i].size] = '\0';
-        mem_free(map_put(&store->values, items[i].key, value));
+        item(ctx, &items[i]);
     }
-    if (durable == NULL) {
-        return;
-    }
-    struct waiting *waiting = mem_zalloc(sizeof(*waiting));
-    waiting->durable = durable;
-    waiting->ctx = ctx;
-    list_append(&store->waiting, &waiting->link);
+    return 0;
 }
 
-void store_flush(struct store *store)
+static void memory_free(void *place)
 {
-    // What a callback asks for waits for the next flush.
-    struct list *last = store->waiting.previous;
-    bool more = !list_is_empty(&store->waiting);
-    while (more) {
-        struct waiting *waiting = LIST_ENTRY(store->waiting.next, struct waiting, link);
-        more = &waiting->link != last;
-        if (waiting->loaded != NULL) {
-            waiting->loaded(waiting->ctx, 0, waiting->items, waiting->count, NULL);
-        } else {
-            waiting->durable(waiting->ctx, 0, NULL);
-        }
-        waiting_free(waiting);
+    struct memory *memory = place;
+    MAP_FOREACH (&memory->values, entry) {
+        mem_free(entry->value);
     }
+    map_free(&memory->values);
+    mem_free(memory);
 }
 
-bool store_is_pending(const struct store *store)
+static const struct store_backend backend = {
+    .commit = memory_commit,
+    .walk = memory_walk,
+    .free = memory_free,
+};
+
+struct store *store_memory_new(void)
 {
-    return !list_is_empty(&store->waiting);
+    return store_new(&backend, mem_zalloc(sizeof(struct memory)));
 }
