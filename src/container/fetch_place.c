@@ -27,7 +27,7 @@ static int open_beneath(int base_fd, const char *path, int flags, mode_t mode)
     return fd < 0 ? -errno : (int)fd;
 }
 
-static int make_parents(int sandbox_fd, const char *path, struct error *err)
+int fetch_make_parents(int sandbox_fd, const char *path, struct error *err)
 {
     AUTO_FREE char *copy = mem_strdup(path);
     for (char *slash = strchr(copy, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
@@ -53,7 +53,7 @@ static int make_parents(int sandbox_fd, const char *path, struct error *err)
 
 int fetch_create(int sandbox_fd, const char *path, int *ret_fd, struct error *err)
 {
-    int code = make_parents(sandbox_fd, path, err);
+    int code = fetch_make_parents(sandbox_fd, path, err);
     if (code < 0) {
         return code;
     }

@@ -12,6 +12,8 @@
 #include "base/error.h"
 
 // ---- fetch_place.c ----
+// Makes the directories on the way to `path`.
+int fetch_make_parents(int sandbox_fd, const char *path, struct error *err);
 // Creates or empties the file `path` beneath the directory `sandbox_fd`, with the directories on
 // the way. The caller closes *ret_fd.
 int fetch_create(int sandbox_fd, const char *path, int *ret_fd, struct error *err);

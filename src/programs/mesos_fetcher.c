@@ -200,7 +200,7 @@ static int finish(const struct job *job, const struct item *item, struct error *
     AUTO_CLOSE int source = -1;
     uint64_t size;
     int code = 0;
-    if (cached) {
+    if (cached && (code = fetch_make_parents(job->sandbox_fd, item->output, err)) == 0) {
         code = fetch_open_source(item->cache_file, &source, &size, err);
     }
     if (code == 0 && cached && !(extract && kind != FETCH_PLAIN)) {
