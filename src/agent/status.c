@@ -279,9 +279,11 @@ void agent_status_from_executor(struct agent_executor *executor, const Mesos__V1
         return;
     }
     if (framework->is_terminating) {
-        log_warning("Ignoring status update for task '%s' of terminating framework %s", task_id,
-                    framework->id);
+        // Nobody wants to know, but the executor may wait for it before it ends.
+        log_debug("Ignoring status update for task '%s' of terminating framework %s", task_id,
+                  framework->id);
         agent->metrics.invalid_status_updates++;
+        acknowledge(executor, from);
         return;
     }
     agent->metrics.valid_status_updates++;

@@ -208,6 +208,7 @@ void agent_daemon_shutdown(struct agent_daemon *d, const char *message)
         agent_destroy_containers(d->agent);
     }
     d->is_stopping = true;
+    agent_link_stop(d->link);
     agent_shutdown(d->agent, message, env_now(d->env));
     agent_daemon_touch(d);
 }

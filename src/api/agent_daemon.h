@@ -83,6 +83,8 @@ struct agent_link *agent_link_free(struct agent_link *link);
 void agent_link_send(struct agent_link *link, const Meseta__Link__ToMaster *message);
 // Drops the connection and starts anew with what --master says. on_close is called on a later turn.
 void agent_link_reconnect(struct agent_link *link);
+// A connection that breaks from now on is not made anew.
+void agent_link_stop(struct agent_link *link);
 
 // ---- agent_executor.c ----
 void executor_api_add_routes(struct agent_daemon *daemon);

@@ -31,6 +31,8 @@ struct agent_link {
     size_t redirects;  // in a row
     struct link *link; // NULL while waiting for the next try
     bool is_open;
+    bool is_stopping;  // no more tries
+    unsigned failures; // since the last open connection
     struct timer retry;
     struct env_hook dropped; // on_close after agent_link_reconnect
     int64_t delay_ns;
@@ -58,6 +60,9 @@ static void connect_now(struct agent_link *l);
 // Between half of the delay and all of it.
 static void retry_later(struct agent_link *l)
 {
+    if (l->is_stopping) {
+        return;
+    }
     int64_t half = l->delay_ns / 2;
     env_timer_set(l->env, &l->retry, half + (int64_t)(prng_unit(&l->prng) * (double)half));
     l->delay_ns = l->delay_ns * 2 < RETRY_MAX_NS ? l->delay_ns * 2 : RETRY_MAX_NS;
@@ -67,6 +72,7 @@ static void on_open(void *ctx, struct link *link)
 {
     struct agent_link *l = ctx;
     l->is_open = true;
+    l->failures = 0;
     l->redirects = 0;
     l->delay_ns = RETRY_MIN_NS;
     log_info("Connected to the master at %s", link_peer(link));
@@ -105,7 +111,11 @@ static void on_close(void *ctx, struct link *link, const struct error *err)
         return;
     }
     l->redirects = 0;
-    log_warning("No connection to the master: %s", err != NULL ? err->text : "it was closed");
+    // A master that stays away is told of ever more rarely.
+    if ((l->failures & (l->failures - 1)) == 0) {
+        log_warning("No connection to the master: %s", err != NULL ? err->text : "it was closed");
+    }
+    l->failures++;
     if (was_open) {
         l->callbacks.on_close(l->ctx);
     }
@@ -197,6 +207,12 @@ void agent_link_send(struct agent_link *l, const Meseta__Link__ToMaster *message
     buf_clear(&l->frame);
     wire_encode(&message->base, &l->frame);
     link_send(l->link, CHANNEL, l->frame.data, l->frame.size);
+}
+
+void agent_link_stop(struct agent_link *l)
+{
+    l->is_stopping = true;
+    env_timer_cancel(l->env, &l->retry);
 }
 
 void agent_link_reconnect(struct agent_link *l)
