@@ -80,7 +80,7 @@ static int on_headers_complete(llhttp_t *parser)
     struct answer_reader *a = parser->data;
     a->in_head = false;
     if (is_provisional(parser)) {
-        return 0;
+        return 1;  // no body, whatever its headers say
     }
     a->head_told = true;
     if (parser->status_code < 100) {
@@ -90,7 +90,8 @@ static int on_headers_complete(llhttp_t *parser)
     if (a->stopped) {
         return -1;
     }
-    bool no_body = a->is_head || parser->status_code == 204 || parser->status_code == 304;
+    bool no_body = a->is_head || parser->status_code == 101 || parser->status_code == 204 ||
+                   parser->status_code == 304;
     return no_body ? 1 : 0;
 }
 

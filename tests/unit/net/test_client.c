@@ -35,6 +35,9 @@ static const struct {
      false, false, 200, "ab0123456789", true, 0},
     {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", false, false,
      200, "x", true, 0},
+    {"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\nHTTP/1.1 200 OK\r\n"
+     "Content-Length: 1\r\n\r\nx",
+     false, false, 200, "x", true, 0},
     {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true, false, 200, "", true, 0},
     {"HTTP/1.1 204 No Content\r\n\r\n", false, false, 204, "", true, 0},
     {"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", false, false, 304, "", true, 0},

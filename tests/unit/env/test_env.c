@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The loop: the turn's end, timers, signals, child processes, the log's files.
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "env/env.h"
+
+static struct env *env;
+
+static int setup(void **state)
+{
+    (void)state;
+    struct error err;
+    return env_new(&env, &err);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    env = env_free(env);
+    return 0;
+}
+
+// ---- hooks and timers ----
+
+static char trace[256];
+
+static void note(const char *text)
+{
+    strncat(trace, text, sizeof(trace) - strlen(trace) - 1);
+}
+
+static struct env_hook first, second;
+static struct timer early, late, stopper;
+
+static void run_first(struct env_hook *hook, struct instant now)
+{
+    (void)hook;
+    assert_int_equal(now.mono, env_now(env).mono);
+    note("first ");
+    env_at_turn_end(env, &second);
+}
+
+static void run_second(struct env_hook *hook, struct instant now)
+{
+    (void)hook;
+    (void)now;
+    note("second ");
+}
+
+static void run_early(struct timer *timer, struct instant now)
+{
+    assert_true(now.mono >= timer->deadline);
+    note("early ");
+    env_at_turn_end(env, &first);
+    env_at_turn_end(env, &first);
+}
+
+static void run_late(struct timer *timer, struct instant now)
+{
+    (void)timer;
+    (void)now;
+    note("late ");
+}
+
+static void run_stopper(struct timer *timer, struct instant now)
+{
+    (void)timer;
+    (void)now;
+    note("stop ");
+    env_at_turn_end(env, &second);
+    env_stop(env, 7);
+}
+
+static void test_turn(void **state)
+{
+    (void)state;
+    trace[0] = '\0';
+    list_init(&first.link);
+    list_init(&second.link);
+    first.run = run_first;
+    second.run = run_second;
+    early.run = run_early;
+    late.run = run_late;
+    stopper.run = run_stopper;
+    env_timer_set(env, &stopper, 30 * NS_PER_MS);
+    env_timer_set(env, &late, 20 * NS_PER_MS);
+    env_timer_set(env, &early, 10 * NS_PER_MS);
+    struct timer never = {.run = run_late};
+    env_timer_set(env, &never, 15 * NS_PER_MS);
+    env_timer_cancel(env, &never);
+    int64_t begin = env_refresh_now(env).mono;
+    assert_int_equal(env_run(env), 7);
+    int64_t took = env_refresh_now(env).mono - begin;
+    assert_string_equal(trace, "early first second late stop second ");
+    assert_in_range(took, 29 * NS_PER_MS, 2000 * NS_PER_MS);
+    env_at_turn_end(env, &first);
+    env_hook_cancel(&first);
+}
+
+static void run_signal(void *ctx, int number)
+{
+    assert_int_equal(number, SIGUSR1);
+    *(int *)ctx += 1;
+    env_stop(env, 0);
+}
+
+static void test_signal(void **state)
+{
+    (void)state;
+    int count = 0;
+    env_on_signal(env, SIGUSR1, run_signal, &count);
+    raise(SIGUSR1);
+    env_run(env);
+    assert_int_equal(count, 1);
+}
+
+static void test_random(void **state)
+{
+    (void)state;
+    assert_int_not_equal(env_random_u64(), env_random_u64());
+}
+
+// ---- children ----
+
+static pid_t exited_pid;
+static int exited_status;
+static unsigned exits;
+static unsigned exits_awaited;
+
+static void on_exit_run(void *ctx, pid_t pid, int status)
+{
+    (void)ctx;
+    exited_pid = pid;
+    exited_status = status;
+    if (++exits == exits_awaited) {
+        env_stop(env, 0);
+    }
+}
+
+static void await_exits(unsigned count)
+{
+    exits_awaited = count;
+    if (exits < count) {
+        env_run(env);
+    }
+    exits = 0;
+}
+
+// Runs a shell script with its output in a pipe, and returns what it printed.
+static const char *shell(const char *script, struct env_spawn order, int *ret_status)
+{
+    static char output[65536];
+    int fds[2];
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    char *const arguments[] = {(char *)"sh", (char *)"-c", (char *)(uintptr_t)script, NULL};
+    int default_fds[] = {-1, fds[1], fds[1]};
+    order.file = "/bin/sh";
+    order.arguments = arguments;
+    if (order.fds == NULL) {
+        order.fds = default_fds;
+        order.fd_count = 3;
+    } else {
+        assert_int_equal(dup2(fds[1], 150), 150);
+    }
+    struct error err;
+    pid_t pid;
+    if (env_spawn(env, &order, on_exit_run, NULL, &pid, NULL, &err) < 0) {
+        fail_msg("%s", err.text);
+    }
+    close(fds[1]);
+    close(150);
+    size_t size = 0;
+    ssize_t n;
+    while ((n = read(fds[0], output + size, sizeof(output) - 1 - size)) > 0) {
+        size += (size_t)n;
+    }
+    output[size] = '\0';
+    close(fds[0]);
+    assert_int_equal(exits, 0);
+    await_exits(1);
+    assert_int_equal(exited_pid, pid);
+    *ret_status = exited_status;
+    return output;
+}
+
+static void test_spawn(void **state)
+{
+    (void)state;
+    int status;
+    struct env_spawn order = {0};
+    assert_string_equal(shell("echo hello; exit 3", order, &status), "hello\n");
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+    shell("kill -9 $$", order, &status);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    order.directory = "/usr";
+    assert_string_equal(shell("pwd", order, &status), "/usr\n");
+    order.directory = NULL;
+    char *const environment[] = {(char *)"A=b c", NULL};
+    order.environment = environment;
+    assert_string_equal(shell("echo $A:$HOME", order, &status), "b c:\n");
+    order.environment = NULL;
+    order.new_session = true;
+    assert_string_equal(shell("read -r pid n s ppid group session rest </proc/self/stat;"
+                              "test $session = $$ && echo own",
+                              order, &status),
+                        "own\n");
+}
+
+// Nothing is inherited but what was named; neither are blocked or ignored signals.
+static void test_spawn_is_clean(void **state)
+{
+    (void)state;
+    int status;
+    struct env_spawn order = {0};
+    int leak = dup2(0, 77);
+    sigset_t set, before;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, &before);
+    signal(SIGHUP, SIG_IGN);
+    const char *output = shell("ls /proc/$$/fd | tr '\\n' ' ';"
+                               "grep -E '^Sig(Blk|Ign|Cgt)' /proc/$$/status",
+                               order, &status);
+    signal(SIGHUP, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    close(leak);
+    // dash itself catches no signal for a script, but may hold one descriptor of its own above 9.
+    assert_true(strncmp(output, "0 1 2 ", 6) == 0);
+    assert_null(strstr(output, "77"));
+    assert_non_null(strstr(output, "SigBlk:\t0000000000000000"));
+    assert_non_null(strstr(output, "SigIgn:\t0000000000000000"));
+}
+
+static void write_file(int fd, const char *text)
+{
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    lseek(fd, 0, SEEK_SET);
+}
+
+// Sources that lie where others are to go: 4 and 5 swap places, 0 is shared, 3 is /dev/null.
+static void test_spawn_descriptors(void **state)
+{
+    (void)state;
+    char a[] = "/tmp/meseta-env-XXXXXX", b[] = "/tmp/meseta-env-XXXXXX";
+    int fa = mkstemp(a), fb = mkstemp(b);
+    unlink(a);
+    unlink(b);
+    write_file(fa, "A\n");
+    write_file(fb, "B\n");
+    int keep4 = fcntl(4, F_DUPFD_CLOEXEC, 100), keep5 = fcntl(5, F_DUPFD_CLOEXEC, 100);
+    int at4 = fcntl(fa, F_DUPFD_CLOEXEC, 100), at5 = fcntl(fb, F_DUPFD_CLOEXEC, 100);
+    close(fa);
+    close(fb);
+    assert_int_equal(dup2(at4, 4), 4);
+    assert_int_equal(dup2(at5, 5), 5);
+    close(at4);
+    close(at5);
+    struct env_spawn order = {0};
+    int fds[] = {-1, 150, 150, -1, 5, 4, 6};
+    int six = fcntl(6, F_GETFD) < 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
+    order.fds = fds;
+    order.fd_count = fcntl(6, F_GETFD) < 0 ? 6 : 7;
+    int status;
+    const char *output =
+        shell("cat <&4; cat <&5; readlink /proc/$$/fd/3; readlink /proc/$$/fd/0", order, &status);
+    assert_string_equal(output, "B\nA\n/dev/null\n/dev/null\n");
+    if (six >= 0) {
+        close(six);
+    }
+    dup2(keep4, 4);
+    dup2(keep5, 5);
+    close(keep4);
+    close(keep5);
+}
+
+static void test_spawn_failures(void **state)
+{
+    (void)state;
+    struct error err;
+    char *const arguments[] = {(char *)"x", NULL};
+    struct env_spawn order = {.file = "/nonexistent/x", .arguments = arguments};
+    assert_int_equal(env_spawn(env, &order, on_exit_run, NULL, NULL, NULL, &err), -ENOENT);
+    assert_string_equal(err.text, "cannot run /nonexistent/x: exec: No such file or directory");
+    order.file = "/bin/true";
+    order.directory = "/nonexistent";
+    assert_int_equal(env_spawn(env, &order, on_exit_run, NULL, NULL, NULL, &err), -ENOENT);
+    assert_string_equal(err.text, "cannot run /bin/true: chdir: No such file or directory");
+    int fds[] = {999};
+    order.directory = NULL;
+    order.fds = fds;
+    order.fd_count = 1;
+    assert_int_equal(env_spawn(env, &order, on_exit_run, NULL, NULL, NULL, &err), -EBADF);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); // nobody was left behind
+    assert_int_equal(errno, ECHILD);
+}
+
+static void test_many_children(void **state)
+{
+    (void)state;
+    char *const arguments[] = {(char *)"true", NULL};
+    struct env_spawn order = {.file = "/bin/true", .arguments = arguments};
+    for (int i = 0; i < 200; i++) {
+        struct error err;
+        assert_int_equal(env_spawn(env, &order, on_exit_run, NULL, NULL, NULL, &err), 0);
+    }
+    await_exits(200);
+    assert_int_equal(exited_status, 0);
+}
+
+static void test_detach(void **state)
+{
+    (void)state;
+    char *const arguments[] = {(char *)"true", NULL};
+    struct env_spawn order = {.file = "/bin/true", .arguments = arguments};
+    struct error err;
+    struct env_child *child;
+    pid_t pid;
+    assert_int_equal(env_spawn(env, &order, on_exit_run, NULL, &pid, &child, &err), 0);
+    env_child_detach(child);
+    assert_int_equal(env_spawn(env, &order, on_exit_run, NULL, NULL, NULL, &err), 0);
+    await_exits(1);
+    for (int i = 0; i < 1000 && kill(pid, 0) == 0; i++) {
+        uv_run(env_loop(env), UV_RUN_NOWAIT);
+        usleep(1000);
+    }
+    assert_int_equal(kill(pid, 0), -1);
+    // One that still runs when the loop goes is left alone.
+    char *const sleep_arguments[] = {(char *)"sleep", (char *)"10", NULL};
+    order.file = "/bin/sleep";
+    order.arguments = sleep_arguments;
+    assert_int_equal(env_spawn(env, &order, on_exit_run, NULL, &pid, NULL, &err), 0);
+    env = env_free(env);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(env_new(&env, &err), 0);
+}
+
+// ---- the log ----
+
+static void test_log_files(void **state)
+{
+    (void)state;
+    char directory[] = "/tmp/meseta-env-XXXXXX";
+    assert_non_null(mkdtemp(directory));
+    struct error err;
+    assert_int_equal(env_log_open("prog", directory, true, "VERBOSE", &err), -EINVAL);
+    assert_int_equal(env_log_open("prog", directory, true, "INFO", &err), 0);
+    log_info("one %d", 1);
+    log_warning("two");
+    log_error("three");
+    env_log_close();
+    static const struct {
+        const char *name;
+        int lines;
+        char first;
+    } files[] = {{"prog.INFO", 3, 'I'}, {"prog.WARNING", 2, 'W'}, {"prog.ERROR", 1, 'E'}};
+    for (size_t i = 0; i < 3; i++) {
+        char path[256];
+        snprintf(path, sizeof(path), "%s/%s", directory, files[i].name);
+        char *text;
+        size_t size;
+        assert_int_equal(file_read(path, 10000, &text, &size, &err), 0);
+        int lines = 0;
+        for (const char *c = text; *c != '\0'; c++) {
+            lines += *c == '\n';
+        }
+        assert_int_equal(lines, files[i].lines);
+        assert_int_equal(text[0], files[i].first);
+        int month_day, hour, minute, seconds, thread, line;
+        long micro;
+        char file[64];
+        assert_int_equal(sscanf(text + 1, "%4d %2d:%2d:%2d.%6ld %d %63[^:]:%d]", &month_day, &hour,
+                                &minute, &seconds, &micro, &thread, file, &line),
+                         8);
+        assert_string_equal(file, "test_env.c");
+        assert_int_equal(thread, getpid());
+        mem_free(text);
+    }
+    assert_int_equal(path_remove_tree(directory, &err), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_signal, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_random, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_spawn, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_spawn_is_clean, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_spawn_descriptors, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_spawn_failures, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_children, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_detach, setup, teardown),
+        cmocka_unit_test(test_log_files),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
