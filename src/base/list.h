@@ -54,8 +54,11 @@ static inline void list_remove(struct list *member)
 
 #define LIST_ENTRY(pointer, type, member) CONTAINER_OF(pointer, type, member)
 
-// Walks; the current member may be removed.
+// Walks; the current member may be removed. `break` and `continue` mean what they say.
 #define LIST_FOREACH(head, type, member, item)                                                     \
-    for (struct list *item##_at_ = (head)->next, *item##_next_ = item##_at_->next;                 \
-         item##_at_ != (head); item##_at_ = item##_next_, item##_next_ = item##_at_->next)         \
-        for (type *item = LIST_ENTRY(item##_at_, type, member); item != NULL; item = NULL)
+    for (struct list *item##_at_ = (head)->next, *item##_next_ = item##_at_->next,                 \
+                     *item##_left_ = NULL;                                                         \
+         item##_left_ == NULL && item##_at_ != (head);                                             \
+         item##_at_ = item##_next_, item##_next_ = item##_at_->next)                               \
+        for (type *item = (item##_left_ = item##_at_, LIST_ENTRY(item##_at_, type, member));       \
+             item##_left_ != NULL; item##_left_ = NULL)

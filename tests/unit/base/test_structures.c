@@ -228,6 +228,14 @@ static void list_keeps_order_and_unlinks(void **state)
     LIST_FOREACH (&list, struct item, link, item)
         sum += item->n;
     assert_int_equal(sum, 4);
+    sum = 0;
+    LIST_FOREACH (&list, struct item, link, item) {
+        if (item->n == 3)
+            break; // ends the whole walk
+        sum += 10;
+        continue;
+    }
+    assert_int_equal(sum, 10);
 }
 
 struct alarm {
