@@ -150,7 +150,8 @@ static void run_batches(struct store *store, struct list *requests)
     struct list done = LIST_INIT(done);
     struct store_batch *batches = NULL;
     size_t count = 0;
-    LIST_FOREACH (requests, struct request, link, request) {
+    while (!list_is_empty(requests)) {
+        struct request *request = LIST_ENTRY(requests->next, struct request, link);
         if (request->loaded != NULL) {
             break;
         }
