@@ -45,7 +45,8 @@ void master_agent_use_remove(struct agent *a, struct framework *f, const struct 
     CHECK(use != NULL);
     resources_subtract(use->used, amount);
     resources_subtract(a->used, amount);
-    resources_subtract(f->used, amount);
+    // Ports of several agents are one set in a framework's sum, so a part may be gone already.
+    resources_subtract_available(f->used, amount);
 }
 
 void master_agent_hold(struct agent *a, struct framework *f)

@@ -69,7 +69,8 @@ void master_offer_remove(struct offer *o)
     list_remove(&o->by_agent);
     list_remove(&o->unsent);
     resources_subtract(o->agent->offered, o->resources);
-    resources_subtract(o->framework->offered, o->resources);
+    // Ports of several agents are one set in a framework's sum, so a part may be gone already.
+    resources_subtract_available(o->framework->offered, o->resources);
     map_remove(&m->offers, o->id);
     resources_free(o->resources);
     mem_free(o->role);
