@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "container/order.h"
@@ -159,12 +160,14 @@ static void become_user(const struct plan *plan)
     }
 }
 
+// The kernel is called directly: make and others leave the C library's own signals (32, 33) ignored
+// in what they start, and the library does not let us touch those.
 static void reset_signals(void)
 {
     for (int signal = 1; signal < NSIG; signal++) {
         if (signal != SIGKILL && signal != SIGSTOP) {
-            struct sigaction action = {.sa_handler = SIG_DFL};
-            sigaction(signal, &action, NULL);
+            unsigned long by_default[4] = {(unsigned long)SIG_DFL}; // the kernel's struct
+            syscall(SYS_rt_sigaction, signal, by_default, NULL, NSIG / 8);
         }
     }
     sigset_t none;
