@@ -80,7 +80,7 @@ static int on_headers_complete(llhttp_t *parser)
     struct answer_reader *a = parser->data;
     a->in_head = false;
     if (is_provisional(parser)) {
-        return 1;  // no body, whatever its headers say
+        return 1; // no body, whatever its headers say
     }
     a->head_told = true;
     if (parser->status_code < 100) {

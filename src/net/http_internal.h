@@ -55,7 +55,8 @@ struct http_request {
     // Why it is refused.
     int bad_status;
     char bad_text[96];
-    bool line_ended; // the last byte of the head so far was a line's end
+    bool line_ended;   // the last byte of the head so far was a line's end
+    bool head_scanned; // the empty line behind the head has begun
     bool keep_alive;
     bool is_head; // HEAD
     bool is_http_1_0;

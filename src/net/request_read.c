@@ -369,7 +369,8 @@ static bool has_folded_line(struct http_request *r, const char *data, size_t siz
                 return true;
             }
             if (*data == '\r' || *data == '\n') {
-                return false; // the empty line: the head ends here
+                r->head_scanned = true; // the empty line: what follows is the body
+                return false;
             }
         }
         const char *newline = memchr(data, '\n', (size_t)(end - data));
@@ -392,7 +393,7 @@ static void refuse_by_parser(struct http_request *r, llhttp_errno_t error)
 static void feed_parser(struct http_request *r, const char *data, size_t size, size_t *used)
 {
     bool in_head = r->stage == REQUEST_HEAD;
-    if (in_head && has_folded_line(r, data, size)) {
+    if (in_head && !r->head_scanned && has_folded_line(r, data, size)) {
         refuse(r, 400, "A header line begins with white space");
         return;
     }

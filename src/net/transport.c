@@ -335,6 +335,7 @@ void transport_finish(struct transport *t)
 {
     if (!t->finishing) {
         t->finishing = true;
+        t->drained_is_due = true;
         if (t->writing == NULL && t->connected) {
             env_at_turn_end(t->env, &t->hook);
         }

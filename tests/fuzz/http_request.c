@@ -64,7 +64,7 @@ static void feed(const uint8_t *data, size_t size, size_t piece, struct buf *out
         CHECK(used <= n);
         if (result == REQUEST_IS_BAD) {
             CHECK(r->bad_status >= 400 && r->bad_text[0] != '\0');
-            buf_puts(out, "bad");  // of several faults, the pieces say which is seen first
+            buf_puts(out, "bad"); // of several faults, the pieces say which is seen first
             break;
         }
         at += used;

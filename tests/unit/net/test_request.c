@@ -44,6 +44,7 @@ static const struct {
     {"GET / HTTP/1.1\r\nHost: a\r\nX: a\tb\r\n\r\n", 0, "GET / 0"},
     {"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 1\r\n\r\nx", 0,
      "POST / 1"},
+    {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n{\n \"a\": 1\n }", 0, "POST / 12"},
     // ---- one framing ----
     {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: "
      "chunked\r\n\r\n0\r\n\r\n",
