@@ -43,6 +43,9 @@ class Tutorial(Scheduler):
     def registered(self, driver, framework_id, master_info):
         say("Registered with framework id", framework_id["value"])
 
+    def reregistered(self, driver, master_info):
+        say("Registered with our own framework id", driver.framework_id)  # pymesos: who brings an id comes back
+
     def resourceOffers(self, driver, offers):
         filters = {"refuse_seconds": 1}
         for offer in offers:
