@@ -303,3 +303,30 @@ size_t world_count_processes(const struct world *w)
     closedir(proc);
     return count;
 }
+
+pid_t world_make_orphan(struct world *w, const char *id)
+{
+    struct cgroup_mounts mounts = {0};
+    assert_int_equal(cgroup_mounts_find(&mounts, "/sys/fs/cgroup", NULL), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        execl("/bin/sleep", "sleep", "1000", NULL);
+        _exit(1);
+    }
+    for (int i = 0; i <= CGROUP_CONTROLLER_COUNT; i++) {
+        const char *mount = i == CGROUP_CONTROLLER_COUNT
+                                ? (mounts.v1[CGROUP_FREEZER] == NULL ? mounts.v2 : NULL)
+                                : mounts.v1[i];
+        if (mount == NULL) {
+            continue;
+        }
+        const char *inside = arena_printf(w->arena, "%s/%s/%s/inside", mount, w->root, id);
+        assert_int_equal(path_make_directories(inside, 0755, NULL), 0);
+        const char *procs = arena_printf(w->arena, "%s/cgroup.procs", inside);
+        const char *text = arena_printf(w->arena, "%d", (int)pid);
+        assert_int_equal(file_write(procs, text, strlen(text), NULL), 0);
+    }
+    cgroup_mounts_free(&mounts);
+    return pid;
+}

@@ -84,3 +84,6 @@ const char *world_sandbox(struct world *w, const char *id);                // in
 const char *world_file(struct world *w, const char *id, const char *name); // content, in the arena
 // Processes whose environment says MARK=<root>: everything that the world's containers started.
 size_t world_count_processes(const struct world *w);
+// Makes the cgroups of a container that no agent knows, with a process in a group inside. Its pid,
+// a child of ours.
+pid_t world_make_orphan(struct world *w, const char *id);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -372,6 +373,100 @@ static void test_usage(void **state)
     world_end(w);
 }
 
+// ---- what goes wrong around it ----
+
+// Two agents share a root; what a dead one left is destroyed when no other is alive.
+static void test_orphans(void **state)
+{
+    BEGIN(state);
+    if (!has_cgroups(w)) {
+        world_end(w);
+        skip();
+    }
+    world_launch(w, &(struct order){.id = "mine", .shell = "exec sleep 1000"});
+    world_wait_launched(w, 1);
+    struct containerizer *second;
+    struct containerizer_callbacks callbacks = {0};
+    struct error err = {0};
+    assert_int_equal(containerizer_new(w->env, &w->options, &callbacks, NULL, &second, &err), 0);
+    world_sleep(w, 100 * NS_PER_MS);
+    assert_int_equal(world_count_processes(w), 1);
+    containerizer_free(second);
+    containerizer_destroy(w->c, "mine");
+    world_wait_all(w);
+    // Directories as a dead agent leaves them, one with a process and a group of its own inside.
+    w->c = containerizer_free(w->c);
+    pid_t stray = world_make_orphan(w, "orphan");
+    assert_int_equal(containerizer_new(w->env, &w->options, &callbacks, NULL, &w->c, &err), 0);
+    world_sleep(w, 500 * NS_PER_MS);
+    int status;
+    assert_int_equal(waitpid(stray, &status, WNOHANG), stray);
+    assert_true(WIFSIGNALED(status));
+    world_end(w);
+}
+
+static void test_full_disk(void **state)
+{
+    BEGIN(state);
+    const char *mount_point = arena_printf(w->arena, "%s/work", w->directory);
+    assert_int_equal(mkdir(mount_point, 0755), 0);
+    if (geteuid() != 0 || mount("none", mount_point, "tmpfs", 0, "size=64k,nr_inodes=6") != 0) {
+        world_end(w);
+        skip();
+    }
+    // Room for the sandboxes' parent and one sandbox with its two files.
+    struct outcome *o = world_run(w, &(struct order){.id = "first", .shell = "true"});
+    assert_int_equal(o->status, 0);
+    o = world_run(w, &(struct order){.id = "second", .shell = "true"});
+    assert_true(o->has_reason && !o->has_status);
+    assert_int_equal(o->reason, LAUNCH_FAILED);
+    assert_true(text_starts_with(o->message, "Failed to launch container: Failed to create"));
+    assert_true(text_ends_with(o->message, "No space left on device"));
+    assert_int_equal(umount(mount_point), 0);
+    o = world_run(w, &(struct order){.id = "third", .shell = "true"});
+    assert_int_equal(o->status, 0);
+    world_end(w);
+}
+
+static void test_bad_options(void **state)
+{
+    const struct setting *setting = *state;
+    struct world *w = world_begin(setting);
+    if (w == NULL) {
+        skip();
+    }
+    static const struct {
+        const char *launcher, *isolation, *root, *text;
+    } rows[] = {
+        {"docker", "", "mesos", "Unknown or unsupported launcher: docker"},
+        {"posix", "cgroups/nonsense", "mesos",
+         "Unknown or unsupported isolator 'cgroups/nonsense'"},
+        {"linux", "", "../mesos", "Invalid cgroups root '../mesos'"},
+    };
+    struct containerizer_callbacks callbacks = {0};
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        if (strcmp(rows[i].launcher, "linux") == 0 && geteuid() != 0) {
+            continue;
+        }
+        struct containerizer_options options = w->options;
+        options.launcher = rows[i].launcher;
+        options.isolation = rows[i].isolation;
+        options.cgroups_root = rows[i].root;
+        struct containerizer *c = NULL;
+        struct error err = {0};
+        assert_true(containerizer_new(w->env, &options, &callbacks, NULL, &c, &err) < 0);
+        assert_string_equal(err.text, rows[i].text);
+    }
+    struct containerizer_options options = w->options;
+    options.launcher_dir = "/tmp";
+    struct containerizer *c = NULL;
+    struct error err = {0};
+    assert_true(containerizer_new(w->env, &options, &callbacks, NULL, &c, &err) < 0);
+    assert_string_equal(err.text, "Failed to find the helper '/tmp/mesos-containerizer': No such "
+                                  "file or directory");
+    world_end(w);
+}
+
 // ---- the agent's own end ----
 
 static void test_free_kills(void **state)
@@ -404,6 +499,7 @@ int main(void)
         BOTH(test_own_sessions), BOTH(test_escape),          BOTH(test_fork_storm),
         BOTH(test_many_at_once), BOTH(test_memory_limit),    BOTH(test_memory_raised),
         BOTH(test_cpu_limit),    BOTH(test_usage),           BOTH(test_free_kills),
+        BOTH(test_orphans),      BOTH(test_full_disk),       BOTH(test_bad_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
