@@ -10,12 +10,18 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "net/http_internal.h"
 
-enum { GZIP_SIZE_MIN = 1024, HEAD_FIXED_SIZE = 256, BODY_COPY_MAX = 16 * 1024 };
+enum {
+    GZIP_SIZE_MIN = 1024,
+    GZIP_THREAD_SIZE_MIN = 128 * 1024, // from here on a thread packs
+    HEAD_FIXED_SIZE = 256,
+    BODY_COPY_MAX = 16 * 1024
+};
 
 // ---- heads ----
 
@@ -145,28 +151,11 @@ static bool wants_gzip(const struct http_request *r, const struct answer *a)
            (a->content_type == NULL || strncmp(a->content_type, "image/", 6) != 0);
 }
 
-// `owned`, when not NULL, is `body` itself, given away by the caller.
-static void respond(struct http_request *r, struct answer *a, const void *body, char *owned)
+// Puts the whole answer into the queue. `owned`, when not NULL, is `body` itself, given away.
+static void send_whole(struct http_request *r, struct answer *a, const void *body, char *owned)
 {
-    CHECK(r->magic == REQUEST_MAGIC && r->stream.magic == 0);
-    if (r->conn == NULL) {
-        mem_free(owned);
-        request_free(r);
-        return;
-    }
     struct conn *conn = r->conn;
     struct transport *t = conn_transport(conn);
-    a->keep_alive = r->keep_alive;
-    a->framing = has_no_body(a->status) ? FRAMING_NONE : FRAMING_LENGTH;
-    char *packed;
-    size_t packed_size;
-    if (wants_gzip(r, a) && gzip_compress(body, a->size, &packed, &packed_size)) {
-        mem_free(owned);
-        owned = packed;
-        body = packed;
-        a->size = packed_size;
-        a->gzip = true;
-    }
     send_head(r, a);
     bool send_body = a->size > 0 && !r->is_head && a->framing == FRAMING_LENGTH;
     if (send_body && owned != NULL && a->size > BODY_COPY_MAX) {
@@ -176,6 +165,94 @@ static void respond(struct http_request *r, struct answer *a, const void *body, 
     }
     mem_free(owned);
     conn_answered(conn, a->keep_alive);
+}
+
+// A large body is packed on one of libuv's threads, which gets buffers of its own; the request
+// waits.
+struct packing {
+    uv_work_t work;
+    struct http_request *request;
+    struct answer answer; // what it points at is in the request's arena
+    char *body;
+    char *packed;
+    size_t packed_size;
+};
+
+static void pack(uv_work_t *work)
+{
+    struct packing *p = work->data;
+    if (!gzip_compress(p->body, p->answer.size, &p->packed, &p->packed_size)) {
+        p->packed = NULL;
+    }
+}
+
+static void on_packed(uv_work_t *work, int status)
+{
+    (void)status; // never cancelled
+    struct packing *p = work->data;
+    struct http_request *r = p->request;
+    if (p->packed != NULL) {
+        mem_free(p->body);
+        p->body = p->packed;
+        p->answer.size = p->packed_size;
+        p->answer.gzip = true;
+    }
+    if (r->conn != NULL) {
+        send_whole(r, &p->answer, p->body, p->body);
+    } else {
+        mem_free(p->body);
+        request_free(r);
+    }
+    mem_free(p);
+}
+
+static void pack_then_send(struct http_request *r, const struct answer *a, const void *body,
+                           char *owned)
+{
+    struct packing *p = mem_zalloc(sizeof(*p));
+    struct arena *arena = http_arena(r);
+    struct http_header *headers = arena_calloc(arena, a->header_count, sizeof(*headers));
+    for (size_t i = 0; i < a->header_count; i++) {
+        headers[i].name = arena_strdup(arena, a->headers[i].name);
+        headers[i].value = arena_strdup(arena, a->headers[i].value);
+    }
+    p->answer = *a;
+    p->answer.content_type = arena_strdup(arena, a->content_type);
+    p->answer.headers = headers;
+    p->body = owned != NULL ? owned : mem_dup(body, a->size);
+    p->request = r;
+    p->work.data = p;
+    // If its connection goes, the request stays until on_packed frees it.
+    r->on_abort = NULL;
+    CHECK(uv_queue_work(env_loop(r->env), &p->work, pack, on_packed) == 0);
+}
+
+static void respond(struct http_request *r, struct answer *a, const void *body, char *owned)
+{
+    CHECK(r->magic == REQUEST_MAGIC && r->stream.magic == 0);
+    if (r->conn == NULL) {
+        mem_free(owned);
+        request_free(r);
+        return;
+    }
+    a->keep_alive = r->keep_alive;
+    a->framing = has_no_body(a->status) ? FRAMING_NONE : FRAMING_LENGTH;
+    if (wants_gzip(r, a)) {
+        if (a->size >= GZIP_THREAD_SIZE_MIN) {
+            pack_then_send(r, a, body, owned);
+            return;
+        }
+        char *packed;
+        size_t packed_size;
+        if (gzip_compress(body, a->size, &packed, &packed_size)) {
+            mem_free(owned);
+            owned = packed;
+            body = packed;
+            a->size = packed_size;
+            a->gzip = true;
+        }
+    }
+    send_whole(r, a, body, owned);
 }
 
 void http_respond(struct http_request *r, int status, const char *content_type, const void *body,

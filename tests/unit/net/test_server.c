@@ -519,6 +519,31 @@ static void test_gzip(void **state)
     assert_int_equal(z.total_out, 20000);
     assert_memory_equal(plain, request.data + request.size - 20000, 20000);
     inflateEnd(&z);
+    // A large body is packed elsewhere, while the next request waits and the peer may go.
+    buf_clear(&request);
+    buf_clear(&out);
+    buf_puts(&request, "POST /echo HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n"
+                       "Content-Length: 1000000\r\n\r\n");
+    for (int i = 0; i < 1000000; i++) {
+        buf_putc(&request, (char)('a' + i % 11));
+    }
+    size_t without_next = request.size;
+    buf_puts(&request, "GET /none HTTP/1.1\r\nHost: a\r\n\r\n");
+    harness_ask(&h, request.data, &out);
+    assert_non_null(strstr(out.data, "Content-Encoding: gzip\r\n"));
+    assert_true(out.size < 100000);
+    const char *next = out.data + out.size;
+    while (next > out.data && strncmp(next, "HTTP/1.1 202", 12) != 0) {
+        next--;
+    }
+    assert_true(next > out.data);
+    for (int i = 0; i < 3; i++) {
+        unsigned before = h.handled;
+        int fd = harness_dial(&h);
+        harness_send(&h, fd, request.data, without_next);
+        HARNESS_UNTIL(&h, h.handled > before);
+        reset_and_close(fd);
+    }
     // A short body, and one that nobody asked to have packed, stay as they are.
     buf_clear(&out);
     harness_ask(&h, "GET /i HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n", &out);
