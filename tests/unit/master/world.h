@@ -20,7 +20,7 @@
 #include "model/task_state.h"
 #include "wire/wire.h"
 
-enum { SENT_MAX = 4096 };
+enum { SENT_MAX = 2048 };
 
 struct stream {
     struct master_subscriber base;
