@@ -48,13 +48,34 @@ void agent_unblock(struct alloc_agent *agent, uint32_t number)
 
 void agent_unblock_all(struct alloc_agent *agent)
 {
+    agent->level = resources_free(agent->level);
     if (agent->blocked_words > 0) {
         memset(agent->blocked, 0, agent->blocked_words * sizeof(agent->blocked[0]));
     }
 }
 
+// Free resources grew. When they are but back at a level for which the bits are true (an offer was
+// declined), nobody needs to be asked again.
+static void grow_to(struct allocator *a, struct alloc_agent *agent)
+{
+    agent->is_level_sound = false;
+    if (agent->level != NULL && !resources_contains(agent->level, agent->available)) {
+        agent_unblock_all(agent);
+    }
+    agent_mark_dirty(a, agent);
+}
+
 void agent_block(struct alloc_agent *agent, uint32_t number)
 {
+    if (!agent->is_level_sound || agent->level == NULL) {
+        // The level sinks to what is free now: for that, the new bit is true and the old ones stay
+        // so.
+        if (agent->level == NULL || !resources_contains(agent->available, agent->level)) {
+            resources_free(agent->level);
+            agent->level = resources_copy(agent->available);
+        }
+        agent->is_level_sound = true;
+    }
     size_t words = number / 64 + 1;
     if (words > agent->blocked_words) {
         agent->blocked = mem_realloc_array(agent->blocked, words, sizeof(agent->blocked[0]));
@@ -98,6 +119,7 @@ void agent_hold(struct allocator *a, struct alloc_agent *agent, struct alloc_mem
         agent->is_overcommitted = true;
     }
     resources_subtract_available(agent->available, bare);
+    agent->is_level_sound = false;
     if (bond->held == NULL) {
         bond->held = resources_copy(amount);
     } else {
@@ -122,8 +144,7 @@ void agent_release(struct allocator *a, struct alloc_bond *bond, const struct re
         return;
     }
     resources_add(agent->available, bare);
-    agent_unblock_all(agent);
-    agent_mark_dirty(a, agent);
+    grow_to(a, agent);
 }
 
 // ---- lifetime ----
@@ -211,6 +232,7 @@ void alloc_agent_free(struct allocator *a, struct alloc_agent *agent)
     }
     resources_free(agent->total);
     resources_free(agent->available);
+    resources_free(agent->level);
     mem_free(agent->bonds);
     mem_free(agent->blocked);
     mem_free(agent->id);

@@ -177,6 +177,7 @@ static struct resources *take_offer(struct allocator *a, struct alloc_agent *age
         }
         struct resources *offer = agent->available;
         agent->available = resources_new();
+        agent->is_level_sound = false;
         return offer;
     }
     AUTO_RESOURCES struct resources *offer = resources_filter(agent->available, may_take, member);
@@ -184,6 +185,7 @@ static struct resources *take_offer(struct allocator *a, struct alloc_agent *age
         return NULL;
     }
     resources_subtract(agent->available, offer);
+    agent->is_level_sound = false;
     return TAKE_PTR(offer);
 }
 

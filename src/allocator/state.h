@@ -13,8 +13,8 @@
 //    their role's order, and only roles with such members in the allocator's. Both are sorted
 //    unless `is_stale`.
 //  - A bit in agent.blocked says that the member would get nothing of the agent: filtered, not
-//    capable, or too little. It stays true while the agent's free resources shrink, and is taken
-//    back when they grow, when a filter goes, or when the member changes.
+//    capable, or too little. It is true for all that agent.level contains, and is taken back when
+//    more than that is free, when a filter goes, or when the member changes.
 //  - An agent that is active, has free resources worth an offer, and has a wanting member without a
 //    bit is dirty.
 
@@ -106,6 +106,8 @@ struct alloc_agent {
     struct alloc_bond_slot *bonds; // sorted by number
     size_t bond_count;
     size_t bond_capacity;
+    struct resources *level; // NULL: nobody was found not to want it since the bits were cleared
+    bool is_level_sound;     // what is free contains `level`
     uint64_t *blocked;
     size_t blocked_words;
     struct alloc_refusal *last_refusal;
