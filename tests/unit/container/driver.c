@@ -124,9 +124,10 @@ static bool take_option(struct driver *driver, struct containerizer_options *opt
                         const char *argument)
 {
     const char *value = strchr(argument, '=');
-    if (value++ == NULL) {
+    if (value == NULL) {
         return false;
     }
+    value++;
     if (text_starts_with(argument, "cache=")) {
         return text_parse_u64(value, &options->fetcher_cache_size, NULL) == 0;
     }

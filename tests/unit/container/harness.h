@@ -70,6 +70,8 @@ struct world *world_begin(const struct setting *setting);
 struct world *world_begin_with(const struct setting *setting,
                                void (*change)(struct containerizer_options *options));
 void world_end(struct world *w);
+// A cmocka teardown: cleans up after a test that failed.
+int world_abandon(void **state);
 
 int world_launch(struct world *w, const struct order *order); // containerizer_launch's answer
 struct outcome *world_outcome(struct world *w, const char *id);

@@ -9,7 +9,7 @@
 int main(int argc, char **argv)
 {
     size_t size = argc < 2 ? 0 : strtoul(argv[1], NULL, 10) << 20;
-    char *memory = malloc(size);
+    volatile char *memory = malloc(size);
     if (memory == NULL) {
         return 1;
     }
@@ -17,6 +17,6 @@ int main(int argc, char **argv)
         memory[at] = 1;
     }
     puts("done");
-    free(memory);
+    free((void *)memory);
     return 0;
 }

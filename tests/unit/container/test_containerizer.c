@@ -485,9 +485,9 @@ static const struct setting settings[] = {
 };
 
 #define BOTH(function)                                                                             \
-    {#function " (posix)", function, NULL, NULL, (void *)(uintptr_t)&settings[0]},                 \
+    {#function " (posix)", function, NULL, world_abandon, (void *)(uintptr_t)&settings[0]},        \
     {                                                                                              \
-#function " (linux)", function, NULL, NULL, (void *)(uintptr_t)&settings[1]                \
+#function " (linux)", function, NULL, world_abandon, (void *)(uintptr_t)&settings[1]       \
     }
 
 int main(void)
