@@ -98,8 +98,8 @@ static void on_frame(void *ctx, struct link *link, uint32_t channel, const void 
 static void on_close(void *ctx, struct link *link, const struct error *err)
 {
     struct agent_link *l = ctx;
-    (void)link;
     bool was_open = l->is_open;
+    link_free(link);
     l->link = NULL;
     l->is_open = false;
     if (err != NULL && err->code == -EREMCHG && l->redirects < REDIRECTS_MAX) {
