@@ -222,11 +222,15 @@ static uint64_t candidate_bits(const struct allocator *a, const struct alloc_age
     return a->wanting[word] & ~(word < agent->blocked_words ? agent->blocked[word] : 0);
 }
 
+// Stops counting when they are more than a few.
 static size_t count_candidates(const struct allocator *a, const struct alloc_agent *agent)
 {
     size_t count = 0;
-    for (size_t i = 0; i < a->wanting_words; i++) {
-        count += (size_t)__builtin_popcountll(candidate_bits(a, agent, i));
+    for (size_t i = 0; i < a->wanting_words && count <= FEW_CANDIDATES; i++) {
+        for (uint64_t bits = candidate_bits(a, agent, i); bits != 0 && count <= FEW_CANDIDATES;
+             bits &= bits - 1) {
+            count++;
+        }
     }
     return count;
 }
