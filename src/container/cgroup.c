@@ -25,6 +25,8 @@
 const char *const cgroup_controller_names[CGROUP_CONTROLLER_COUNT] = {"freezer", "cpu", "cpuacct",
                                                                       "memory"};
 
+enum { ROOT_TRIES_MAX = 5 };
+
 // ---- the driver ----
 
 static int add_base(struct cgroup_driver *driver, const char *mount, size_t *ret_index,
@@ -119,18 +121,28 @@ static int use_v2(struct cgroup_driver *driver, const struct cgroup_mounts *moun
     }
 }
 
-// Agents that use one root share a lock on it, so that none takes another's containers for orphans.
-static void find_company(struct cgroup_driver *driver)
+// Agents that use one root share a lock on it, so that none takes another's containers for orphans,
+// or removes a root that another uses. -ESTALE: one that ended removed it just now.
+static int find_company(struct cgroup_driver *driver, struct error *err)
 {
     int fd = driver->bases[0].fd;
     driver->is_alone = flock(fd, LOCK_EX | LOCK_NB) == 0;
     if (!driver->is_alone) {
         (void)flock(fd, LOCK_SH);
     }
+    for (size_t i = 0; i < driver->base_count; i++) {
+        struct stat opened, named;
+        if (fstat(driver->bases[i].fd, &opened) < 0 || stat(driver->bases[i].path, &named) < 0 ||
+            opened.st_ino != named.st_ino) {
+            return error_set(err, -ESTALE, "The cgroup '%s' was removed meanwhile",
+                             driver->bases[i].path);
+        }
+    }
+    return 0;
 }
 
-int cgroup_driver_new(const struct cgroup_options *options, struct cgroup_driver **ret_driver,
-                      struct error *err)
+static int make_driver(const struct cgroup_options *options, struct cgroup_driver **ret_driver,
+                       struct error *err)
 {
     if (options->root[0] == '\0' || options->root[0] == '/' ||
         strstr(options->root, "..") != NULL) {
@@ -154,13 +166,25 @@ int cgroup_driver_new(const struct cgroup_options *options, struct cgroup_driver
         code = code == 1 ? use_v1(driver, &mounts, err) : use_v2(driver, &mounts, err);
     }
     cgroup_mounts_free(&mounts);
+    if (code >= 0) {
+        code = find_company(driver, err);
+    }
     if (code < 0) {
         cgroup_driver_free(driver);
         return code;
     }
-    find_company(driver);
     *ret_driver = driver;
     return 0;
+}
+
+int cgroup_driver_new(const struct cgroup_options *options, struct cgroup_driver **ret_driver,
+                      struct error *err)
+{
+    int code = -ESTALE;
+    for (int tries = 0; tries < ROOT_TRIES_MAX && code == -ESTALE; tries++) {
+        code = make_driver(options, ret_driver, err);
+    }
+    return code;
 }
 
 struct cgroup_driver *cgroup_driver_free(struct cgroup_driver *driver)
@@ -168,9 +192,13 @@ struct cgroup_driver *cgroup_driver_free(struct cgroup_driver *driver)
     if (driver == NULL) {
         return NULL;
     }
-    for (size_t i = 0; i < driver->base_count; i++) {
+    // The first one holds the lock and goes last. Whoever still has containers in one keeps it.
+    bool alone = driver->base_count > 0 && flock(driver->bases[0].fd, LOCK_EX | LOCK_NB) == 0;
+    for (size_t i = driver->base_count; i-- > 0;) {
+        if (alone) {
+            (void)rmdir(driver->bases[i].path);
+        }
         close(driver->bases[i].fd);
-        (void)rmdir(driver->bases[i].path); // fails while others use it, as it should
         mem_free(driver->bases[i].path);
     }
     mem_free(driver->root);

@@ -405,6 +405,21 @@ static void test_orphans(void **state)
     world_end(w);
 }
 
+// An agent that ends leaves the root to another one that is idle.
+static void test_shared_root(void **state)
+{
+    BEGIN(state);
+    struct containerizer *second;
+    struct containerizer_callbacks callbacks = {0};
+    struct error err = {0};
+    assert_int_equal(containerizer_new(w->env, &w->options, &callbacks, NULL, &second, &err), 0);
+    containerizer_free(second);
+    struct outcome *o = world_run(w, &(struct order){.id = "after", .shell = "exit 5"});
+    assert_true(o->has_status && !o->has_reason);
+    assert_int_equal(WEXITSTATUS(o->status), 5);
+    world_end(w);
+}
+
 static void test_full_disk(void **state)
 {
     BEGIN(state);
@@ -499,7 +514,8 @@ int main(void)
         BOTH(test_own_sessions), BOTH(test_escape),          BOTH(test_fork_storm),
         BOTH(test_many_at_once), BOTH(test_memory_limit),    BOTH(test_memory_raised),
         BOTH(test_cpu_limit),    BOTH(test_usage),           BOTH(test_free_kills),
-        BOTH(test_orphans),      BOTH(test_full_disk),       BOTH(test_bad_options),
+        BOTH(test_orphans),      BOTH(test_shared_root),     BOTH(test_full_disk),
+        BOTH(test_bad_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
