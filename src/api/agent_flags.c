@@ -286,6 +286,25 @@ static int check_values(const struct agent_flags *f, struct error *err)
     return 0;
 }
 
+// libprocess' variable stands in for --port.
+static int apply_libprocess_port(struct agent_flags *flags, char *const environment[],
+                                 const bool *given, struct error *err)
+{
+    static const char name[] = "LIBPROCESS_PORT=";
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        if (given[i] && strcmp(rows[i].name, "port") == 0) {
+            return 0;
+        }
+    }
+    for (; environment != NULL && *environment != NULL; environment++) {
+        if (text_starts_with(*environment, name)) {
+            int r = text_parse_i64(*environment + strlen(name), &flags->port, err);
+            return r < 0 ? error_wrap(err, r, "LIBPROCESS_PORT") : 0;
+        }
+    }
+    return 0;
+}
+
 int agent_flags_parse(struct agent_flags *flags, int argc, char *const argv[],
                       char *const environment[], struct error *err)
 {
@@ -296,6 +315,9 @@ int agent_flags_parse(struct agent_flags *flags, int argc, char *const argv[],
         return r;
     }
     r = check_pending(flags, given + ARRAY_COUNT(rows), err);
+    if (r == 0) {
+        r = apply_libprocess_port(flags, environment, given, err);
+    }
     if (r == 0) {
         r = check_values(flags, err);
     }

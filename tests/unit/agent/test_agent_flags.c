@@ -42,6 +42,28 @@ static void test_defaults(void **state)
     agent_flags_free(&f);
 }
 
+static void test_libprocess_port(void **state)
+{
+    (void)state;
+    char port[] = "LIBPROCESS_PORT=6000", bad[] = "LIBPROCESS_PORT=x";
+    char *environment[] = {port, NULL}, *bad_environment[] = {bad, NULL};
+    char name[] = "mesos-agent", master[] = "--master=h:1", work[] = "--work_dir=/w";
+    char given[] = "--port=7000";
+    char *words[] = {name, master, work, given, NULL};
+    struct agent_flags f = {0};
+    struct error err;
+    assert_int_equal(agent_flags_parse(&f, 3, words, environment, &err), 0);
+    assert_int_equal(f.port, 6000);
+    agent_flags_free(&f);
+    memset(&f, 0, sizeof(f));
+    assert_int_equal(agent_flags_parse(&f, 4, words, environment, &err), 0);
+    assert_int_equal(f.port, 7000);
+    agent_flags_free(&f);
+    memset(&f, 0, sizeof(f));
+    assert_true(agent_flags_parse(&f, 3, words, bad_environment, &err) < 0);
+    assert_non_null(strstr(err.text, "LIBPROCESS_PORT"));
+}
+
 static void test_required(void **state)
 {
     (void)state;
@@ -104,6 +126,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_libprocess_port),
         cmocka_unit_test(test_required),
         cmocka_unit_test(test_pending_flags_take_their_default_only),
         cmocka_unit_test(test_values_are_checked),
