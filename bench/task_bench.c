@@ -3,8 +3,8 @@
 // A framework that launches many `true` command tasks and measures. It keeps `--in_flight` tasks
 // running until `--tasks` have ended, or (`--in_flight=0`) launches all of them in a single ACCEPT.
 // It prints one line of JSON: tasks per second from the first ACCEPT to the last terminal update,
-// and percentiles of the time from a task's ACCEPT to its TASK_RUNNING. bench/tasks.py starts it
-// beside a real master and agent and adds their CPU time.
+// and percentiles of the time from a task's ACCEPT to its TASK_RUNNING. bench/bench_tasks.py starts
+// it beside a real master and agent and adds their CPU time.
 
 #include <signal.h>
 #include <stdio.h>
@@ -308,12 +308,13 @@ static int bench_run(struct bench *b, struct error *err)
         .on_refused = bench_on_refused,
         .on_call_refused = bench_on_call_refused,
     };
+    AUTO_ARENA struct arena *arena = arena_new(0, 0);
     int r = resources_parse(b->flags.task_resources, "*", &b->need, err);
 
     if (r != 0)
         return r;
-    info.user = "root";
-    info.name = "task-bench";
+    info.user = arena_strdup(arena, "root");
+    info.name = arena_strdup(arena, "task-bench");
     b->tasks = mem_calloc(b->flags.tasks, sizeof(*b->tasks));
     r = scheduler_new(b->env, &options, &callbacks, b, &b->scheduler, err);
     if (r != 0)

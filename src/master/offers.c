@@ -23,8 +23,7 @@ int64_t master_filters_refuse_ns(const Mesos__V1__Filters *filters)
         seconds = REFUSE_SECONDS_DEFAULT;
     if (seconds > REFUSE_SECONDS_MAX)
         seconds = REFUSE_SECONDS_MAX;
-    int64_t ns = (int64_t)(seconds * (double)NS_PER_S);
-    return ns > 0 ? ns : -1;
+    return (int64_t)(seconds * (double)NS_PER_S);
 }
 
 static void expire(struct timer *timer, struct instant now)

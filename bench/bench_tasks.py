@@ -130,7 +130,8 @@ def show(results):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--build", default="build", help="the build directory")
+    parser.add_argument("--build", default=os.environ.get("MESETA_BUILD", "build"),
+                        help="the build directory")
     parser.add_argument("--tasks", type=int, default=1000)
     parser.add_argument("--isolation", default="cgroups/cpu,cgroups/mem")
     parser.add_argument("--launcher", default="linux")
