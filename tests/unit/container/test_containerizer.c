@@ -226,10 +226,13 @@ static void test_fork_storm(void **state)
                         "i=$((i+1)); done; wait";
     world_launch(w, &(struct order){.id = "storm", .shell = storm});
     world_wait_launched(w, 1);
-    for (int tries = 0; tries < 100 && world_count_processes(w) <= 8; tries++) {
+    size_t most = 0;
+    for (int tries = 0; tries < 100 && most <= 8; tries++) {
         world_sleep(w, 50 * NS_PER_MS);
+        size_t count = world_count_processes(w);
+        most = count > most ? count : most;
     }
-    assert_true(world_count_processes(w) > 8);
+    assert_true(most > 8);
     containerizer_destroy(w->c, "storm");
     world_wait_all(w);
     assert_int_equal(world_count_processes(w), 0);
@@ -505,8 +508,12 @@ static const struct setting settings[] = {
 #function " (linux)", function, NULL, world_abandon, (void *)(uintptr_t)&settings[1]       \
     }
 
-int main(void)
+// An argument names the tests to run: "test_user*".
+int main(int argc, char **argv)
 {
+    if (argc > 1) {
+        cmocka_set_test_filter(argv[1]);
+    }
     const struct CMUnitTest tests[] = {
         BOTH(test_exit_codes),   BOTH(test_surroundings),    BOTH(test_arguments),
         BOTH(test_bad_commands), BOTH(test_refusals),        BOTH(test_user),
