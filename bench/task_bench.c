@@ -60,6 +60,8 @@ struct bench {
     struct bench_flags flags;
     struct task_times *tasks;
     struct resources *need; // of one task
+    struct arena *offer_arena;
+    Mesos__V1__Offer *offer; // held until a slot is free; in offer_arena, or NULL
     uint64_t launched;
     uint64_t finished;
     uint64_t failed; // ended in another state than TASK_FINISHED
@@ -161,24 +163,47 @@ static void bench_accept(struct bench *b, Mesos__V1__Offer *offer, uint64_t coun
     bench_send(b, &call);
 }
 
+// Uses the offer that is held as far as tasks may be launched; keeps it while none may.
+static void bench_use_offer(struct bench *b)
+{
+    uint64_t running = b->launched - b->finished - b->failed;
+    uint64_t left = b->flags.tasks - b->launched;
+    uint64_t slots = b->flags.in_flight == 0 ? left : b->flags.in_flight - running;
+
+    if (b->offer == NULL || (slots == 0 && left > 0))
+        return;
+    uint64_t count = bench_fit(b, b->offer);
+
+    if (b->flags.in_flight == 0 && count < left) {
+        fprintf(stderr, "The offer holds only %llu tasks\n", (unsigned long long)count);
+        env_stop(b->env, 2);
+        return;
+    }
+    count = count < slots ? count : slots;
+    bench_accept(b, b->offer, count < left ? count : left);
+    b->offer = NULL;
+    arena_reset(b->offer_arena);
+}
+
+// One offer is held at most: the agent's newest. A second one (the agent freed more while the first
+// was held) is given back at once and comes again with what the first leaves.
 static void bench_on_offers(struct bench *b, const Mesos__V1__Scheduler__Event__Offers *offers)
 {
     for (size_t i = 0; i < offers->n_offers; i++) {
-        Mesos__V1__Offer *offer = offers->offers[i];
-        uint64_t running = b->launched - b->finished - b->failed;
-        uint64_t left = b->flags.tasks - b->launched;
-        uint64_t count = bench_fit(b, offer);
-
-        if (b->flags.in_flight == 0) {
-            if (left > 0 && count < left) {
-                fprintf(stderr, "The offer holds only %llu tasks\n", (unsigned long long)count);
-                env_stop(b->env, 2);
-                return;
-            }
-        } else if (count > b->flags.in_flight - running) {
-            count = b->flags.in_flight - running;
+        if (b->offer != NULL) {
+            bench_accept(b, b->offer, 0);
+            arena_reset(b->offer_arena);
         }
-        bench_accept(b, offer, count < left ? count : left);
+        b->offer = WIRE_COPY(b->offer_arena, Mesos__V1__Offer, offers->offers[i]);
+        bench_use_offer(b);
+    }
+}
+
+static void bench_on_rescind(struct bench *b, const Mesos__V1__Scheduler__Event__Rescind *rescind)
+{
+    if (b->offer != NULL && strcmp(b->offer->id->value, rescind->offer_id->value) == 0) {
+        b->offer = NULL;
+        arena_reset(b->offer_arena);
     }
 }
 
@@ -219,6 +244,7 @@ static void bench_on_update(struct bench *b, const Mesos__V1__TaskStatus *status
                 status->message ? status->message : "");
     }
     b->last_end = now;
+    bench_use_offer(b);
     if (b->finished + b->failed == b->flags.tasks)
         env_stop(b->env, b->failed == 0 ? 0 : 1);
 }
@@ -231,6 +257,8 @@ static void bench_on_event(void *ctx, const Mesos__V1__Scheduler__Event *event)
         bench_on_offers(b, event->offers);
     else if (event->type == MESOS__V1__SCHEDULER__EVENT__TYPE__UPDATE)
         bench_on_update(b, event->update->status);
+    else if (event->type == MESOS__V1__SCHEDULER__EVENT__TYPE__RESCIND)
+        bench_on_rescind(b, event->rescind);
 }
 
 static void bench_on_disconnected(void *ctx, const struct error *why)
@@ -315,6 +343,7 @@ static int bench_run(struct bench *b, struct error *err)
         return r;
     info.user = arena_strdup(arena, "root");
     info.name = arena_strdup(arena, "task-bench");
+    b->offer_arena = arena_new(0, 0);
     b->tasks = mem_calloc(b->flags.tasks, sizeof(*b->tasks));
     r = scheduler_new(b->env, &options, &callbacks, b, &b->scheduler, err);
     if (r != 0)
