@@ -84,7 +84,7 @@ static bool parse_stat(char *text, struct process *process)
     char state;
     int n = sscanf(after + 1,
                    " %c %lld %*d %lld %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d "
-                   "%*u %*u %lld",
+                   "%*d %*u %*u %lld",
                    &state, &parent, &sid, &user, &system, &rss);
     if (n != 6) {
         return false;
