@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/api.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -406,6 +407,10 @@ int execute_main(int argc, char **argv)
     if (r == FLAGS_HELP) {
         flags_put_help(&execute_flag_table, 1, "mesos-execute", &help);
         fputs(help.data, stdout);
+        return EXIT_SUCCESS;
+    }
+    if (r == FLAGS_VERSION) {
+        printf("mesos %s\n", MESOS_VERSION);
         return EXIT_SUCCESS;
     }
     AUTO_ARENA struct arena *arena = arena_new(0, 0);

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "api/api.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/flags.h"
@@ -523,6 +524,9 @@ static int read_flags(int argc, char **argv, int *ret_status)
     }
     if (r == FLAGS_HELP) {
         fputs(help.data, stdout);
+        *ret_status = EXIT_SUCCESS;
+    } else if (r == FLAGS_VERSION) {
+        printf("mesos %s\n", MESOS_VERSION);
         *ret_status = EXIT_SUCCESS;
     } else if (r < 0) {
         fprintf(stderr, "%s\n\n%s", err.text, help.data);

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "api/api.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/fd.h"
@@ -316,6 +317,10 @@ int main(int argc, char **argv)
         AUTO_BUF struct buf help = BUF_INIT;
         local_options_put_help(&help);
         fputs(help.data, stdout);
+        return EXIT_SUCCESS;
+    }
+    if (r == FLAGS_VERSION) {
+        printf("mesos %s\n", MESOS_VERSION);
         return EXIT_SUCCESS;
     }
     if (r < 0) {

@@ -205,6 +205,27 @@ def test_waits_for_a_master(cluster):
     assert process.returncode == 0, out
 
 
+def test_outlives_a_restart_of_the_master(cluster, master, agent):
+    """The agent and mesos-execute come back to the new master, and the task's end is not lost."""
+    go = cluster.path("go")
+    process = cluster.popen([EXECUTE, "--master=" + master.address, "--name=a",
+                             "--command=while ! [ -e %s ]; do sleep 0.05; done" % go], stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL, text=True)
+    for line in process.stdout:
+        if "TASK_RUNNING" in line:
+            break
+    master.kill()
+    master.restart()
+    for line in process.stdout:
+        if line.startswith("Subscribed with ID"):
+            break
+    cluster.wait_registered(agent, master)
+    with open(go, "w", encoding="utf-8"):
+        pass
+    assert "Received status update TASK_FINISHED for task 'a'" in process.communicate(timeout=30)[0]
+    assert process.returncode == 0
+
+
 def test_master_from_a_file(cluster, master, agent):
     path = cluster.path("master")
     with open(path, "w", encoding="utf-8") as file:

@@ -54,8 +54,9 @@ def test_running_tasks_end_with_it(cluster):
     for line in execute.stdout:
         if "TASK_RUNNING" in line:
             break
+    # TASK_RUNNING is told when the shell is started; what it runs follows.
+    wait_for(lambda: any("sleep" in command for command in programs_of(process).values()))
     running = programs_of(process)
-    assert any("sleep" in command for command in running.values())
     process.send_signal(signal.SIGTERM)
     assert process.wait(15) == 0
     assert not set(running) & set(leftovers.find_descendants())
