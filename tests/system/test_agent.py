@@ -53,6 +53,7 @@ def test_state(cluster, master):
     assert containers[0]["status"]["executor_pid"] > 0
     usage = agent.get("/monitor/statistics").json()
     assert usage[0]["executor_id"] == task_id and "timestamp" in usage[0]["statistics"]
+    assert 0 < usage[0]["statistics"]["mem_rss_bytes"] < 100 * 2**20
     assert agent.get("/containers?container_id=none").json() == []
 
 
