@@ -85,33 +85,37 @@ static int check_roles(const struct name_list *roles, struct error *err)
     return 0;
 }
 
+static int set_weight(struct master *core, const char *text, struct error *err)
+{
+    AUTO_FREE char *pair = mem_strdup(text);
+    char *equals = strchr(pair, '=');
+    if (equals == NULL)
+        return error_set(err, -EINVAL,
+                         "Invalid weight: '%s'. --weights should be of the form "
+                         "'role=weight,role=weight'",
+                         pair);
+    *equals = '\0';
+    double weight;
+    int r = validate_role(pair, err);
+    if (r == 0)
+        r = text_parse_double(equals + 1, &weight, err);
+    if (r == 0 && !(weight > 0))
+        r = error_set(err, -EINVAL, "Weights must be positive");
+    if (r < 0)
+        return error_wrap(err, r, "Invalid weight: '%s'", text);
+    master_set_weight(core, pair, weight);
+    return 0;
+}
+
 static int set_weights(struct master *core, const char *text, struct error *err)
 {
-    if (text == NULL)
-        return 0;
-    AUTO_FREE char *copy = mem_strdup(text);
+    AUTO_FREE char *copy = mem_strdup(text != NULL ? text : "");
     struct name_list pairs = split(copy);
-    AUTO_FREE const char **owned = pairs.names;
-    for (size_t i = 0; i < pairs.count; i++) {
-        AUTO_FREE char *pair = mem_strdup(pairs.names[i]);
-        char *equals = strchr(pair, '=');
-        if (equals == NULL)
-            return error_set(err, -EINVAL,
-                             "Invalid weight: '%s'. --weights should be of the form "
-                             "'role=weight,role=weight'",
-                             pair);
-        *equals = '\0';
-        double weight;
-        int r = validate_role(pair, err);
-        if (r == 0)
-            r = text_parse_double(equals + 1, &weight, err);
-        if (r == 0 && !(weight > 0))
-            r = error_set(err, -EINVAL, "Weights must be positive");
-        if (r < 0)
-            return error_wrap(err, r, "Invalid weight: '%s=%s'", pair, equals + 1);
-        master_set_weight(core, pair, weight);
-    }
-    return 0;
+    int r = 0;
+    for (size_t i = 0; i < pairs.count && r == 0; i++)
+        r = set_weight(core, pairs.names[i], err);
+    mem_free(pairs.names);
+    return r;
 }
 
 // ---- running ----
