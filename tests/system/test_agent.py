@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The agent as operators and executors see it: its pages, sandboxes, bad calls, kills, restarts of its master."""
 
+import http.server
 import json
 import os
 import signal
 import subprocess
+import threading
+import types
 
 import pytest
 
@@ -63,6 +66,29 @@ def test_refused_by_the_master(cluster, master):
     wait_for(lambda: "Master refused this agent" in agent.read_log(), what="the refusal")
     assert agent.state()["domain"] == domain
     assert agent.metrics()["slave/registered"] == 0.0
+
+
+def test_follows_to_the_leader(cluster, master):
+    class Standby(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(307)
+            self.send_header("Location", "//%s%s" % (master.address, self.path))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Standby) as standby:
+        threading.Thread(target=standby.serve_forever, daemon=True).start()
+        try:
+            asked = types.SimpleNamespace(address="127.0.0.1:%d" % standby.server_port, state=master.state)
+            agent = cluster.start_agent(asked)
+            master.kill()
+            master.restart()
+            cluster.wait_registered(agent, master)
+        finally:
+            standby.shutdown()
 
 
 def test_sandbox(cluster, agent, scheduler):
