@@ -54,6 +54,23 @@ static int add_base(struct cgroup_driver *driver, const char *mount, size_t *ret
     return 0;
 }
 
+// What the flags ask for must be there from the start, not fail at the first launch.
+static int check_v1_files(const struct cgroup_driver *driver, struct error *err)
+{
+    if (driver->cpu && driver->enable_cfs &&
+        faccessat(driver->bases[driver->base_of[CGROUP_CPU]].fd, "cpu.cfs_quota_us", F_OK, 0) < 0) {
+        return error_set(err, -ENOENT,
+                         "Failed to find 'cpu.cfs_quota_us'. Your kernel might be too old to use "
+                         "the CFS quota feature");
+    }
+    if (driver->memory && driver->limit_swap &&
+        faccessat(driver->bases[driver->base_of[CGROUP_MEMORY]].fd, "memory.memsw.limit_in_bytes",
+                  F_OK, 0) < 0) {
+        return error_set(err, -ENOENT, "'memory.memsw.limit_in_bytes' is not available");
+    }
+    return 0;
+}
+
 static int use_v1(struct cgroup_driver *driver, const struct cgroup_mounts *mounts,
                   struct error *err)
 {
@@ -69,7 +86,7 @@ static int use_v1(struct cgroup_driver *driver, const struct cgroup_mounts *moun
         }
         driver->base_of[i] = (int)index;
     }
-    return 0;
+    return check_v1_files(driver, err);
 }
 
 // Each level on the way to the containers hands its controllers down.

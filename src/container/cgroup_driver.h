@@ -32,7 +32,6 @@ struct cgroup_driver {
     size_t base_count;
     int base_of[CGROUP_CONTROLLER_COUNT]; // index into bases, -1: not used
     bool is_alone;
-    bool memory_swap; // version 1: memory.memsw.* is there
 };
 
 struct cgroup {

@@ -17,6 +17,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "container/cgroup_mounts.h"
 
 #define LAUNCH_FAILED MESOS__V1__TASK_STATUS__REASON__REASON_CONTAINER_LAUNCH_FAILED
 #define OUT_OF_MEMORY MESOS__V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_MEMORY
@@ -295,6 +296,46 @@ static void test_memory_limit(void **state)
     world_end(w);
 }
 
+static void limit_swap(struct containerizer_options *options)
+{
+    options->cgroups_limit_swap = true;
+}
+
+// Memory and swap together, where the kernel counts swap.
+static void test_swap_limit(void **state)
+{
+    const struct setting *setting = *state;
+    if (strcmp(setting->launcher, "linux") != 0 || geteuid() != 0) {
+        skip();
+    }
+    struct cgroup_mounts mounts = {0};
+    assert_int_equal(cgroup_mounts_find(&mounts, "/sys/fs/cgroup", NULL), 0);
+    AUTO_FREE char *file =
+        mem_printf("%s/memory.memsw.limit_in_bytes",
+                   mounts.v1[CGROUP_MEMORY] == NULL ? "" : mounts.v1[CGROUP_MEMORY]);
+    bool there = mounts.v1[CGROUP_FREEZER] == NULL || access(file, F_OK) == 0;
+    cgroup_mounts_free(&mounts);
+    if (!there) {
+        skip();
+    }
+    struct world *w = world_begin_with(setting, limit_swap);
+    world_run(
+        w, &(struct order){.id = "hog", .shell = "exec " HOG " 200", .resources = "cpus:1;mem:40"});
+    check_oom(w, "hog");
+    world_launch(
+        w, &(struct order){.id = "grow", .shell = "exec sleep 1000", .resources = "cpus:1;mem:40"});
+    world_wait_launched(w, 2);
+    AUTO_RESOURCES struct resources *more = NULL;
+    assert_int_equal(resources_parse("cpus:1;mem:128", "*", &more, NULL), 0);
+    struct error err = {0};
+    if (containerizer_update(w->c, "grow", more, &err) < 0) {
+        fail_msg("%s", err.text);
+    }
+    containerizer_destroy(w->c, "grow");
+    world_wait_all(w);
+    world_end(w);
+}
+
 static void test_memory_raised(void **state)
 {
     BEGIN(state);
@@ -520,9 +561,9 @@ int main(int argc, char **argv)
         BOTH(test_destroy),      BOTH(test_destroy_at_once), BOTH(test_leftovers),
         BOTH(test_own_sessions), BOTH(test_escape),          BOTH(test_fork_storm),
         BOTH(test_many_at_once), BOTH(test_memory_limit),    BOTH(test_memory_raised),
-        BOTH(test_cpu_limit),    BOTH(test_usage),           BOTH(test_free_kills),
-        BOTH(test_orphans),      BOTH(test_shared_root),     BOTH(test_full_disk),
-        BOTH(test_bad_options),
+        BOTH(test_swap_limit),   BOTH(test_cpu_limit),       BOTH(test_usage),
+        BOTH(test_free_kills),   BOTH(test_orphans),         BOTH(test_shared_root),
+        BOTH(test_full_disk),    BOTH(test_bad_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
