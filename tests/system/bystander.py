@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A framework with a running task that must not notice what others do beside it."""
 
-import queue
-
 from harness import make_task, wait_for
 
 
@@ -18,21 +16,13 @@ class Bystander:
         self.scheduler.wait_update(self.task_id, "TASK_RUNNING")
         self.scheduler.call("SUPPRESS")
         # What was offered before the SUPPRESS is given back, so that all of it is free for others.
-        self._drain()
+        self.scheduler.pump()
         for event in self.scheduler.events:
             if event["type"] == "OFFERS":
                 self.scheduler.decline(event["offers"]["offers"])
         wait_for(lambda: not self.entry()["offers"], what="the bystander's offers to be gone")
-        self._drain()
+        self.scheduler.pump()
         self.seen = len(self.scheduler.events)
-
-    def _drain(self):
-        while True:
-            try:
-                if not self.scheduler._pump(0):
-                    return
-            except queue.Empty:
-                return
 
     def entry(self):
         """Its entry in the master's /state."""
@@ -41,7 +31,7 @@ class Bystander:
 
     def check(self):
         """Nothing happened to it: no event but heartbeats, and its task still runs and answers."""
-        self._drain()
+        self.scheduler.pump()
         news = [e for e in self.scheduler.events[self.seen:] if e["type"] != "HEARTBEAT"]
         assert news == []
         entry = self.entry()

@@ -223,6 +223,11 @@ class Scheduler:
             self.acknowledge(event["update"]["status"])
         return True
 
+    def pump(self):
+        """Takes what has come so far into `events`, without waiting."""
+        while self._pump(0):
+            pass
+
     def wait(self, kind, where=None, timeout=10.0):
         """The next event of that type for which where(event) is true. Others stay in `events`."""
         deadline = time.monotonic() + timeout * PATIENCE
