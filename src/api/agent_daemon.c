@@ -258,6 +258,17 @@ static int set_paths(struct agent_daemon *d, struct error *err)
     return 0;
 }
 
+// --fetcher_cache_dir holds one directory per agent, since an agent clears its own at the start. It
+// is named after the work directory, which is an agent's own too; of a long name the end counts.
+static const char *fetcher_cache_directory(const struct agent_daemon *d)
+{
+    enum { NAME_SIZE_MAX = 200 };
+    AUTO_BUF struct buf name = BUF_INIT;
+    text_percent_encode(&name, d->work_dir);
+    size_t cut = name.size > NAME_SIZE_MAX ? name.size - NAME_SIZE_MAX : 0;
+    return arena_printf(d->arena, "%s/%s", d->flags->fetcher_cache_dir, name.data + cut);
+}
+
 static int start_containerizer(struct agent_daemon *d, struct error *err)
 {
     const struct agent_flags *f = d->flags;
@@ -273,7 +284,7 @@ static int start_containerizer(struct agent_daemon *d, struct error *err)
         .work_dir = d->work_dir,
         .runtime_dir = d->runtime_dir,
         .switch_user = f->switch_user,
-        .fetcher_cache_dir = f->fetcher_cache_dir,
+        .fetcher_cache_dir = fetcher_cache_directory(d),
         .fetcher_cache_size = f->fetcher_cache_size,
         .fetcher_stall_timeout_ns = f->fetcher_stall_timeout,
         .frameworks_home = f->frameworks_home,

@@ -187,7 +187,6 @@ int local_flags_sort(const struct local_options *o, const char *directory,
         local_flags_free(&flags);
         return r;
     }
-    flags.agent_help = TAKE_PTR(agent_help);
     *ret_flags = flags;
     return 0;
 }
@@ -196,5 +195,4 @@ void local_flags_free(struct local_flags *flags)
 {
     mem_free(flags->master);
     mem_free(flags->agent);
-    mem_free(flags->agent_help);
 }

@@ -31,7 +31,6 @@ struct local_flags {
     size_t master_count;
     char **agent;
     size_t agent_count;
-    char *agent_help; // the agent's --help, to ask about its other flags
 };
 
 // Asks the programs in `directory` which flags they have. -EINVAL for a flag that none has.

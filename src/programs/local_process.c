@@ -20,6 +20,7 @@
 #include "base/arena.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 enum { LOG_TAIL_SIZE = 2000, LOG_SIZE_MAX = 64 * 1024 * 1024, ARGUMENTS_MAX_OWN = 16 };
 
@@ -49,9 +50,15 @@ static int find_free_port(const char *ip, uint16_t *ret_port, struct error *err)
     return 0;
 }
 
-static bool agent_has(const struct local_process_order *order, const char *flag)
+// Whether the user gave the agents this flag; one that is given twice is an error.
+static bool is_passed(const struct local_process_order *order, const char *flag)
 {
-    return strstr(order->flags->agent_help, flag) != NULL;
+    for (size_t i = 0; i < order->flags->agent_count; i++) {
+        if (text_starts_with(order->flags->agent[i], flag)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static char **make_arguments(const struct local_process *p, const struct local_process_order *o,
@@ -69,11 +76,15 @@ static char **make_arguments(const struct local_process *p, const struct local_p
     if (o->index > 0) {
         arguments[n++] = arena_printf(arena, "--master=%s:%u", o->options->ip, o->master_port);
         arguments[n++] = arena_printf(arena, "--launcher_dir=%s", o->directory);
-        // Several agents on one machine must not take each other's containers for orphans.
-        if (agent_has(o, "--runtime_dir")) {
+        // What several agents on one machine must not share, and what is not to outlive us.
+        if (!is_passed(o, "--runtime_dir=")) {
             arguments[n++] = arena_printf(arena, "--runtime_dir=%s/%s/run", o->work_dir, p->name);
         }
-        if (agent_has(o, "--cgroups_root")) {
+        if (!is_passed(o, "--fetcher_cache_dir=")) {
+            arguments[n++] =
+                arena_printf(arena, "--fetcher_cache_dir=%s/%s/fetch", o->work_dir, p->name);
+        }
+        if (!is_passed(o, "--cgroups_root=")) {
             arguments[n++] =
                 arena_printf(arena, "--cgroups_root=mesos-local-%d-%zu", (int)getpid(), o->index);
         }
