@@ -42,7 +42,7 @@ static void refuse_task(struct framework *f, const Mesos__V1__TaskInfo *task,
         master_make_status(m, task->task_id->value, task->agent_id->value, state, reason, text);
     log_info("Task %s of framework %s: %s (%s)", task->task_id->value, f->id,
              task_state_name(state), text);
-    master_count_task_end(m, status);
+    master_count_task_end(m, status, state);
     f->terminal[state]++;
     master_framework_send_update(f, status);
 }

@@ -25,8 +25,19 @@ struct admission {
     int64_t since_ns;
 };
 
+// How many writes about that agent are under way.
+static void count_writes(struct master *m, const char *agent_id, int change)
+{
+    uintptr_t count = (uintptr_t)map_get(&m->writing, agent_id) + (uintptr_t)change;
+    if (count == 0)
+        map_remove(&m->writing, agent_id);
+    else
+        map_put(&m->writing, agent_id, (void *)count);
+}
+
 static void free_admission(struct admission *admission)
 {
+    count_writes(admission->master, admission->agent_id, -1);
     if (admission->channel != NULL)
         admission->channel->admission = NULL;
     arena_free(admission->arena);
@@ -39,6 +50,7 @@ void master_admission_free_all(struct master *m)
     MAP_FOREACH (&m->writes, entry)
         free_admission(entry->value);
     map_free(&m->writes);
+    map_free(&m->writing);
 }
 
 void master_admission_forget_channel(struct master_channel *channel)
@@ -75,6 +87,7 @@ static struct admission *begin(struct master *m, enum admission_kind kind, const
     admission->master = m;
     admission->kind = kind;
     admission->agent_id = mem_strdup(agent_id);
+    count_writes(m, agent_id, 1);
     admission->channel = channel;
     if (channel != NULL)
         channel->admission = admission;
@@ -137,6 +150,10 @@ static int check_description(const Meseta__Link__AgentDescription *description, 
     if (info->domain != NULL)
         return error_set(err, -EINVAL,
                          "the agent is configured with a domain but the master has none");
+    for (size_t i = 0; i < info->n_resources; i++) {
+        if (info->resources[i]->allocation_info != NULL)
+            return error_set(err, -EINVAL, "its resources are allocated to a role");
+    }
     struct resources *total;
     int r = resources_from_proto(info->resources, info->n_resources, &total, err);
     if (r < 0)
@@ -145,55 +162,82 @@ static int check_description(const Meseta__Link__AgentDescription *description, 
     return 0;
 }
 
-static int add_all(struct resources *sum, Mesos__V1__Resource *const *messages, size_t count,
-                   struct error *err)
+// Adds an amount that it says it uses; one that `counts` not is only looked at.
+static int add_used(struct resources *sum, Mesos__V1__Resource *const *messages, size_t count,
+                    bool counts, struct error *err)
 {
     struct resources *some;
     int r = resources_from_proto(messages, count, &some, err);
     if (r < 0)
         return r;
     resources_unallocate(some);
-    resources_add(sum, some);
+    if (counts)
+        resources_add(sum, some);
     resources_free(some);
     return 0;
 }
 
-// What a returning agent says it runs must be sound, and fit into what it has.
+static int check_framework(struct master *m, const Mesos__V1__FrameworkInfo *info,
+                           struct error *err)
+{
+    if (info->id == NULL || validate_id(info->id->value, NULL) < 0)
+        return error_set(err, -EINVAL, "it names a framework without a valid id");
+    const char **roles;
+    size_t count = framework_roles(info, m->scratch, &roles);
+    for (size_t i = 0; i < count; i++) {
+        int r = validate_role(roles[i], err);
+        if (r < 0)
+            return error_wrap(err, r, "role '%s' of framework %s", roles[i], info->id->value);
+    }
+    return 0;
+}
+
+// Adds what runs of one framework and is not in the books of `known` (NULL: nothing is).
+static int add_framework_use(struct master *m, const struct agent *known,
+                             const Meseta__Link__FrameworkOnAgent *on_agent, struct resources *used,
+                             struct error *err)
+{
+    const struct framework *f = master_framework(m, on_agent->info->id->value);
+    for (size_t k = 0; k < on_agent->n_executors; k++) {
+        const Mesos__V1__ExecutorInfo *executor = on_agent->executors[k];
+        const char *id = executor->executor_id->value;
+        bool booked =
+            known != NULL && f != NULL && master_agent_find_executor(known, f, id) != NULL;
+        int r = add_used(used, executor->resources, executor->n_resources, !booked, err);
+        if (r < 0)
+            return error_wrap(err, r, "executor '%s'", id);
+    }
+    for (size_t k = 0; k < on_agent->n_tasks; k++) {
+        const Mesos__V1__Task *task = on_agent->tasks[k];
+        // Booked here, or on another agent: then it is not taken over.
+        bool booked = f != NULL && map_has(&f->tasks, task->task_id->value);
+        int r = add_used(used, task->resources, task->n_resources,
+                         !booked && master_task_state_counts(task->state), err);
+        if (r < 0)
+            return error_wrap(err, r, "task '%s'", task->task_id->value);
+    }
+    return 0;
+}
+
+// What a returning agent says it runs must be sound, and fit into what it has. What is booked for
+// it and it does not name (any more) counts until it has answered for that.
 static int check_tasks(struct master *m, Meseta__Link__ToMaster__Reregister *message,
                        struct error *err)
 {
-    AUTO_RESOURCES struct resources *used = resources_new();
+    const Mesos__V1__AgentInfo *info = message->agent->info;
+    const struct agent *known = master_agent(m, info->id->value);
+    AUTO_RESOURCES struct resources *used =
+        known != NULL ? resources_copy(known->used) : resources_new();
+    resources_unallocate(used);
     for (size_t i = 0; i < message->n_frameworks; i++) {
-        const Meseta__Link__FrameworkOnAgent *on_agent = message->frameworks[i];
-        if (on_agent->info->id == NULL || validate_id(on_agent->info->id->value, NULL) < 0)
-            return error_set(err, -EINVAL, "it names a framework without a valid id");
-        if (map_has(&m->completed_ids, on_agent->info->id->value))
-            continue;
-        for (size_t k = 0; k < on_agent->n_executors; k++) {
-            const Mesos__V1__ExecutorInfo *executor = on_agent->executors[k];
-            int r = add_all(used, executor->resources, executor->n_resources, err);
-            if (r < 0)
-                return error_wrap(err, r, "executor '%s'", executor->executor_id->value);
-        }
-        for (size_t k = 0; k < on_agent->n_tasks; k++) {
-            const Mesos__V1__Task *task = on_agent->tasks[k];
-            if (!master_task_state_counts(task->state))
-                continue;
-            int r = add_all(used, task->resources, task->n_resources, err);
-            if (r < 0)
-                return error_wrap(err, r, "task '%s'", task->task_id->value);
-        }
+        int r = check_framework(m, message->frameworks[i]->info, err);
+        if (r == 0 && !map_has(&m->completed_ids, message->frameworks[i]->info->id->value))
+            r = add_framework_use(m, known, message->frameworks[i], used, err);
+        if (r < 0)
+            return r;
     }
-    struct agent *known = master_agent(m, message->agent->info->id->value);
-    if (known != NULL) {
-        // Tasks that it does not name (any more) count until it has answered for them.
-        AUTO_RESOURCES struct resources *booked = resources_copy(known->used);
-        resources_unallocate(booked);
-        resources_free(used);
-        used = resources_copy(booked);
-    }
-    AUTO_RESOURCES struct resources *total = resources_new();
-    int r = add_all(total, message->agent->info->resources, message->agent->info->n_resources, err);
+    AUTO_RESOURCES struct resources *total = NULL;
+    int r = resources_from_proto(info->resources, info->n_resources, &total, err);
     if (r < 0)
         return r;
     if (!resources_contains(total, used))
@@ -202,6 +246,29 @@ static int check_tasks(struct master *m, Meseta__Link__ToMaster__Reregister *mes
 }
 
 // ---- registration ----
+
+// No two agents listen at one address: whoever was known there before has lost its memory, or it
+// would have come back under its id.
+static void replace_at(struct master *m, const char *pid, const char *id)
+{
+    struct agent *old = map_get(&m->agents_by_pid, pid);
+    if (old == NULL || strcmp(old->id, id) == 0)
+        return;
+    master_count(m, COUNT_SLAVE_REMOVALS_REGISTERED);
+    master_registry_forget_agent(m, old->id);
+    master_agent_remove(old, "a new agent registered at the same address", 0);
+}
+
+// An id that nobody has: agents bring theirs from masters of the same id.
+static const char *make_id(struct master *m)
+{
+    const char *id;
+    do
+        id = arena_printf(m->scratch, "%s-S%" PRIu64, m->id, m->next_agent++);
+    while (map_has(&m->agents, id) || map_has(&m->recovered, id) || map_has(&m->unreachable, id) ||
+           map_has(&m->writing, id));
+    return id;
+}
 
 void master_agent_register(struct master *m, struct master_channel *channel,
                            Meseta__Link__ToMaster__Register *message)
@@ -220,15 +287,8 @@ void master_agent_register(struct master *m, struct master_channel *channel,
         refuse(m, channel, description, err.text);
         return;
     }
-    struct agent *old = map_get(&m->agents_by_pid, description->pid);
-    if (old != NULL) {
-        // The one that was there lost its memory, or it would have come back under its id.
-        master_count(m, COUNT_SLAVE_REMOVALS_REGISTERED);
-        master_registry_forget_agent(m, old->id);
-        master_agent_remove(old, "a new agent registered at the same address", 0);
-    }
-    char id[128];
-    snprintf(id, sizeof(id), "%s-S%" PRIu64, m->id, m->next_agent++);
+    const char *id = make_id(m);
+    replace_at(m, description->pid, id);
     log_info("Registering agent at %s (%s) with id %s", description->pid,
              description->info->hostname, id);
     Meseta__Link__ToMaster whole = MESETA__LINK__TO_MASTER__INIT;
@@ -247,8 +307,10 @@ static void admit_new(struct admission *admission)
         return;
     }
     struct master_channel *channel = admission->channel;
-    struct agent *a =
-        master_agent_add(m, admission->message->register_->agent, admission->agent_id);
+    const Meseta__Link__AgentDescription *description = admission->message->register_->agent;
+    // Another try of the same agent may have been admitted meanwhile, over a link that hangs.
+    replace_at(m, description->pid, admission->agent_id);
+    struct agent *a = master_agent_add(m, description, admission->agent_id);
     allocator_add_agent(m->allocator, a->id, a->total, NULL, 0);
     a->active = true;
     master_agent_connect(a, channel);
@@ -277,19 +339,27 @@ void master_agent_reregister(struct master *m, struct master_channel *channel,
         r = error_set(&err, -EINVAL, "it was registered as %s before", channel->agent->id);
     if (r == 0)
         r = check_description(description, &err);
+    const char *id = r == 0 ? description->info->id->value : "";
+    struct agent *known = master_agent(m, id);
+    if (known != NULL && known->channel == channel && !known->marking) {
+        // It asked twice before it had the answer. What it says of its tasks is older than what
+        // was sent to it since.
+        log_info("Agent %s already reregistered, resending acknowledgement", known->id);
+        master_send_registered(known, true);
+        return;
+    }
     if (r == 0)
         r = check_tasks(m, message->reregister, &err);
     if (r < 0) {
         refuse(m, channel, description, err.text);
         return;
     }
-    const char *id = description->info->id->value;
-    struct agent *known = master_agent(m, id);
     if (known != NULL && known->marking) {
         refuse(m, channel, description, "it is being marked unreachable; try again");
         return;
     }
     if (known != NULL && wire_is_equal(&known->info->base, &description->info->base)) {
+        replace_at(m, description->pid, id);
         master_agent_connect(known, channel);
         master_agent_return(known, message->reregister);
         return;
@@ -318,10 +388,13 @@ static void admit_again(struct admission *admission)
     // Tasks may have been launched or given up since the message came.
     if (check_tasks(m, message, &err) < 0 || (known != NULL && known->marking)) {
         refuse(m, channel, message->agent, "its state changed meanwhile; try again");
-        if (known == NULL)
+        if (known == NULL) {
+            master_unreachable_remove(m, id);
             master_recovered_add(m, message->agent->info);
+        }
         return;
     }
+    replace_at(m, message->agent->pid, id);
     if (known != NULL) {
         master_agent_connect(known, channel);
         master_agent_return(known, message);
@@ -341,16 +414,6 @@ static void admit_again(struct admission *admission)
 }
 
 // ---- unreachable ----
-
-static bool is_being_written(const struct master *m, const char *agent_id)
-{
-    MAP_FOREACH (&m->writes, entry) {
-        const struct admission *admission = entry->value;
-        if (strcmp(admission->agent_id, agent_id) == 0)
-            return true;
-    }
-    return false;
-}
 
 static void write_unreachable(struct admission *admission)
 {
@@ -386,7 +449,7 @@ void master_recovered_mark_unreachable(struct recovered_agent *r)
     struct master *m = r->master;
     if (r->marking)
         return;
-    if (is_being_written(m, r->id)) {
+    if (map_has(&m->writing, r->id)) {
         // It is coming back this very moment.
         timer_set(&m->timers, &r->timeout, m->now.mono + NS_PER_S);
         return;
@@ -413,6 +476,7 @@ static void marked(struct admission *admission)
     }
     if (a == NULL && map_has(&m->recovered, id)) {
         master_count(m, COUNT_RECOVERY_SLAVE_REMOVALS);
+        master_count(m, COUNT_SLAVE_REMOVALS_UNHEALTHY);
         master_count(m, COUNT_SLAVE_REMOVALS);
         master_recovered_remove(m, id);
         master_unreachable_add(m, id, admission->since_ns);

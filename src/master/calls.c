@@ -174,8 +174,12 @@ static int call_update_framework(struct framework *f,
         error_set(err, -EINVAL, "'UpdateFramework' call is not valid: %s", why.text);
         return 400;
     }
+    // Agents need to know of the info only, so only when that changed.
+    bool changed = !wire_is_equal(&f->info->base, &call->framework_info->base);
     master_framework_update(f, call->framework_info, (const char *const *)call->suppressed_roles,
                             call->n_suppressed_roles);
+    if (changed)
+        master_framework_tell_agents(f);
     return 200;
 }
 

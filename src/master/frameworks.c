@@ -162,6 +162,17 @@ static void set_info(struct framework *f, const Mesos__V1__FrameworkInfo *info,
     arena_free(old);
 }
 
+// An id that nobody has: a scheduler may have invented one that looks like ours.
+static char *make_id(struct master *m)
+{
+    for (;;) {
+        char *id = mem_printf("%s-%04" PRIu64, m->id, m->next_framework++);
+        if (!map_has(&m->frameworks, id) && !map_has(&m->completed_ids, id))
+            return id;
+        mem_free(id);
+    }
+}
+
 struct framework *master_framework_add(struct master *m, const Mesos__V1__FrameworkInfo *info,
                                        const char *const *suppressed, size_t suppressed_count,
                                        bool recovered)
@@ -172,7 +183,7 @@ struct framework *master_framework_add(struct master *m, const Mesos__V1__Framew
     if (info->id != NULL && info->id->value[0] != '\0')
         f->id = mem_strdup(info->id->value);
     else
-        f->id = mem_printf("%s-%04" PRIu64, m->id, m->next_framework++);
+        f->id = make_id(m);
     CHECK(!map_has(&m->frameworks, f->id));
     f->heartbeat.run = send_heartbeat;
     f->failover.run = failover_is_over;
@@ -230,8 +241,7 @@ void master_framework_update(struct framework *f, const Mesos__V1__FrameworkInfo
                                f->suppressed_count, f->capabilities);
 }
 
-// Agents that run something of it learn of its new info.
-static void tell_agents(struct framework *f)
+void master_framework_tell_agents(struct framework *f)
 {
     struct master *m = f->master;
     MAP_FOREACH (&m->agents, entry) {
@@ -313,7 +323,7 @@ static void subscribe_known(struct framework *f, Mesos__V1__Scheduler__Call__Sub
     LIST_FOREACH (&f->offers, struct offer, by_framework, o)
         master_offer_discard(o, -1);
     connect_framework(f, subscriber, stream_id);
-    tell_agents(f);
+    master_framework_tell_agents(f);
 }
 
 void master_subscribe(struct master *m, Mesos__V1__Scheduler__Call__Subscribe *call,

@@ -79,6 +79,8 @@ int master_framework_check_update(const struct framework *f, const Mesos__V1__Fr
                                   struct error *err);
 void master_framework_update(struct framework *f, const Mesos__V1__FrameworkInfo *info,
                              const char *const *suppressed, size_t suppressed_count);
+// Agents that run something of it learn of its new info.
+void master_framework_tell_agents(struct framework *f);
 bool master_framework_has_role(const struct framework *f, const char *role);
 
 // ---- agents.c ----
@@ -142,7 +144,9 @@ void master_call_acknowledge(struct framework *f, Mesos__V1__Scheduler__Call__Ac
 // Health, check and container status of the newest status are put into `status`.
 void master_task_copy_condition(const struct task *t, struct arena *arena,
                                 Mesos__V1__TaskStatus *status);
-void master_count_task_end(struct master *m, const Mesos__V1__TaskStatus *status);
+// `state` is what the task ended in; `status` may be an update on the way there.
+void master_count_task_end(struct master *m, const Mesos__V1__TaskStatus *status,
+                           Mesos__V1__TaskState state);
 struct packed *master_pack(const ProtobufCMessage *message);
 
 // ---- offers.c ----

@@ -244,6 +244,7 @@ struct master {
     size_t completed_count;
     struct map offers;  // id -> struct offer
     struct map writes;  // token as text -> struct admission
+    struct map writing; // agent id -> number of those about it
     struct map weights; // role -> double *
     uint64_t next_agent, next_framework, next_offer, next_token;
     bool offering; // within the allocator's round

@@ -36,12 +36,13 @@ static struct resources *read_amount(struct framework *f, Mesos__V1__Resource **
                                      size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (messages[i]->allocation_info != NULL || f->role_count == 0)
+        if (messages[i]->allocation_info != NULL && messages[i]->allocation_info->role != NULL)
             continue;
         struct arena *arena = f->master->scratch;
         messages[i]->allocation_info = WIRE_NEW(arena, Mesos__V1__Resource__AllocationInfo,
                                                 mesos__v1__resource__allocation_info);
-        messages[i]->allocation_info->role = arena_strdup(arena, f->roles[0]);
+        messages[i]->allocation_info->role =
+            arena_strdup(arena, f->role_count > 0 ? f->roles[0] : "*");
     }
     struct resources *amount;
     int r = resources_from_proto(messages, count, &amount, NULL);

@@ -158,7 +158,8 @@ static void release_resources(struct task *t)
     allocator_recover(m->allocator, t->framework->id, t->agent->id, t->resources, -1, m->now);
 }
 
-void master_count_task_end(struct master *m, const Mesos__V1__TaskStatus *status)
+void master_count_task_end(struct master *m, const Mesos__V1__TaskStatus *status,
+                           Mesos__V1__TaskState state)
 {
     static const struct {
         Mesos__V1__TaskState state;
@@ -174,20 +175,20 @@ void master_count_task_end(struct master *m, const Mesos__V1__TaskStatus *status
         {STATE(GONE_BY_OPERATOR), COUNT_TASKS_GONE_BY_OPERATOR},
     };
     for (size_t i = 0; i < ARRAY_COUNT(counters); i++) {
-        if (counters[i].state == status->state)
+        if (counters[i].state == state)
             master_count(m, counters[i].counter);
     }
-    if (!status->has_reason || !status->has_source)
+    // The reason of an update that is not yet the last is not that of the end.
+    if (!status->has_reason || !status->has_source || status->state != state)
         return;
     // "master/task_lost/source_slave/reason_executor_terminated": v0 names, lower case.
-    const char *state = task_state_name(status->state);
     const char *reason =
         wire_enum_name(&mesos__v1__task_status__reason__descriptor, (int)status->reason);
     static const char *const sources[] = {"source_master", "source_slave", "source_executor"};
     if (reason == NULL || (size_t)status->source >= ARRAY_COUNT(sources))
         return;
-    char *name =
-        arena_printf(m->scratch, "master/%s/%s/%s", state, sources[status->source], reason);
+    char *name = arena_printf(m->scratch, "master/%s/%s/%s", task_state_name(state),
+                              sources[status->source], reason);
     for (char *c = name; *c != '\0'; c++) {
         if (*c >= 'A' && *c <= 'Z')
             *c = (char)(*c - 'A' + 'a');
@@ -223,9 +224,8 @@ void master_task_update(struct task *t, const Mesos__V1__TaskStatus *status,
     if (!ends)
         return;
     release_resources(t);
-    master_count_task_end(m, status);
-    if ((size_t)status->state < ARRAY_COUNT(f->terminal))
-        f->terminal[status->state]++;
+    master_count_task_end(m, status, t->state);
+    f->terminal[t->state]++;
 }
 
 // Off its agent: nothing of it is booked there afterwards.
@@ -350,8 +350,11 @@ void master_agent_status_update(struct agent *a, Meseta__Link__ToMaster__StatusU
                     status->task_id->value, a->id);
         return;
     }
-    master_task_update(t, status,
-                       message->has_latest_state ? message->latest_state : status->state);
+    Mesos__V1__TaskState latest = message->has_latest_state ? message->latest_state : status->state;
+    // That an agent is not reachable is for the master to say, and that it knows nothing, for none.
+    if (latest == STATE(UNREACHABLE) || latest == STATE(UNKNOWN))
+        latest = t->state;
+    master_task_update(t, status, latest);
     // Nobody will acknowledge an update that does not ask for it.
     if (!status->has_uuid && task_state_is_terminal(t->state))
         master_task_finish(t);
