@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "model/task_state.h"
+#include "model/validate.h"
 #include "wire/wire.h"
 
 #define HEARTBEAT_INTERVAL_NS (30 * 60 * NS_PER_S)
@@ -169,10 +170,17 @@ void agent_subscribe(struct agent *agent, const Mesos__V1__Executor__Call *call,
     timer_set(&agent->timers, &executor->heartbeat, now.mono + HEARTBEAT_INTERVAL_NS);
 
     for (size_t i = 0; i < call->subscribe->n_unacknowledged_updates; i++) {
-        const Mesos__V1__TaskStatus *status = call->subscribe->unacknowledged_updates[i]->status;
-        if (status->has_uuid && status->uuid.len == UUID_SIZE) {
-            agent_status_from_executor(executor, status, now);
+        Mesos__V1__TaskStatus status = *call->subscribe->unacknowledged_updates[i]->status;
+        status.has_source = true; // who else could have said it
+        status.source = MESOS__V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR;
+        struct error err;
+        if (validate_executor_status(executor->framework->id, executor->id, &status, &err) < 0) {
+            log_warning("Ignoring unacknowledged update of task '%s': %s", status.task_id->value,
+                        err.text);
+            agent->metrics.invalid_status_updates++;
+            continue;
         }
+        agent_status_from_executor(executor, &status, now);
     }
     drop_unheard_tasks(executor, call->subscribe, now);
     if (!executor->was_sent_task && list_is_empty(&executor->queued)) {

@@ -286,9 +286,18 @@ void agent_status_from_executor(struct agent_executor *executor, const Mesos__V1
         acknowledge(executor, from);
         return;
     }
+    struct agent_task *task = map_get(&framework->tasks, task_id);
+    if (task != NULL && task->executor != executor) {
+        // Mesos would believe it. Acknowledged, so that it is not said again and again.
+        log_warning("Ignoring status update for task '%s' from executor '%s': the task is of "
+                    "executor '%s'",
+                    task_id, executor->id, task->executor->id);
+        agent->metrics.invalid_status_updates++;
+        acknowledge(executor, from);
+        return;
+    }
     agent->metrics.valid_status_updates++;
     struct agent_status *status = complete_status(executor, from, now);
-    struct agent_task *task = map_get(&framework->tasks, task_id);
     // An unknown task's update goes to the master, which knows better; one of a task that is done
     // (a repetition) is only acknowledged.
     if (task != NULL ? task_apply(task, status) : !is_completed(executor, task_id)) {

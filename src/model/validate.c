@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/uuid.h"
 #include "model/framework.h"
+#include "wire/wire.h"
 
 // ---- ids and roles ----
 
@@ -381,9 +382,18 @@ static int validate_check_status(const Mesos__V1__CheckStatusInfo *status, struc
     return error_set(err, -EINVAL, "Expecting '%s' to be set for %s check's status", name, type);
 }
 
-static int validate_update(const Mesos__V1__Executor__Call *call, struct error *err)
+// What only a master may say of a task, and what says nothing.
+static bool is_claim_of_an_executor(Mesos__V1__TaskState state)
 {
-    const Mesos__V1__TaskStatus *status = call->update->status;
+    return state != MESOS__V1__TASK_STATE__TASK_STAGING &&
+           state != MESOS__V1__TASK_STATE__TASK_UNREACHABLE &&
+           state != MESOS__V1__TASK_STATE__TASK_GONE_BY_OPERATOR &&
+           state != MESOS__V1__TASK_STATE__TASK_UNKNOWN;
+}
+
+int validate_executor_status(const char *framework_id, const char *executor_id,
+                             const Mesos__V1__TaskStatus *status, struct error *err)
+{
     if (!status->has_uuid) {
         return error_set(err, -EINVAL, "Expecting 'uuid' to be present");
     }
@@ -391,23 +401,22 @@ static int validate_update(const Mesos__V1__Executor__Call *call, struct error *
     if (r < 0) {
         return r;
     }
-    if (status->executor_id != NULL &&
-        strcmp(status->executor_id->value, call->executor_id->value) != 0) {
+    if (status->executor_id != NULL && strcmp(status->executor_id->value, executor_id) != 0) {
         return error_set(err, -EINVAL,
                          "ExecutorID in Call: %s does not match ExecutorID in TaskStatus: %s",
-                         call->executor_id->value, status->executor_id->value);
+                         executor_id, status->executor_id->value);
     }
     if (!status->has_source || status->source != MESOS__V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR) {
         return error_set(err, -EINVAL,
                          "Received Call from executor %s of framework %s with invalid source, "
                          "expecting 'SOURCE_EXECUTOR'",
-                         call->executor_id->value, call->framework_id->value);
+                         executor_id, framework_id);
     }
-    if (status->state == MESOS__V1__TASK_STATE__TASK_STAGING) {
+    if (!is_claim_of_an_executor(status->state)) {
         return error_set(err, -EINVAL,
-                         "Received TASK_STAGING from executor %s of framework %s which is not "
-                         "allowed",
-                         call->executor_id->value, call->framework_id->value);
+                         "Received %s from executor %s of framework %s which is not allowed",
+                         wire_enum_name(&mesos__v1__task_state__descriptor, (int)status->state),
+                         executor_id, framework_id);
     }
     return status->check_status != NULL ? validate_check_status(status->check_status, err) : 0;
 }
@@ -421,7 +430,10 @@ int validate_executor_call(const Mesos__V1__Executor__Call *call, struct error *
     case MESOS__V1__EXECUTOR__CALL__TYPE__SUBSCRIBE:
         return expect(call->subscribe, "subscribe", err);
     case MESOS__V1__EXECUTOR__CALL__TYPE__UPDATE:
-        return call->update != NULL ? validate_update(call, err) : expect(NULL, "update", err);
+        return call->update != NULL
+                   ? validate_executor_status(call->framework_id->value, call->executor_id->value,
+                                              call->update->status, err)
+                   : expect(NULL, "update", err);
     case MESOS__V1__EXECUTOR__CALL__TYPE__MESSAGE:
         return expect(call->message, "message", err);
     default:

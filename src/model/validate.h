@@ -47,4 +47,8 @@ int validate_task(const Mesos__V1__TaskInfo *task, struct error *err);
 // "Expecting 'subscribe' to be present").
 int validate_scheduler_call(const Mesos__V1__Scheduler__Call *call, struct error *err);
 // An executor call, likewise.
+// The status of an UPDATE, or one that a SUBSCRIBE repeats. Beyond Mesos' checks it may not be a
+// state that only a master may tell: UNREACHABLE, GONE_BY_OPERATOR, UNKNOWN.
+int validate_executor_status(const char *framework_id, const char *executor_id,
+                             const Mesos__V1__TaskStatus *status, struct error *err);
 int validate_executor_call(const Mesos__V1__Executor__Call *call, struct error *err);

@@ -268,7 +268,7 @@ int f_update(struct fixture *f, const char *executor_id, const char *task_id, co
     return f_call(f, NULL,
                   "{'executor_id':{'value':'%s'},'framework_id':{'value':'F'},'type':'UPDATE',"
                   "'update':{'status':{'task_id':{'value':'%s'},'state':'%s',"
-                  "'source':'SOURCE_EXECUTOR','uuid':'AAAAAAAAAAAAAAAAAA%02dAA=='}}}",
+                  "'source':'SOURCE_EXECUTOR','uuid':'AAAAAAAAQAAAAAAAAA%02dAA=='}}}",
                   executor_id, task_id, state, uuid);
 }
 

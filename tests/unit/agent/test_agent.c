@@ -321,7 +321,7 @@ static void test_calls_are_checked(void **state)
     assert_int_equal(f_call(f, NULL, "{'executor_id':{'value':'t1'},'framework_id':{'value':'F'}}"),
                      400);
 #define STATUS "'type':'UPDATE','update':{'status':{'task_id':{'value':'t1'},'state':'TASK_RUNNING'"
-#define UUID "'uuid':'AAAAAAAAAAAAAAAAAAAAAA=='"
+#define UUID "'uuid':'AAAAAAAAQAAAAAAAAAAAAA=='"
     assert_int_equal(f_call(f, NULL, HEAD STATUS ",'source':'SOURCE_EXECUTOR'}}}"), 400);
     assert_int_equal(f_call(f, NULL, HEAD STATUS ",'source':'SOURCE_EXECUTOR','uuid':'AAAA'}}}"),
                      400);
@@ -348,7 +348,7 @@ static void test_executor_resubscribes(void **state)
                             "'task_id':{'value':'a'},'agent_id':{'value':'S1'}}],"
                             "'unacknowledged_updates':[{'status':{'task_id':{'value':'a'},"
                             "'state':'TASK_RUNNING','source':'SOURCE_EXECUTOR',"
-                            "'uuid':'AAAAAAAAAAAAAAAAAAAAAA=='}}]}}"),
+                            "'uuid':'AAAAAAAAQAAAAAAAAAAAAA=='}}]}}"),
                      0);
     assert_int_equal(f->closed_count, 1);
     // "a" goes on, "b" was never heard of.

@@ -125,7 +125,7 @@ static void test_updates_are_ordered_and_retried(void **state)
     assert_int_equal(f_last_sent(f)->status_update->latest_state, STATE(FINISHED));
     // An acknowledgement of something else moves nothing.
     f_receive(f, "{'type':'ACKNOWLEDGE','acknowledge':{'framework_id':{'value':'F'},"
-                 "'task_id':{'value':'t1'},'uuid':'AAAAAAAAAAAAAAAAAAAAAA=='}}");
+                 "'task_id':{'value':'t1'},'uuid':'AAAAAAAAQAAAAAAAAAAAAA=='}}");
     assert_int_equal(count_sent(f, TO_MASTER(STATUS_UPDATE)), 5);
     f_acknowledge(f, "t1");
     assert_int_equal(f_last_status(f)->state, STATE(FINISHED));
