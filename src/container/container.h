@@ -23,6 +23,7 @@
 #include "container/cgroup.h"
 #include "container/containerizer.h"
 #include "container/fetcher.h"
+#include "container/order.h"
 #include "container/session.h"
 #include "container/user.h"
 
@@ -74,7 +75,7 @@ struct container {
     bool has_status;
     int status;
     struct container_watch reply, oom;
-    char reply_text[ERROR_TEXT_SIZE];
+    char reply_data[sizeof(struct order_reply)];
     size_t reply_size;
 
     // How it ended.

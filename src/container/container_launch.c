@@ -132,11 +132,23 @@ static int write_order(struct container *container, int *ret_fd, struct error *e
     return order_open(&order, ret_fd, err);
 }
 
-// The helper's text, when it has one, arrives as one piece before the descriptor closes.
+static void helper_failed(struct container *container)
+{
+    struct order_reply reply = {.code = 0};
+    memcpy(&reply, container->reply_data, container->reply_size);
+    size_t head_size = offsetof(struct order_reply, text);
+    int text_size =
+        container->reply_size > head_size ? (int)(container->reply_size - head_size) : 0;
+    container_fail(container, LAUNCH_FAILED, "Failed to launch container: %.*s%s%s", text_size,
+                   reply.text, reply.code != 0 ? ": " : "",
+                   reply.code != 0 ? strerror(reply.code) : "");
+}
+
+// The helper's reply, when it has one, arrives as one piece before the descriptor closes.
 static void on_reply(struct container *container)
 {
-    size_t room = sizeof(container->reply_text) - 1 - container->reply_size;
-    ssize_t n = read(container->reply.fd, container->reply_text + container->reply_size, room);
+    size_t room = sizeof(container->reply_data) - container->reply_size;
+    ssize_t n = read(container->reply.fd, container->reply_data + container->reply_size, room);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }
@@ -144,12 +156,13 @@ static void on_reply(struct container *container)
         container->reply_size += (size_t)n;
         return;
     }
+    container->reply_size += n > 0 ? (size_t)n : 0;
     container_unwatch(container, &container->reply);
     if (container->state != CONTAINER_STARTING) {
         return;
     }
-    if (n > 0 || container->reply_size > 0) {
-        launch_failed(container, container->reply_text);
+    if (container->reply_size > 0) {
+        helper_failed(container);
         return;
     }
     container->state = CONTAINER_RUNNING;

@@ -1,30 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reading of orders (order.h). No allocation, no dependency but libc.
+// Reading of orders (order.h). No allocation and no library: mesos-containerizer has none.
 
 #include "container/order.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-
-int order_map(int fd, struct order_reader *ret_reader)
-{
-    struct stat info;
-    if (fstat(fd, &info) < 0) {
-        return -errno;
-    }
-    if (info.st_size <= 0) {
-        return -EBADMSG;
-    }
-    void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (data == MAP_FAILED) {
-        return -errno;
-    }
-    *ret_reader = (struct order_reader){.at = data, .end = (char *)data + info.st_size};
-    return 0;
-}
 
 int order_next(struct order_reader *reader, struct order_record *ret_record)
 {

@@ -3,7 +3,7 @@
 // The written order that the agent hands to its helper programs on an inherited descriptor: a
 // sequence of records, each a tag, a size and that many bytes ending in NUL. The agent resolves and
 // checks everything; the helper only carries it out. Both sides are of one build, so the format has
-// no versions. This file needs nothing but libc: mesos-containerizer is linked with it alone.
+// no versions. Reading needs no library: mesos-containerizer is linked with order.c alone.
 
 #pragma once
 
@@ -38,6 +38,13 @@ enum order_uri_option {
     ORDER_URI_CACHED = 4, // the cache file is there and complete: take it
 };
 
+// What mesos-containerizer writes to ORDER_REPLY_FD when it fails, in one piece: `text` as far as
+// it goes, without a NUL.
+struct order_reply {
+    int32_t code; // errno's, 0 when there is none
+    char text[508];
+};
+
 struct order_reader {
     const char *at;
     const char *end;
@@ -49,7 +56,7 @@ struct order_record {
     size_t size;
 };
 
-// Maps the whole order from `fd` for good. 0 or a negative errno.
+// Maps the whole order from `fd` for good (order_map.c). 0 or a negative errno.
 int order_map(int fd, struct order_reader *ret_reader);
 // 1: a record; 0: the end; -EBADMSG: not an order.
 int order_next(struct order_reader *reader, struct order_record *ret_record);

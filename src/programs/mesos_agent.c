@@ -11,8 +11,6 @@
 #include "api/agent_daemon.h"
 #include "base/buf.h"
 
-extern char **environ;
-
 static void on_signal(void *ctx, int signal)
 {
     const char *name = signal == SIGTERM ? "SIGTERM" : signal == SIGINT ? "SIGINT" : "SIGUSR1";

@@ -1,104 +1,178 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // mesos-containerizer: becomes a container's first process. It reads a written order (order.h) from
-// descriptor 3, enters the cgroups, drops to the user and execs. What goes wrong is told as one
-// line of text on descriptor 4, which closes by itself when the exec succeeds. It decides nothing:
-// the agent resolved and checked everything beforehand. Linked with libc alone, so that it starts
-// fast.
+// descriptor 3, enters the cgroups, drops to the user and execs. What goes wrong is told on
+// descriptor 4 (order.h: struct order_reply), which closes by itself when the exec succeeds. It
+// decides nothing: the agent resolved and checked everything beforehand. It is on the way of every
+// container, so it is linked with nothing at all (bare.h) and starts in a fraction of the time.
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <signal.h>
-#include <stdarg.h>
+#include <limits.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stdint.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "bare.h"
 #include "container/order.h"
 
-static _Noreturn void fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// Where a program is looked for when the container's environment has no PATH.
+#define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-static void fail(int code, const char *format, ...)
+// ---- text ----
+
+static size_t text_size(const char *text)
 {
-    char text[512];
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    size_t size = n < 0 ? 0 : (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
-    if (code != 0) {
-        n = snprintf(text + size, sizeof(text) - size, ": %s", strerror(code));
-        size += n < 0 ? 0 : (size_t)n;
-        size = size < sizeof(text) ? size : sizeof(text) - 1;
+    size_t size = 0;
+    while (text[size] != '\0') {
+        size++;
     }
-    ssize_t written = write(ORDER_REPLY_FD, text, size);
-    _exit(written < 0 ? 2 : 1);
+    return size;
 }
 
-// Everything of the order that is used after it was read through once.
+static bool text_begins(const char *text, const char *start)
+{
+    while (*start != '\0') {
+        if (*text++ != *start++) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool has_slash(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '/') {
+            return true;
+        }
+    }
+    return false;
+}
+
+// ---- failing ----
+
+static void put(struct order_reply *reply, size_t *size, const char *text)
+{
+    while (*text != '\0' && *size < sizeof(reply->text)) {
+        reply->text[(*size)++] = *text++;
+    }
+}
+
+// Tells "<what> '<object>'" and errno's code, 0 when there is none.
+static _Noreturn void fail(long code, const char *what, const char *object)
+{
+    struct order_reply reply = {.code = (int32_t)-code};
+    size_t size = 0;
+    put(&reply, &size, what);
+    if (object != NULL) {
+        put(&reply, &size, " '");
+        put(&reply, &size, object);
+        put(&reply, &size, "'");
+    }
+    long n =
+        BARE_CALL3(SYS_write, ORDER_REPLY_FD, &reply, offsetof(struct order_reply, text) + size);
+    for (;;) {
+        BARE_CALL3(SYS_exit_group, n < 0 ? 2 : 1, 0, 0);
+    }
+}
+
+static _Noreturn void fail_malformed(void)
+{
+    fail(0, "The order is malformed", NULL);
+}
+
+// ---- the order ----
+
 struct plan {
     const char *directory;
     const char *file;
-    char **arguments;
+    char **arguments; // [-1] is free: for the shell, where the file is a script
     size_t argument_count;
     char **environment;
     size_t environment_count;
-    gid_t *groups;
+    uint32_t *groups;
     size_t group_count;
     int64_t uid;
     int64_t gid;
     bool has_user;
 };
 
-static void *grow(void *list, size_t count, size_t item_size)
+static void *map_memory(size_t size, int protection, int flags, int fd)
 {
-    // Doubles at powers of two; one more place for the closing NULL.
-    if ((count & (count - 1)) != 0) {
-        return list;
+    long address = bare_call6(SYS_mmap, 0, (long)size, protection, flags, fd, 0);
+    if (address < 0 && address > -4096) {
+        fail(address, "Failed to read the order", NULL);
     }
-    void *grown = realloc(list, (count * 2 + 2) * item_size);
-    if (grown == NULL) {
-        fail(ENOMEM, "Failed to read the order");
+    return (void *)address;
+}
+
+static struct order_reader open_order(void)
+{
+    long size = BARE_CALL3(SYS_lseek, ORDER_FD, 0, SEEK_END);
+    if (size <= 0) {
+        fail(size, "Failed to read the order", NULL);
     }
-    return grown;
+    const char *data = map_memory((size_t)size, PROT_READ, MAP_PRIVATE, ORDER_FD);
+    return (struct order_reader){.at = data, .end = data + size};
 }
 
 static int64_t number_of(const struct order_record *record, size_t index)
 {
     int64_t number;
     if (order_number(record, index, &number) < 0) {
-        fail(0, "The order is malformed");
+        fail_malformed();
     }
     return number;
 }
 
+// Walks the order once for the sizes of the lists, and makes room for them.
+static void make_room(struct plan *plan, struct order_reader reader)
+{
+    size_t arguments = 0, variables = 0, groups = 0;
+    struct order_record record;
+    int more;
+    while ((more = order_next(&reader, &record)) > 0) {
+        arguments += record.tag == ORDER_ARGUMENT;
+        variables += record.tag == ORDER_ENVIRONMENT;
+        groups += record.tag == ORDER_GROUP;
+    }
+    if (more < 0) {
+        fail_malformed();
+    }
+    // One before the arguments, and a NULL after each of the two lists.
+    size_t size = (arguments + variables + 3) * sizeof(char *) + groups * sizeof(uint32_t);
+    char **room = map_memory(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    plan->arguments = room + 1;
+    plan->environment = plan->arguments + arguments + 1;
+    plan->groups = (uint32_t *)(plan->environment + variables + 1);
+}
+
 static void enter_cgroup(const char *procs)
 {
-    int fd = open(procs, O_WRONLY | O_CLOEXEC);
+    long fd = bare_call6(SYS_openat, AT_FDCWD, (long)procs, O_WRONLY | O_CLOEXEC, 0, 0, 0);
     if (fd < 0) {
-        fail(errno, "Failed to open '%s'", procs);
+        fail(fd, "Failed to open", procs);
     }
-    if (write(fd, "0", 1) != 1) {
-        fail(errno, "Failed to enter the cgroup of '%s'", procs);
+    long written = BARE_CALL3(SYS_write, fd, "0", 1);
+    if (written != 1) {
+        fail(written < 0 ? written : 0, "Failed to enter the cgroup of", procs);
     }
-    close(fd);
+    BARE_CALL3(SYS_close, fd, 0, 0);
 }
 
 static void set_rlimit(const struct order_record *record)
 {
-    int resource = (int)number_of(record, 0);
     struct rlimit limit = {
         .rlim_cur = (rlim_t)number_of(record, 1),
         .rlim_max = (rlim_t)number_of(record, 2),
     };
-    if (setrlimit(resource, &limit) < 0) {
-        fail(errno, "Failed to set the resource limit %d", resource);
+    long code = bare_call6(SYS_prlimit64, 0, number_of(record, 0), (long)&limit, 0, 0, 0);
+    if (code < 0) {
+        fail(code, "Failed to set a resource limit", NULL);
     }
 }
 
@@ -113,11 +187,9 @@ static void take_record(struct plan *plan, const struct order_record *record)
         plan->file = record->data;
         return;
     case ORDER_ARGUMENT:
-        plan->arguments = grow(plan->arguments, plan->argument_count, sizeof(char *));
         plan->arguments[plan->argument_count++] = (char *)record->data;
         return;
     case ORDER_ENVIRONMENT:
-        plan->environment = grow(plan->environment, plan->environment_count, sizeof(char *));
         plan->environment[plan->environment_count++] = (char *)record->data;
         return;
     case ORDER_CGROUP_PROCS:
@@ -134,82 +206,120 @@ static void take_record(struct plan *plan, const struct order_record *record)
         plan->gid = number_of(record, 0);
         return;
     case ORDER_GROUP:
-        plan->groups = grow(plan->groups, plan->group_count, sizeof(gid_t));
-        plan->groups[plan->group_count++] = (gid_t)number_of(record, 0);
+        plan->groups[plan->group_count++] = (uint32_t)number_of(record, 0);
         return;
     default:
-        fail(0, "The order is malformed");
+        fail_malformed();
     }
 }
+
+// ---- becoming the container ----
 
 static void become_user(const struct plan *plan)
 {
     if (!plan->has_user) {
         return;
     }
-    if (setgroups(plan->group_count, plan->groups) < 0) {
-        fail(errno, "Failed to set the supplementary groups");
+    long code = BARE_CALL3(SYS_setgroups, plan->group_count, plan->groups, 0);
+    if (code < 0) {
+        fail(code, "Failed to set the supplementary groups", NULL);
     }
-    gid_t gid = (gid_t)plan->gid;
-    if (setresgid(gid, gid, gid) < 0) {
-        fail(errno, "Failed to set the group id %u", gid);
+    code = BARE_CALL3(SYS_setresgid, plan->gid, plan->gid, plan->gid);
+    if (code < 0) {
+        fail(code, "Failed to set the group id", NULL);
     }
-    uid_t uid = (uid_t)plan->uid;
-    if (setresuid(uid, uid, uid) < 0) {
-        fail(errno, "Failed to set the user id %u", uid);
+    code = BARE_CALL3(SYS_setresuid, plan->uid, plan->uid, plan->uid);
+    if (code < 0) {
+        fail(code, "Failed to set the user id", NULL);
     }
 }
 
-// The kernel is called directly: make and others leave the C library's own signals (32, 33) ignored
-// in what they start, and the library does not let us touch those.
-static void reset_signals(void)
+// Returns only when it failed, with the negative errno.
+static long run(const struct plan *plan, const char *file)
 {
-    for (int signal = 1; signal < NSIG; signal++) {
-        if (signal != SIGKILL && signal != SIGSTOP) {
-            unsigned long by_default[4] = {(unsigned long)SIG_DFL}; // the kernel's struct
-            syscall(SYS_rt_sigaction, signal, by_default, NULL, NSIG / 8);
+    long code = BARE_CALL3(SYS_execve, file, plan->arguments, plan->environment);
+    if (code == -ENOEXEC) {
+        // A script without a first line that names its interpreter, as execvp(3) has it.
+        char **arguments = plan->arguments - 1;
+        arguments[0] = (char *)"/bin/sh";
+        arguments[1] = (char *)file;
+        code = BARE_CALL3(SYS_execve, arguments[0], arguments, plan->environment);
+    }
+    return code;
+}
+
+static const char *search_path(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->environment_count; i++) {
+        if (text_begins(plan->environment[i], "PATH=")) {
+            return plan->environment[i] + text_size("PATH=");
         }
     }
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    return PATH_DEFAULT;
 }
 
-int main(void)
+// As execvpe(3): the first directory of PATH where the file may be executed. An empty one is the
+// working directory.
+static long find_and_run(const struct plan *plan)
 {
-    if (fcntl(ORDER_FD, F_SETFD, FD_CLOEXEC) < 0 ||
-        fcntl(ORDER_REPLY_FD, F_SETFD, FD_CLOEXEC) < 0) {
+    if (plan->file[0] == '\0' || has_slash(plan->file)) {
+        return run(plan, plan->file);
+    }
+    char path[PATH_MAX];
+    size_t name_size = text_size(plan->file) + 1;
+    long result = -ENOENT;
+    for (const char *at = search_path(plan); at != NULL;) {
+        size_t size = 0;
+        while (at[size] != ':' && at[size] != '\0') {
+            size++;
+        }
+        if (size + 1 + name_size <= sizeof(path)) {
+            char *end = path;
+            for (size_t i = 0; i < size; i++) {
+                *end++ = at[i];
+            }
+            if (size > 0) {
+                *end++ = '/';
+            }
+            for (size_t i = 0; i < name_size; i++) {
+                *end++ = plan->file[i];
+            }
+            long code = run(plan, path);
+            if (code == -EACCES) {
+                result = code;
+            } else if (code != -ENOENT && code != -ENOTDIR && code != -ENODEV && code != -ESTALE &&
+                       code != -ETIMEDOUT) {
+                return code;
+            }
+        }
+        at = at[size] == ':' ? at + size + 1 : NULL;
+    }
+    return result;
+}
+
+int bare_main(void)
+{
+    if (BARE_CALL3(SYS_fcntl, ORDER_FD, F_SETFD, FD_CLOEXEC) < 0 ||
+        BARE_CALL3(SYS_fcntl, ORDER_REPLY_FD, F_SETFD, FD_CLOEXEC) < 0) {
         static const char usage[] = "mesos-containerizer is started by mesos-agent only\n";
-        return write(STDERR_FILENO, usage, sizeof(usage) - 1) < 0 ? 3 : 2;
+        return BARE_CALL3(SYS_write, STDERR_FILENO, usage, sizeof(usage) - 1) < 0 ? 3 : 2;
     }
-    struct order_reader reader;
-    int code = order_map(ORDER_FD, &reader);
-    if (code < 0) {
-        fail(-code, "Failed to read the order");
-    }
-    struct plan plan = {0};
+    struct order_reader reader = open_order();
+    struct plan plan = {.directory = NULL};
+    make_room(&plan, reader);
     struct order_record record;
-    while ((code = order_next(&reader, &record)) > 0) {
+    while (order_next(&reader, &record) > 0) {
         take_record(&plan, &record);
     }
-    if (code < 0 || plan.directory == NULL || plan.file == NULL || plan.argument_count == 0) {
-        fail(0, "The order is malformed");
+    if (plan.directory == NULL || plan.file == NULL || plan.argument_count == 0) {
+        fail_malformed();
     }
-    plan.arguments[plan.argument_count] = NULL;
-    plan.environment = grow(plan.environment, plan.environment_count, sizeof(char *));
-    plan.environment[plan.environment_count] = NULL;
-
-    if (chdir(plan.directory) < 0) {
-        fail(errno, "Failed to change to the directory '%s'", plan.directory);
+    long code = BARE_CALL3(SYS_chdir, plan.directory, 0, 0);
+    if (code < 0) {
+        fail(code, "Failed to change to the directory", plan.directory);
     }
-    umask(022);
+    BARE_CALL3(SYS_umask, 022, 0, 0);
     become_user(&plan);
-    reset_signals();
-    environ = plan.environment;
-    if (getenv("PATH") == NULL) {
-        // Only for the look-up: the environment that the program gets is the one below.
-        setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
-    }
-    execvpe(plan.file, plan.arguments, plan.environment);
-    fail(errno, "Failed to execute '%s'", plan.file);
+    // Signals need nothing: the agent's spawn left them by default and none blocked.
+    fail(find_and_run(&plan), "Failed to execute", plan.file);
 }

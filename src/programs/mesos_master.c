@@ -19,8 +19,6 @@
 #include "master_flags.h"
 #include "model/validate.h"
 
-extern char **environ;
-
 // ---- who we are ----
 
 // The address to tell: the one given, else the one that our own name has, else the loopback's.
