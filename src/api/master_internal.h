@@ -25,6 +25,7 @@ struct master_server {
     struct list links;    // agent_link.link
     struct list writes;   // pending_write.link
     bool recovered;       // the registry was read
+    bool failed;          // the registry is of no more use: the program ends with this turn
     struct instant started;
     char *cluster;
     char *log_dir;

@@ -4,6 +4,7 @@
 // registry, and answers the endpoints that need nothing but the frame.
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/master_internal.h"
@@ -28,10 +29,14 @@ static void end_turn(struct env_hook *hook, struct instant now)
 {
     struct master_server *server = CONTAINER_OF(hook, struct master_server, turn);
     CHECK(server->magic == MASTER_SERVER_MAGIC);
+    if (server->failed)
+        return;
     if (server->recovered && master_next(server->core) <= now.mono)
         master_step(server->core, now);
     // What becomes durable here may give the core more to do: then it asks for another round.
     store_flush(server->store);
+    if (server->failed)
+        return;
     if (store_is_pending(server->store) ||
         (server->recovered && master_next(server->core) <= now.mono))
         master_server_touch(server);
@@ -62,11 +67,16 @@ static void write_is_durable(void *ctx, int result, const struct error *err)
 {
     struct pending_write *write = ctx;
     struct master_server *server = write->server;
-    if (result < 0) {
-        log_error("The registry cannot be written: %s", err != NULL ? err->text : "");
-        CHECK(result == 0);
-    }
     list_remove(&write->link);
+    if (result < 0) {
+        // What is stored is unknown now: nothing more may be decided here.
+        if (!server->failed)
+            log_error("Failed to write the registry: %s", err->text);
+        server->failed = true;
+        mem_free(write);
+        env_stop(server->env, EXIT_FAILURE);
+        return;
+    }
     master_applied(server->core, write->token, 0, env_now(server->env));
     mem_free(write);
     master_server_touch(server);
@@ -105,8 +115,9 @@ static void registry_is_loaded(void *ctx, int result, const struct store_item *i
         err = &own;
     }
     if (result < 0) {
-        log_error("Failed to recover the registry: %s", err != NULL ? err->text : "");
-        env_stop(server->env, 1);
+        log_error("Failed to recover the registry: %s", err->text);
+        server->failed = true;
+        env_stop(server->env, EXIT_FAILURE);
         return;
     }
     server->recovered = true;

@@ -26,11 +26,12 @@ static const struct flag rows[] = {
     ROW(hostname_lookup, FLAG_BOOL, "true", 0,
         "Whether to look up the name of the address; else the address itself is told."),
     ROW(work_dir, FLAG_TEXT, NULL, 0, "Where the registry is kept. Not needed for in_memory."),
-    ROW(registry, FLAG_TEXT, "in_memory", 0,
-        "How the registry is kept. So far only in_memory: it ends with the master, and agents "
-        "bring back what runs."),
+    ROW(registry, FLAG_TEXT, "replicated_log", 0,
+        "How the registry is kept. replicated_log: it outlives the master, in the SQLite file "
+        "registry.db in --work_dir. in_memory: it ends with the master, and agents bring back "
+        "what runs."),
     ROW(quorum, FLAG_SIZE, NULL, 0,
-        "The number of registry replicas that make a majority. Checked; not used by in_memory."),
+        "The number of registry replicas that make a majority. Not used by a single master."),
     ROW(cluster, FLAG_TEXT, NULL, 0, "The cluster's name, for people."),
     ROW(roles, FLAG_TEXT, NULL, 0, "The only roles that frameworks may have, comma separated."),
     ROW(weights, FLAG_TEXT, NULL, 0, "\"role=weight,role=weight\": shares between roles."),
@@ -176,13 +177,13 @@ static int check_pending(const struct master_flags *flags, const bool *given, st
 
 static int check_registry(const struct master_flags *f, struct error *err)
 {
-    if (strcmp(f->registry, "replicated_log") == 0)
-        return error_set(err, -ENOTSUP,
-                         "--registry=replicated_log is not supported yet; --registry=in_memory is "
-                         "what there is");
-    if (strcmp(f->registry, "in_memory") != 0)
+    if (strcmp(f->registry, "in_memory") == 0)
+        return 0;
+    if (strcmp(f->registry, "replicated_log") != 0)
         return error_set(err, -EINVAL, "'%s' is not a supported option for registry persistence",
                          f->registry);
+    if (f->work_dir == NULL || f->work_dir[0] == '\0')
+        return error_set(err, -EINVAL, "--work_dir needed for replicated log based registry");
     return 0;
 }
 

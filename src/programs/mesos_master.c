@@ -13,6 +13,7 @@
 
 #include "api/master_server.h"
 #include "base/buf.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -178,7 +179,8 @@ static int serve(struct env *env, const struct master_flags *flags, struct store
         const Mesos__V1__MasterInfo *info = master_info(master_server_core(server));
         log_info("Master %s (%s) started on %s:%u", info->id, info->hostname, ip,
                  (unsigned)info->port);
-        log_info("The registry is in memory: it ends with this master");
+        if (strcmp(flags->registry, "in_memory") == 0)
+            log_info("The registry is in memory: it ends with this master");
         if (strncmp(ip, "127.", 4) == 0)
             log_warning("Master bound to loopback interface! Cannot communicate with remote "
                         "schedulers or agents. You might want to set '--ip' flag to a routable IP "
@@ -189,6 +191,23 @@ static int serve(struct env *env, const struct master_flags *flags, struct store
     }
     master_server_free(server);
     return r;
+}
+
+static int open_store(const struct master_flags *flags, struct store **ret_store, struct error *err)
+{
+    if (strcmp(flags->registry, "in_memory") == 0) {
+        *ret_store = store_memory_new();
+        return 0;
+    }
+    int r = path_make_directories(flags->work_dir, 0755, err);
+    if (r < 0)
+        return error_wrap(err, r, "Failed to make --work_dir");
+    AUTO_FREE char *path = mem_printf("%s/registry.db", flags->work_dir);
+    r = store_sqlite_open(path, ret_store, err);
+    if (r < 0)
+        return error_wrap(err, r, "Failed to open the registry");
+    log_info("The registry is kept in %s", path);
+    return 0;
 }
 
 static int run(const struct master_flags *flags, struct error *err)
@@ -202,11 +221,12 @@ static int run(const struct master_flags *flags, struct error *err)
     r = env_log_open("mesos-master", flags->log_dir, flags->quiet, flags->logging_level, err);
     if (r == 0)
         r = check_roles(&roles, err);
-    if (r == 0) {
-        struct store *store = store_memory_new();
+    struct store *store = NULL;
+    if (r == 0)
+        r = open_store(flags, &store, err);
+    if (r == 0)
         r = serve(env, flags, store, &roles, err);
-        store_free(store);
-    }
+    store_free(store);
     mem_free(roles.names);
     env_free(env);
     env_log_close();

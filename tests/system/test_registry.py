@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The durable registry of a single master: what it admitted and gave up outlives it."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from harness import BIN, PATIENCE, find_port, make_task, wait_for
+
+DURABLE = {"registry": "replicated_log"}
+
+
+def test_an_agent_keeps_its_id_and_task_over_a_killed_master(cluster):
+    master = cluster.start_master(**DURABLE)
+    agent = cluster.start_agent(master)
+    scheduler = cluster.scheduler(master, failover_timeout=600, checkpoint=True)
+    task = make_task("sleep 600")
+    scheduler.launch(scheduler.wait_offer(), [task])
+    scheduler.wait_update(task["task_id"]["value"], "TASK_RUNNING")
+    before = cluster.find_registration(agent, master)["id"]
+    scheduler.close()
+    master.kill()
+    master.restart()
+    assert cluster.wait_registered(agent, master)["id"] == before
+    again = cluster.scheduler(master, subscribe=False, id=scheduler.framework["id"], failover_timeout=600)
+    again.subscribe()
+    again.call("RECONCILE", tasks=[{"task_id": task["task_id"]}])
+    assert again.wait_update(task["task_id"]["value"])["state"] == "TASK_RUNNING"
+    again.kill(task["task_id"]["value"])
+    assert again.wait_end(task["task_id"]["value"])["state"] == "TASK_KILLED"
+
+
+def test_an_agent_that_does_not_come_back_becomes_unreachable_and_stays_so(cluster):
+    master = cluster.start_master(**DURABLE, agent_reregister_timeout="2secs")
+    agent = cluster.start_agent(master)
+    agent_id = cluster.find_registration(agent, master)["id"]
+    master.kill()
+    agent.kill()
+    master.restart()
+    state = master.state()
+    assert state["slaves"] == []
+    assert [entry["id"] for entry in state["recovered_slaves"]] == [agent_id]
+    assert state["unreachable_slaves"] == 0
+    wait_for(lambda: master.metrics()["master/slaves_unreachable"] == 1, 10, "the agent to be given up")
+    assert master.metrics()["master/recovery_slave_removals"] == 1
+    scheduler = cluster.scheduler(master, capabilities=[{"type": "PARTITION_AWARE"}])
+
+    def ask():
+        scheduler.events.clear()
+        scheduler._seen = 0
+        scheduler.call("RECONCILE", tasks=[{"task_id": {"value": "t"}, "agent_id": {"value": agent_id}}])
+        return scheduler.wait_update("t")
+
+    first = ask()
+    assert first["state"] == "TASK_UNREACHABLE"
+    scheduler.close()
+    master.kill()
+    master.restart()
+    assert master.state()["recovered_slaves"] == []
+    assert master.metrics()["master/slaves_unreachable"] == 1
+    scheduler = cluster.scheduler(master, subscribe=False, id=scheduler.framework["id"],
+                                  capabilities=[{"type": "PARTITION_AWARE"}])
+    scheduler.subscribe()
+    again = ask()
+    assert again["state"] == "TASK_UNREACHABLE"
+    assert again["unreachable_time"] == first["unreachable_time"]
+
+
+def test_an_agent_that_unregistered_is_forgotten(cluster):
+    master = cluster.start_master(**DURABLE)
+    agent = cluster.start_agent(master)
+    agent.stop(signal.SIGUSR1)
+    wait_for(lambda: master.state()["slaves"] == [], 10, "the agent to be removed")
+    master.kill()
+    master.restart()
+    assert master.state()["recovered_slaves"] == []
+
+
+def run_master(*flags):
+    """Runs a master that ought to end by itself; returns its exit status and what it said."""
+    command = [os.path.join(BIN, "mesos-master"), "--ip=127.0.0.1", "--port=%d" % find_port(), *flags]
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            timeout=20 * PATIENCE, check=False, encoding="utf-8")
+    return result.returncode, result.stdout
+
+
+def test_a_second_master_on_the_same_work_dir_is_refused(cluster):
+    master = cluster.start_master(**DURABLE)
+    status, text = run_master("--work_dir=" + master.flags["work_dir"])
+    assert status == 1
+    assert "Failed to open the registry: %s/registry.db: " % master.flags["work_dir"] in text
+    assert "locked" in text
+    assert master.get("/health").status == 200
+
+
+def test_a_durable_registry_needs_a_work_dir():
+    status, text = run_master()
+    assert status == 1
+    assert "--work_dir needed for replicated log based registry" in text
+
+
+def test_a_file_that_is_no_registry_is_left_alone(cluster):
+    os.mkdir(cluster.path("work"))
+    with open(cluster.path("work", "registry.db"), "w", encoding="ascii") as file:
+        file.write("no database at all\n" * 500)
+    status, text = run_master("--work_dir=" + cluster.path("work"))
+    assert status == 1
+    assert "Failed to open the registry: " in text and "not a database" in text
+    with open(cluster.path("work", "registry.db"), encoding="ascii") as file:
+        assert file.read(8) == "no datab"
+
+
+@pytest.mark.root
+def test_a_full_disk_ends_the_master_before_it_admits(cluster):
+    work = cluster.path("small")
+    os.mkdir(work)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", work], check=True)
+    try:
+        master = cluster.start_master(**DURABLE, work_dir=work)
+        with open(os.path.join(work, "ballast"), "wb") as ballast:
+            try:
+                while True:
+                    os.write(ballast.fileno(), b"x" * 4096)
+            except OSError:
+                pass
+        agent = cluster.start_agent(master, wait=False)
+        wait_for(lambda: not master.is_running(), 15, "the master to end")
+        assert master.process.returncode == 1
+        log = master.read_log()
+        assert "Failed to write the registry: " in log and "full" in log
+        assert "Registered agent" not in log
+        os.unlink(os.path.join(work, "ballast"))
+        master.restart()
+        cluster.wait_registered(agent, master)
+        agent.stop(signal.SIGUSR1)
+        master.stop()
+    finally:
+        subprocess.run(["umount", "-l", work], check=True)
