@@ -322,6 +322,50 @@ void allocator_get_statistics(const struct allocator *a, struct allocator_statis
     };
 }
 
+static int64_t amount_of(const struct amounts *amounts, size_t number)
+{
+    return number < amounts->count ? amounts->items[number] : 0;
+}
+
+void allocator_get_amounts(const struct allocator *a, const char *name, int64_t *ret_total,
+                           int64_t *ret_held)
+{
+    *ret_total = 0;
+    *ret_held = 0;
+    for (size_t i = 0; i < a->name_count; i++) {
+        if (strcmp(a->names[i]->text, name) != 0) {
+            continue;
+        }
+        *ret_total = amount_of(&a->totals, i);
+        MAP_FOREACH (&a->roles, entry) {
+            *ret_held += amount_of(&((const struct alloc_role *)entry->value)->amounts, i);
+        }
+        return;
+    }
+}
+
+void allocator_walk_filters(const struct allocator *a,
+                            void (*visit)(void *ctx, const char *role, int64_t filters), void *ctx)
+{
+    MAP_FOREACH (&a->roles, entry) {
+        const struct alloc_role *role = entry->value;
+        if (role->member_count > 0) {
+            visit(ctx, role->name->text, role->filter_count);
+        }
+    }
+}
+
+bool allocator_is_suppressed(const struct allocator *a, const char *framework_id, const char *role)
+{
+    const struct alloc_framework *framework = map_get(&a->frameworks, framework_id);
+    for (size_t i = 0; framework != NULL && i < framework->member_count; i++) {
+        if (strcmp(framework->members[i]->role->name->text, role) == 0) {
+            return framework->members[i]->is_suppressed;
+        }
+    }
+    return false;
+}
+
 double allocator_dominant_share(const struct allocator *a, const char *role_name,
                                 const char *framework_id)
 {

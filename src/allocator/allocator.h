@@ -107,5 +107,13 @@ struct allocator_statistics {
     int64_t agents, frameworks, filters;
 };
 void allocator_get_statistics(const struct allocator *a, struct allocator_statistics *ret);
+// Of a scalar, in thousandths: what all agents have, and what is offered or used of it.
+void allocator_get_amounts(const struct allocator *a, const char *name, int64_t *ret_total,
+                           int64_t *ret_held);
+// Each role that a framework is subscribed to, with the number of its offer filters.
+void allocator_walk_filters(const struct allocator *a,
+                            void (*visit)(void *ctx, const char *role, int64_t filters), void *ctx);
+// False for one that is unknown, too.
+bool allocator_is_suppressed(const struct allocator *a, const char *framework_id, const char *role);
 double allocator_dominant_share(const struct allocator *a, const char *role,
                                 const char *framework_id /* NULL: of the role */);

@@ -254,6 +254,7 @@ static void filter_free(struct allocator *a, struct alloc_filter *filter)
     timer_cancel(&a->timers, &filter->timer);
     refusal_drop(filter->refusal);
     a->filter_count--;
+    filter->bond->member->role->filter_count--;
     mem_free(filter);
 }
 
@@ -275,6 +276,23 @@ static void filter_expire(struct timer *timer, struct instant now)
     bond_free_if_unused(a, bond);
 }
 
+// Filters that refuse no more, and end no later, say nothing beside a new one: without this a
+// framework that declines ever greater offers for a year would pile them up.
+static void drop_covered(struct allocator *a, struct alloc_bond *bond,
+                         const struct resources *refused, int64_t deadline)
+{
+    for (struct alloc_filter **link = &bond->filters; *link != NULL;) {
+        struct alloc_filter *filter = *link;
+        if (filter->timer.deadline <= deadline &&
+            resources_contains(refused, filter->refusal->resources)) {
+            *link = filter->next;
+            filter_free(a, filter);
+        } else {
+            link = &filter->next;
+        }
+    }
+}
+
 void bond_add_filter(struct allocator *a, struct alloc_bond *bond, const struct resources *refused,
                      int64_t deadline)
 {
@@ -292,6 +310,7 @@ void bond_add_filter(struct allocator *a, struct alloc_bond *bond, const struct 
         agent->last_refusal = refusal;
     }
     refusal->references++;
+    drop_covered(a, bond, refusal->resources, deadline);
     struct alloc_filter *filter = mem_zalloc(sizeof(*filter));
     filter->timer.run = filter_expire;
     filter->bond = bond;
@@ -299,6 +318,7 @@ void bond_add_filter(struct allocator *a, struct alloc_bond *bond, const struct 
     filter->next = bond->filters;
     bond->filters = filter;
     a->filter_count++;
+    bond->member->role->filter_count++;
     timer_set(&a->timers, &filter->timer, deadline);
 }
 

@@ -43,6 +43,7 @@ struct alloc_role {
     size_t order_count;
     size_t order_capacity;
     size_t member_count;
+    int64_t filter_count;
 };
 
 struct alloc_member {

@@ -75,8 +75,8 @@ static const char *unreachable_key(struct master *m, const char *id)
 
 void master_registry_forget_agent(struct master *m, const char *id)
 {
-    struct master_item item = {.key = agent_key(m, id)};
-    m->ops->apply(m->ctx, &item, 1, 0);
+    struct master_item items[] = {{.key = agent_key(m, id)}, {.key = unreachable_key(m, id)}};
+    m->ops->apply(m->ctx, items, map_has(&m->unreachable, id) ? 2 : 1, 0);
 }
 
 static struct admission *begin(struct master *m, enum admission_kind kind, const char *agent_id,
@@ -369,6 +369,14 @@ void master_agent_reregister(struct master *m, struct master_channel *channel,
     write_agent(admission, description->info);
 }
 
+// The registry has it, but it is not here. It is waited for like one known from before this master
+// began, unless its frameworks know it as unreachable: that it stays until it comes.
+static void await_return(struct master *m, const Mesos__V1__AgentInfo *info)
+{
+    if (master_agent(m, info->id->value) == NULL && !map_has(&m->unreachable, info->id->value))
+        master_recovered_add(m, info);
+}
+
 static void admit_again(struct admission *admission)
 {
     struct master *m = admission->master;
@@ -376,11 +384,7 @@ static void admit_again(struct admission *admission)
     Meseta__Link__ToMaster__Reregister *message = admission->message->reregister;
     struct agent *known = master_agent(m, id);
     if (admission->channel == NULL) {
-        // The registry has it now: it is waited for like one known from before this master began.
-        if (known == NULL) {
-            master_unreachable_remove(m, id);
-            master_recovered_add(m, message->agent->info);
-        }
+        await_return(m, message->agent->info);
         return;
     }
     struct master_channel *channel = admission->channel;
@@ -388,10 +392,7 @@ static void admit_again(struct admission *admission)
     // Tasks may have been launched or given up since the message came.
     if (check_tasks(m, message, &err) < 0 || (known != NULL && known->marking)) {
         refuse(m, channel, message->agent, "its state changed meanwhile; try again");
-        if (known == NULL) {
-            master_unreachable_remove(m, id);
-            master_recovered_add(m, message->agent->info);
-        }
+        await_return(m, message->agent->info);
         return;
     }
     replace_at(m, message->agent->pid, id);

@@ -20,6 +20,8 @@ static struct agent_use *find_use(struct agent *a, struct framework *f)
     if (use == NULL) {
         use = mem_zalloc(sizeof(*use));
         use->framework = f;
+        use->agent = a;
+        list_append(&f->uses, &use->by_framework);
         use->used = resources_new();
         map_put(&a->uses, f->id, use);
     }
@@ -28,6 +30,7 @@ static struct agent_use *find_use(struct agent *a, struct framework *f)
 
 static void use_free(struct agent_use *use)
 {
+    list_remove(&use->by_framework);
     resources_free(use->used);
     mem_free(use);
 }
@@ -349,9 +352,12 @@ void master_unreachable_add(struct master *m, const char *id, int64_t since_ns)
     if (u == NULL) {
         u = mem_zalloc(sizeof(*u));
         u->id = mem_strdup(id);
+        list_init(&u->tasks);
         map_put(&m->unreachable, u->id, u);
     }
     u->since_ns = since_ns;
+    if (!timer_is_set(&m->forgetting) && m->options.registry_gc_interval_ns > 0)
+        timer_set(&m->timers, &m->forgetting, m->now.mono + m->options.registry_gc_interval_ns);
 }
 
 void master_unreachable_remove(struct master *m, const char *id)
@@ -359,8 +365,44 @@ void master_unreachable_remove(struct master *m, const char *id)
     struct unreachable_agent *u = map_remove(&m->unreachable, id);
     if (u == NULL)
         return;
+    LIST_FOREACH (&u->tasks, struct task, by_agent, t) {
+        map_remove(&t->framework->unreachable, t->id);
+        master_task_free(t);
+    }
     mem_free(u->id);
     mem_free(u);
+}
+
+static int compare_ages(const void *left, const void *right)
+{
+    const struct unreachable_agent *const *a = left, *const *b = right;
+    return ((*a)->since_ns > (*b)->since_ns) - ((*a)->since_ns < (*b)->since_ns);
+}
+
+void master_forget_unreachable(struct timer *timer, struct instant now)
+{
+    struct master *m = CONTAINER_OF(timer, struct master, forgetting);
+    const struct master_options *o = &m->options;
+    struct unreachable_agent **oldest =
+        arena_calloc(m->scratch, m->unreachable.count + 1, sizeof(struct unreachable_agent *));
+    size_t count = 0;
+    MAP_FOREACH (&m->unreachable, entry)
+        oldest[count++] = entry->value;
+    qsort(oldest, count, sizeof(struct unreachable_agent *), compare_ages);
+    for (size_t i = 0; i < count; i++) {
+        bool too_many = m->unreachable.count > o->registry_max_agent_count;
+        bool too_old = now.wall - oldest[i]->since_ns > o->registry_max_agent_age_ns;
+        if (!too_many && !too_old)
+            break;
+        if (map_has(&m->writing, oldest[i]->id))
+            continue; // it is coming back this very moment
+        log_info("Forgetting agent %s, which was unreachable for %.0f seconds", oldest[i]->id,
+                 (double)(now.wall - oldest[i]->since_ns) / (double)NS_PER_S);
+        master_registry_forget_agent(m, oldest[i]->id);
+        master_unreachable_remove(m, oldest[i]->id);
+    }
+    if (m->unreachable.count > 0)
+        timer_set(&m->timers, timer, now.mono + o->registry_gc_interval_ns);
 }
 
 // ---- inputs ----

@@ -196,6 +196,8 @@ struct framework *master_framework_add(struct master *m, const Mesos__V1__Framew
     list_init(&f->completed_tasks);
     list_init(&f->offers);
     list_init(&f->unsent);
+    list_init(&f->sending);
+    list_init(&f->uses);
     list_init(&f->executors);
     list_init(&f->in_completed);
     set_info(f, info, suppressed, suppressed_count);
@@ -210,6 +212,8 @@ struct framework *master_framework_free(struct framework *f)
     if (f == NULL)
         return NULL;
     CHECK(f->magic == FRAMEWORK_MAGIC);
+    while (!list_is_empty(&f->uses))
+        list_remove(f->uses.next);
     MAP_FOREACH (&f->tasks, entry)
         master_task_free(entry->value);
     map_free(&f->tasks);
@@ -244,16 +248,13 @@ void master_framework_update(struct framework *f, const Mesos__V1__FrameworkInfo
 void master_framework_tell_agents(struct framework *f)
 {
     struct master *m = f->master;
-    MAP_FOREACH (&m->agents, entry) {
-        struct agent *a = entry->value;
-        if (a->channel == NULL || !map_has(&a->uses, f->id))
-            continue;
+    LIST_FOREACH (&f->uses, struct agent_use, by_framework, use) {
         Meseta__Link__ToAgent *message =
             master_make_to_agent(m->scratch, TO_AGENT(UPDATE_FRAMEWORK));
         message->update_framework = WIRE_NEW(m->scratch, Meseta__Link__ToAgent__UpdateFramework,
                                              meseta__link__to_agent__update_framework);
         message->update_framework->framework_info = f->info;
-        master_agent_send(a, message);
+        master_agent_send(use->agent, message);
     }
 }
 
@@ -445,16 +446,13 @@ void master_framework_remove(struct framework *f)
     struct master *m = f->master;
     log_info("Removing framework %s (%s)", f->id, f->info->name);
     deactivate(f);
-    MAP_FOREACH (&m->agents, entry) {
-        struct agent *a = entry->value;
-        if (!map_has(&a->uses, f->id))
-            continue;
+    LIST_FOREACH (&f->uses, struct agent_use, by_framework, use) {
         Meseta__Link__ToAgent *message =
             master_make_to_agent(m->scratch, TO_AGENT(SHUTDOWN_FRAMEWORK));
         message->shutdown_framework = WIRE_NEW(m->scratch, Meseta__Link__ToAgent__ShutdownFramework,
                                                meseta__link__to_agent__shutdown_framework);
         message->shutdown_framework->framework_id = master_make_framework_id(m->scratch, f->id);
-        master_agent_send(a, message);
+        master_agent_send(use->agent, message);
     }
     kill_tasks(f);
     while (!list_is_empty(&f->executors))
@@ -469,6 +467,8 @@ void master_framework_remove(struct framework *f)
         m->ops->close_subscriber(m->ctx, subscriber);
     }
     f->stream_id[0] = '\0';
+    list_remove(&f->sending);
+    CHECK(list_is_empty(&f->uses));
     map_remove(&m->frameworks, f->id);
     allocator_remove_framework(m->allocator, f->id);
     keep_completed(f);

@@ -89,7 +89,8 @@ struct agent *master_agent_add(struct master *m, const Meseta__Link__AgentDescri
 void master_agent_describe(struct agent *a, const Meseta__Link__AgentDescription *description);
 void master_agent_connect(struct agent *a, struct master_channel *channel);
 void master_agent_disconnect(struct agent *a);
-// Takes it out of the books. Its tasks become unreachable (since_ns > 0) or lost.
+// Takes it out of the books. Its tasks become unreachable (since_ns > 0; it is among
+// m->unreachable then) or lost.
 void master_agent_remove(struct agent *a, const char *message, int64_t since_ns);
 struct agent *master_agent_free(struct agent *a);
 // Books what a framework uses there, in the agent's and the framework's sums. Not the allocator's.
@@ -109,7 +110,9 @@ void master_executor_remove(struct executor *e, bool recover);
 void master_recovered_add(struct master *m, const Mesos__V1__AgentInfo *info);
 void master_recovered_remove(struct master *m, const char *id);
 void master_unreachable_add(struct master *m, const char *id, int64_t since_ns);
+// With the records of its tasks.
 void master_unreachable_remove(struct master *m, const char *id);
+void master_forget_unreachable(struct timer *timer, struct instant now);
 
 // ---- admission.c: registration, reregistration, the registry ----
 void master_agent_register(struct master *m, struct master_channel *channel,

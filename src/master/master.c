@@ -19,6 +19,9 @@ void master_options_init(struct master_options *options)
         .agent_ping_timeout_ns = 15 * NS_PER_S,
         .max_agent_ping_timeouts = 5,
         .agent_reregister_timeout_ns = 600 * NS_PER_S,
+        .registry_gc_interval_ns = 15 * 60 * NS_PER_S,
+        .registry_max_agent_age_ns = INT64_C(14) * 24 * 60 * 60 * NS_PER_S,
+        .registry_max_agent_count = 102400,
         .max_completed_frameworks = 50,
         .max_completed_tasks_per_framework = 1000,
         .max_unreachable_tasks_per_framework = 1000,
@@ -137,6 +140,8 @@ struct master *master_new(const struct master_options *options, const struct mas
     m->scratch = arena_new(16 * 1024, 0);
     m->timers = TIMERS_INIT;
     list_init(&m->completed);
+    list_init(&m->sending);
+    m->forgetting.run = master_forget_unreachable;
     copy_options(m, options);
     prng_seed(&m->prng, options->seed);
     if (m->options.id != NULL) {
@@ -270,12 +275,21 @@ void master_step(struct master *m, struct instant now)
     master_enter(m, now);
     if (timers_next(&m->timers) <= now.mono)
         timers_run(&m->timers, now);
-    if (allocator_next(m->allocator) <= now.mono) {
-        m->offering = true;
-        allocator_run(m->allocator, now);
-        m->offering = false;
-        master_offers_send(m);
-    }
+    if (!master_round_is_due(m, now))
+        return;
+    if (m->ops->round != NULL)
+        m->ops->round(m->ctx, true);
+    m->offering = true;
+    allocator_run(m->allocator, now);
+    m->offering = false;
+    master_offers_send(m);
+    if (m->ops->round != NULL)
+        m->ops->round(m->ctx, false);
+}
+
+bool master_round_is_due(const struct master *m, struct instant now)
+{
+    return allocator_next(m->allocator) <= now.mono;
 }
 
 bool master_teardown(struct master *m, const char *framework_id, struct instant now)
@@ -321,12 +335,22 @@ void master_check(const struct master *m)
         CHECK(f->subscriber == NULL || f->subscriber->framework == f);
         CHECK(f->subscriber != NULL || list_is_empty(&((struct framework *)f)->offers));
         AUTO_RESOURCES struct resources *used = resources_new();
+        size_t states[TASK_STATE_COUNT] = {0};
         MAP_FOREACH (&f->tasks, task_entry) {
             const struct task *t = task_entry->value;
             CHECK(t->framework == f && t->agent != NULL);
+            states[t->state]++;
             if (t->holds)
                 resources_add(used, t->resources);
         }
+        MAP_FOREACH (&f->unreachable, task_entry) {
+            const struct task *t = task_entry->value;
+            CHECK(map_has(&m->unreachable, t->agent_id));
+            states[t->state]++;
+        }
+        CHECK(memcmp(states, f->states, sizeof(states)) == 0);
+        LIST_FOREACH (&((struct framework *)f)->uses, struct agent_use, by_framework, use)
+            CHECK(map_get(&use->agent->uses, f->id) == use);
         LIST_FOREACH (&((struct framework *)f)->executors, struct executor, by_framework, e)
             resources_add(used, e->resources);
         CHECK(resources_is_equal(used, f->used));

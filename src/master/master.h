@@ -58,6 +58,9 @@ struct master_ops {
     // Makes `items` durable, as one batch, in the order of asking; then master_applied(token).
     // token 0: nobody waits.
     void (*apply)(void *ctx, const struct master_item *items, size_t count, uint64_t token);
+    // A round of the allocator begins, or its offers have been sent: for who has a clock. May be
+    // NULL.
+    void (*round)(void *ctx, bool begins);
 };
 
 struct master_options {
@@ -78,6 +81,10 @@ struct master_options {
     int64_t agent_ping_timeout_ns;
     size_t max_agent_ping_timeouts;
     int64_t agent_reregister_timeout_ns;
+    // Unreachable agents are forgotten when they are that old, or too many; looked at that often.
+    int64_t registry_gc_interval_ns;
+    int64_t registry_max_agent_age_ns;
+    size_t registry_max_agent_count;
     size_t max_completed_frameworks;
     size_t max_completed_tasks_per_framework;
     size_t max_unreachable_tasks_per_framework;
@@ -102,6 +109,8 @@ void master_set_weight(struct master *m, const char *role, double weight);
 // allocator. Call step at the end of each turn in which next is not in the future.
 int64_t master_next(const struct master *m);
 void master_step(struct master *m, struct instant now);
+// Whether the allocator has a round to run at `now`.
+bool master_round_is_due(const struct master *m, struct instant now);
 
 // A batch is durable (result 0) or can never be (negative: the master must not go on; aborts).
 void master_applied(struct master *m, uint64_t token, int result, struct instant now);

@@ -90,22 +90,16 @@ static void put_tasks(const struct master *m, struct metrics *out)
         {STATE(STARTING), "master/tasks_starting"},
         {STATE(RUNNING), "master/tasks_running"},
         {STATE(KILLING), "master/tasks_killing"},
+        {STATE(UNREACHABLE), "master/tasks_unreachable"},
     };
-    size_t counts[TASK_STATE_COUNT] = {0}, unreachable = 0;
+    size_t counts[TASK_STATE_COUNT] = {0};
     MAP_FOREACH (&m->frameworks, entry) {
         const struct framework *f = entry->value;
-        MAP_FOREACH (&f->tasks, task_entry) {
-            const struct task *t = task_entry->value;
-            counts[t->state]++;
-        }
-        MAP_FOREACH (&f->unreachable, task_entry) {
-            const struct task *t = task_entry->value;
-            unreachable += t->state == STATE(UNREACHABLE);
-        }
+        for (size_t i = 0; i < TASK_STATE_COUNT; i++)
+            counts[i] += f->states[i];
     }
     for (size_t i = 0; i < ARRAY_COUNT(names); i++)
         out->put(out->ctx, names[i].name, (double)counts[names[i].state]);
-    out->put(out->ctx, "master/tasks_unreachable", (double)unreachable);
 }
 
 static void put_frameworks(const struct master *m, struct metrics *out)
@@ -123,13 +117,6 @@ static void put_frameworks(const struct master *m, struct metrics *out)
     out->put(out->ctx, "master/outstanding_offers", (double)m->offers.count);
 }
 
-static double sum(const struct resources *r, const char *name, bool revocable)
-{
-    AUTO_RESOURCES struct resources *part =
-        revocable ? resources_revocable(r) : resources_non_revocable(r);
-    return (double)resources_scalar(part, name) / 1000;
-}
-
 static void put_resources(const struct master *m, struct metrics *out)
 {
     static const char *const names[] = {"cpus", "gpus", "mem", "disk"};
@@ -139,8 +126,8 @@ static void put_resources(const struct master *m, struct metrics *out)
             MAP_FOREACH (&m->agents, entry) {
                 const struct agent *a = entry->value;
                 if (a->active)
-                    total += sum(a->total, names[i], revocable);
-                used += sum(a->used, names[i], revocable);
+                    total += (double)resources_scalar_of(a->total, names[i], revocable) / 1000;
+                used += (double)resources_scalar_of(a->used, names[i], revocable) / 1000;
             }
             char name[64];
             const char *middle = revocable ? "_revocable" : "";
@@ -166,11 +153,6 @@ static char *lower(char *text)
 
 static void put_framework_states(const struct framework *f, const char *prefix, struct metrics *out)
 {
-    size_t active[TASK_STATE_COUNT] = {0};
-    MAP_FOREACH (&f->tasks, entry) {
-        const struct task *t = entry->value;
-        active[t->state]++;
-    }
     for (int state = 0; state < TASK_STATE_COUNT - 1; state++) {
         bool ends = task_state_is_terminal((Mesos__V1__TaskState)state);
         const char *name = task_state_name((Mesos__V1__TaskState)state);
@@ -179,7 +161,7 @@ static void put_framework_states(const struct framework *f, const char *prefix, 
         AUTO_FREE char *key =
             mem_printf("%s/tasks/%s/%s", prefix, ends ? "terminal" : "active", name);
         lower(key + strlen(prefix));
-        out->put(out->ctx, key, (double)(ends ? f->terminal[state] : active[state]));
+        out->put(out->ctx, key, (double)(ends ? f->terminal[state] : f->states[state]));
     }
 }
 
@@ -226,6 +208,35 @@ static void put_framework(const struct framework *f, struct metrics *out)
     put_named_counts(prefix, "events", &mesos__v1__scheduler__event__type__descriptor, f->events,
                      ARRAY_COUNT(f->events), out);
     put_framework_states(f, prefix, out);
+    for (size_t i = 0; i < f->role_count; i++) {
+        AUTO_FREE char *key = mem_printf("%s/roles/%s/suppressed", prefix, f->roles[i]);
+        out->put(out->ctx, key, allocator_is_suppressed(f->master->allocator, f->id, f->roles[i]));
+    }
+}
+
+static void put_role_filters(void *ctx, const char *role, int64_t filters)
+{
+    struct metrics *out = ctx;
+    AUTO_FREE char *key = mem_printf("allocator/mesos/offer_filters/roles/%s/active", role);
+    out->put(out->ctx, key, (double)filters);
+}
+
+static void put_allocator(const struct master *m, struct metrics *out)
+{
+    struct allocator_statistics statistics;
+    allocator_get_statistics(m->allocator, &statistics);
+    out->put(out->ctx, "allocator/mesos/allocation_runs", (double)statistics.runs);
+    static const char *const names[] = {"cpus", "mem", "disk"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        int64_t total, held;
+        allocator_get_amounts(m->allocator, names[i], &total, &held);
+        char name[64];
+        snprintf(name, sizeof(name), "allocator/mesos/resources/%s/total", names[i]);
+        out->put(out->ctx, name, (double)total / 1000);
+        snprintf(name, sizeof(name), "allocator/mesos/resources/%s/offered_or_allocated", names[i]);
+        out->put(out->ctx, name, (double)held / 1000);
+    }
+    allocator_walk_filters(m->allocator, put_role_filters, out);
 }
 
 void master_put_metrics(const struct master *m, struct instant now,
@@ -241,9 +252,7 @@ void master_put_metrics(const struct master *m, struct instant now,
         put(ctx, counter_names[i], (double)m->counters[i]);
     MAP_FOREACH (&m->task_losses, entry)
         put(ctx, entry->key, (double)*(uint64_t *)entry->value);
-    struct allocator_statistics statistics;
-    allocator_get_statistics(m->allocator, &statistics);
-    put(ctx, "allocator/mesos/allocation_runs", (double)statistics.runs);
+    put_allocator(m, &out);
     if (!m->options.publish_per_framework_metrics)
         return;
     MAP_FOREACH (&m->frameworks, entry)

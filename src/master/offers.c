@@ -53,6 +53,8 @@ void master_offer_arrived(void *ctx, const char *framework_id, const char *role,
     list_append(&f->offers, &o->by_framework);
     list_append(&a->offers, &o->by_agent);
     list_append(&f->unsent, &o->unsent);
+    if (list_is_empty(&f->sending))
+        list_append(&m->sending, &f->sending);
     resources_add(a->offered, o->resources);
     resources_add(f->offered, o->resources);
     CHECK(map_put(&m->offers, o->id, o) == NULL);
@@ -199,8 +201,9 @@ static void send_framework_offers(struct framework *f)
 
 void master_offers_send(struct master *m)
 {
-    MAP_FOREACH (&m->frameworks, entry) {
-        struct framework *f = entry->value;
+    while (!list_is_empty(&m->sending)) {
+        struct framework *f = LIST_ENTRY(m->sending.next, struct framework, sending);
+        list_remove(&f->sending);
         if (!list_is_empty(&f->unsent))
             send_framework_offers(f);
     }

@@ -47,7 +47,7 @@ struct task {
     uint8_t update_uuid[UUID_SIZE];
     struct framework *framework;
     struct agent *agent;         // NULL unless TASK_ON_AGENT
-    struct list by_agent;        // agent->tasks
+    struct list by_agent;        // agent->tasks, or those of its unreachable agent
     struct list by_place;        // framework->unreachable_order or completed
     struct resources *resources; // allocated to the role it was launched for
     const char *id;              // these texts lie behind the record
@@ -85,6 +85,8 @@ struct offer {
 // What a framework holds on an agent.
 struct agent_use {
     struct framework *framework;
+    struct agent *agent;
+    struct list by_framework; // framework->uses
     struct resources *used;
     size_t holders; // tasks and executors; the entry goes at zero
 };
@@ -142,13 +144,16 @@ struct framework {
     struct list completed_tasks;   // oldest first
     size_t completed_count;
     struct list offers;
-    struct list unsent; // offers that wait for the end of the allocator's round
+    struct list unsent;  // offers that wait for the end of the allocator's round
+    struct list sending; // master->sending, while there are such
     struct list executors;
-    struct list in_completed;                       // master->completed
+    struct list uses;         // agents where it holds something: agent_use.by_framework
+    struct list in_completed; // master->completed
     int64_t registered, reregistered, unregistered; // wall clock, ns; 0: never
     uint64_t calls[20];                             // by Call.Type
     uint64_t events[12];                            // by Event.Type
     uint64_t offers_sent, offers_accepted, offers_declined, offers_rescinded;
+    size_t states[TASK_STATE_COUNT];     // `tasks` and `unreachable`, by state
     uint64_t terminal[TASK_STATE_COUNT]; // tasks that ended, by state
 };
 
@@ -164,7 +169,8 @@ struct recovered_agent {
 
 struct unreachable_agent {
     char *id;
-    int64_t since_ns; // wall clock
+    int64_t since_ns;  // wall clock
+    struct list tasks; // task.by_agent of those that became unreachable with it
 };
 
 enum counter {
@@ -247,7 +253,9 @@ struct master {
     struct map writing; // agent id -> number of those about it
     struct map weights; // role -> double *
     uint64_t next_agent, next_framework, next_offer, next_token;
-    bool offering; // within the allocator's round
+    struct list sending;     // frameworks with offers to send: framework.sending
+    struct timer forgetting; // set while there are unreachable agents
+    bool offering;           // within the allocator's round
     uint64_t counters[COUNTER_COUNT];
     struct map task_losses; // metric name -> uint64_t *
 };

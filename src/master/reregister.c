@@ -149,20 +149,6 @@ static void send_framework_infos(struct agent *a)
     }
 }
 
-// Tasks that became unreachable with this agent and that it does not have any more.
-static void drop_unreachable_of(struct master *m, const char *agent_id)
-{
-    MAP_FOREACH (&m->frameworks, entry) {
-        struct framework *f = entry->value;
-        LIST_FOREACH (&f->unreachable_order, struct task, by_place, t) {
-            if (strcmp(t->agent_id, agent_id) == 0) {
-                map_remove(&f->unreachable, t->id);
-                master_task_free(t);
-            }
-        }
-    }
-}
-
 static void publish(struct agent *a)
 {
     struct master *m = a->master;
@@ -193,8 +179,6 @@ void master_agent_take_over(struct agent *a, Meseta__Link__ToMaster__Reregister 
         add_executors(a, f, on_agent, false);
         add_tasks(a, f, on_agent, false, tell);
     }
-    if (was_unreachable)
-        drop_unreachable_of(a->master, a->id);
     publish(a);
     send_framework_infos(a);
     log_info("Reregistered agent %s at %s (%s)", a->id, a->pid, a->info->hostname);

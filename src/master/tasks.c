@@ -122,6 +122,7 @@ struct task *master_task_add(struct agent *a, struct framework *f, const Mesos__
     list_init(&t->by_place);
     list_append(&a->tasks, &t->by_agent);
     CHECK(map_put(&f->tasks, t->id, t) == NULL);
+    f->states[t->state]++;
     master_agent_hold(a, f);
     t->holds = master_task_state_counts(t->state);
     if (t->holds)
@@ -134,10 +135,10 @@ struct task *master_task_free(struct task *t)
     if (t == NULL)
         return NULL;
     CHECK(t->magic == TASK_MAGIC);
-    if (t->place == TASK_ON_AGENT)
-        list_remove(&t->by_agent);
-    else
-        list_remove(&t->by_place);
+    if (t->place != TASK_COMPLETED)
+        t->framework->states[t->state]--;
+    list_remove(&t->by_agent);
+    list_remove(&t->by_place);
     for (uint32_t i = 0; i < t->status_count; i++)
         mem_free(t->statuses[i]);
     mem_free(t->statuses);
@@ -211,8 +212,11 @@ void master_task_update(struct task *t, const Mesos__V1__TaskStatus *status,
     struct framework *f = t->framework;
     struct master *m = f->master;
     bool ends = master_task_state_counts(t->state) && !master_task_state_counts(latest);
-    if (!task_state_is_terminal(t->state))
+    if (!task_state_is_terminal(t->state)) {
+        f->states[t->state]--;
+        f->states[latest]++;
         t->state = latest;
+    }
     if (t->status_count > 0) {
         Mesos__V1__TaskStatus *last = last_status(t, m->scratch);
         if (last != NULL && last->state == status->state)
@@ -251,9 +255,11 @@ void master_task_finish(struct task *t)
         leave_agent(t);
     } else {
         CHECK(t->place == TASK_UNREACHABLE);
+        list_remove(&t->by_agent);
         list_remove(&t->by_place);
         map_remove(&f->unreachable, t->id);
     }
+    f->states[t->state]--;
     t->place = TASK_COMPLETED;
     list_append(&f->completed_tasks, &t->by_place);
     f->completed_count++;
@@ -267,6 +273,9 @@ void master_task_make_unreachable(struct task *t)
     CHECK(t->place == TASK_ON_AGENT);
     leave_agent(t);
     t->place = TASK_UNREACHABLE;
+    struct unreachable_agent *agent = map_get(&f->master->unreachable, t->agent_id);
+    CHECK(agent != NULL);
+    list_append(&agent->tasks, &t->by_agent);
     list_append(&f->unreachable_order, &t->by_place);
     struct task *other = map_put(&f->unreachable, t->id, t);
     if (other != NULL)

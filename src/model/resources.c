@@ -362,13 +362,13 @@ void resources_unallocate(struct resources *r)
 
 // ---- sums ----
 
-int64_t resources_scalar(const struct resources *r, const char *name)
+int64_t resources_scalar_of(const struct resources *r, const char *name, bool revocable)
 {
     int64_t sum = 0;
     for (uint32_t i = 0; i < r->count; i++) {
         const struct resource_entry *entry = &r->entries[i];
         if (entry->kind->type == MESOS__V1__VALUE__TYPE__SCALAR &&
-            strcmp(entry->kind->name, name) == 0) {
+            entry->kind->revocable == revocable && strcmp(entry->kind->name, name) == 0) {
             uint32_t times = entry->kind->shared ? 1 : entry->count;
             for (uint32_t k = 0; k < times; k++) {
                 sum = scalar_add(sum, entry->scalar);
@@ -376,6 +376,11 @@ int64_t resources_scalar(const struct resources *r, const char *name)
         }
     }
     return sum;
+}
+
+int64_t resources_scalar(const struct resources *r, const char *name)
+{
+    return scalar_add(resources_scalar_of(r, name, false), resources_scalar_of(r, name, true));
 }
 
 static bool has_name(const char **names, size_t count, const char *name)

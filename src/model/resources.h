@@ -56,6 +56,8 @@ void resources_subtract_available(struct resources *r, const struct resources *o
 
 // Sum over all entries of that name; 0 when absent. Thousandths.
 int64_t resources_scalar(const struct resources *r, const char *name);
+// The same over those entries only that are revocable, or that are not.
+int64_t resources_scalar_of(const struct resources *r, const char *name, bool revocable);
 // Distinct names of scalars, in order of first appearance; the array lives in the arena.
 size_t resources_scalar_names(const struct resources *r, struct arena *arena, const char ***ret);
 

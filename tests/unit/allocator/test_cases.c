@@ -92,7 +92,74 @@ static void test_dominant(void **state)
     }
 }
 
+// ---- numbers for the endpoints ----
+
+static int64_t filters_of_role;
+
+static void note_filters(void *ctx, const char *role, int64_t filters)
+{
+    (void)ctx;
+    assert_string_equal(role, "a");
+    filters_of_role = filters;
+}
+
+static void test_numbers(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, &plain);
+    add_framework(&f, "F1", "a", 0);
+    add_agents(&f, 2, "cpus:4;mem:1024");
+    assert_int_equal(fixture_run(&f), 2);
+    fixture_decline(&f, &f.offers[0], 5 * NS_PER_S);
+    int64_t total, held;
+    allocator_get_amounts(f.allocator, "cpus", &total, &held);
+    assert_int_equal(total, 8000);
+    assert_int_equal(held, 4000);
+    allocator_get_amounts(f.allocator, "unheard", &total, &held);
+    assert_int_equal(total + held, 0);
+    allocator_walk_filters(f.allocator, note_filters, NULL);
+    assert_int_equal(filters_of_role, 1);
+    assert_false(allocator_is_suppressed(f.allocator, "F1", "a"));
+    allocator_suppress(f.allocator, "F1", NULL, 0);
+    assert_true(allocator_is_suppressed(f.allocator, "F1", "a"));
+    assert_false(allocator_is_suppressed(f.allocator, "F2", "a"));
+    fixture_close(&f);
+}
+
 // ---- filters ----
+
+// Declining more and more leaves one filter, not one for each size.
+static void test_covered_filters_go(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, &plain);
+    add_framework(&f, "F1", "a", 0);
+    add_agent(&f, "S1", "cpus:1;mem:1024");
+    struct allocator_statistics statistics;
+    for (int cpus = 1; cpus <= 20; cpus++) {
+        AUTO_FREE char *text = mem_printf("cpus:%d;mem:1024", cpus);
+        AUTO_RESOURCES struct resources *total = parse(text);
+        allocator_update_agent(f.allocator, "S1", total);
+        assert_int_equal(fixture_run(&f), 1);
+        fixture_decline(&f, &f.offers[0], 3600 * NS_PER_S);
+        allocator_get_statistics(f.allocator, &statistics);
+        assert_int_equal(statistics.filters, 1);
+    }
+    // One that ends sooner leaves the longer one alone.
+    AUTO_RESOURCES struct resources *total = parse("cpus:21;mem:1024");
+    allocator_update_agent(f.allocator, "S1", total);
+    assert_int_equal(fixture_run(&f), 1);
+    fixture_decline(&f, &f.offers[0], 5 * NS_PER_S);
+    allocator_get_statistics(f.allocator, &statistics);
+    assert_int_equal(statistics.filters, 2);
+    allocator_walk_filters(f.allocator, note_filters, NULL);
+    assert_int_equal(filters_of_role, 2);
+    fixture_advance(&f, 6 * NS_PER_S);
+    assert_int_equal(fixture_run(&f), 1);
+    fixture_close(&f);
+}
 
 static void test_filter(void **state)
 {
@@ -455,6 +522,8 @@ static void test_batch(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_covered_filters_go),
         cmocka_unit_test(test_two_equal),
         cmocka_unit_test(test_weights),
         cmocka_unit_test(test_roles_first),

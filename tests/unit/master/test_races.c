@@ -15,11 +15,16 @@ struct scene {
     struct end e[3];
 };
 
-static struct scene *begin(void)
+static struct scene *begin_with(const struct master_options *options)
 {
     struct scene *c = mem_zalloc(sizeof(*c));
-    world_begin(&c->w, NULL);
+    world_begin(&c->w, options);
     return c;
+}
+
+static struct scene *begin(void)
+{
+    return begin_with(NULL);
 }
 
 static void end(struct scene *c)
@@ -261,6 +266,81 @@ static void test_agents_hear_of_a_new_info(void **state)
     end(c);
 }
 
+static bool was_applied(const struct scene *c, const char *key)
+{
+    for (size_t i = 0; i < 16; i++) {
+        if (strcmp(c->w.applied[i], key) == 0)
+            return true;
+    }
+    return false;
+}
+
+// Unreachable agents are forgotten with their tasks: the oldest of too many, and those too old.
+static void test_unreachable_agents_are_forgotten(void **state)
+{
+    (void)state;
+    struct master_options options;
+    master_options_init(&options);
+    options.registry_max_agent_count = 1;
+    options.registry_max_agent_age_ns = 3600 * NS_PER_S;
+    struct scene *c = begin_with(&options);
+    subscribe(c, 0, NULL);
+    end_register(&c->w, &c->e[0], "7000", "cpus:2;mem:64");
+    launch(c, "t", "cpus:2;mem:64", "\"command\":{\"value\":\"true\"}");
+    end_break(&c->w, &c->e[0]);
+    world_pass(&c->w, 100);
+    end_register(&c->w, &c->e[1], "7001", "cpus:2;mem:64");
+    end_break(&c->w, &c->e[1]);
+    world_pass(&c->w, 100);
+    struct framework *f = map_get(&c->w.master->frameworks, c->s[0].framework_id);
+    assert_int_equal(c->w.master->unreachable.count, 2);
+    assert_int_equal(f->unreachable.count, 1);
+    world_pass(&c->w, 15 * 60);
+    assert_int_equal(c->w.master->unreachable.count, 1);
+    assert_true(was_applied(c, "-unreachable/M-S0"));
+    assert_int_equal(f->unreachable.count, 0);
+    master_check(c->w.master);
+    world_pass(&c->w, 3600 + 15 * 60);
+    assert_int_equal(c->w.master->unreachable.count, 0);
+    assert_true(was_applied(c, "-unreachable/M-S1"));
+    end(c);
+}
+
+// An unreachable agent that is written back and then loses its link stays unreachable to its
+// frameworks, who hear of its tasks when it really comes; those that it lost are forgotten then.
+static void test_return_from_unreachable_breaks_off(void **state)
+{
+    (void)state;
+    struct scene *c = begin();
+    subscribe(c, 0, NULL);
+    reregister(c, 0, "OLD-S1", "cpus:2;mem:64", "");
+    launch(c, "t", "cpus:1;mem:32", "\"command\":{\"value\":\"true\"}");
+    world_pass(&c->w, 6);
+    launch(c, "lost", "cpus:1;mem:32", "\"command\":{\"value\":\"true\"}");
+    end_break(&c->w, &c->e[0]);
+    world_pass(&c->w, 100);
+    struct framework *f = map_get(&c->w.master->frameworks, c->s[0].framework_id);
+    assert_int_equal(f->unreachable.count, 2);
+    c->w.hold_writes = true;
+    const char *runs =
+        with_task(c, c->s[0].framework_id, "t", "TASK_RUNNING", amount(&c->w, "cpus:1;mem:32"));
+    reregister(c, 1, "OLD-S1", "cpus:2;mem:64", runs);
+    end_break(&c->w, &c->e[1]);
+    c->w.hold_writes = false;
+    world_settle(&c->w);
+    assert_int_equal(c->w.master->recovered.count, 0);
+    assert_int_equal(f->unreachable.count, 2);
+    while (stream_next(&c->s[0], EVENT(UPDATE)) != NULL) {
+    }
+    reregister(c, 2, "OLD-S1", "cpus:2;mem:64", runs);
+    expect_update(&c->s[0], "t", "TASK_RUNNING", "REASON_AGENT_REREGISTERED",
+                  "Unreachable agent re-reregistered");
+    assert_int_equal(f->unreachable.count, 0);
+    assert_int_equal(f->tasks.count, 1);
+    assert_int_equal(c->w.master->unreachable.count, 0);
+    end(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +352,8 @@ int main(void)
         cmocka_unit_test(test_use_without_a_role),
         cmocka_unit_test(test_latest_state_counts),
         cmocka_unit_test(test_agents_hear_of_a_new_info),
+        cmocka_unit_test(test_unreachable_agents_are_forgotten),
+        cmocka_unit_test(test_return_from_unreachable_breaks_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
