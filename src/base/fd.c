@@ -117,31 +117,46 @@ int file_replace(const char *path, const void *data, size_t size, mode_t mode, s
     return sync_parent(path, err);
 }
 
+// One directory, whose parent should be there: -ENOENT when it is not.
+static int make_directory(const char *path, mode_t mode, struct error *err)
+{
+    struct stat status;
+
+    if (mkdir(path, mode) == 0)
+        return 0;
+    int code = -errno;
+    if (code != -EEXIST && code != -EISDIR && code != -EROFS && code != -EACCES)
+        return error_errno(err, code, "Failed to create directory '%s'", path);
+    if (stat(path, &status) < 0)
+        return error_errno(err, code, "Failed to create directory '%s'", path);
+    if (!S_ISDIR(status.st_mode))
+        return error_errno(err, -ENOTDIR, "Failed to create directory '%s'", path);
+    return 0;
+}
+
+// Mostly the last levels alone are missing, so it goes up until one can be made, and down again.
 int path_make_directories(const char *path, mode_t mode, struct error *err)
 {
     AUTO_FREE char *partial = mem_strdup(path);
+    size_t whole = strlen(path), size = whole;
+    int code;
 
-    for (char *at = partial; *at != '\0';) {
-        char *slash = strchr(at + 1, '/'), *end = slash != NULL ? slash : at + strlen(at);
-        struct stat status;
+    while ((code = make_directory(partial, mode, NULL)) == -ENOENT) {
+        char *slash = strrchr(partial, '/');
 
-        *end = '\0';
-        if (mkdir(partial, mode) < 0) {
-            int code = -errno;
-
-            if (code != -EEXIST && code != -EISDIR && code != -EROFS && code != -EACCES)
-                return error_errno(err, code, "Failed to create directory '%s'", partial);
-            if (stat(partial, &status) < 0)
-                return error_errno(err, code, "Failed to create directory '%s'", partial);
-            if (!S_ISDIR(status.st_mode))
-                return error_errno(err, -ENOTDIR, "Failed to create directory '%s'", partial);
-        }
-        if (slash == NULL)
+        if (slash == NULL || slash == partial)
             break;
-        *slash = '/';
-        at = slash;
+        *slash = '\0';
+        size = (size_t)(slash - partial);
     }
-    return 0;
+    if (code < 0)
+        return make_directory(partial, mode, err); // once more, for the text
+    while (code == 0 && size < whole) {
+        partial[size] = '/';
+        size += strlen(partial + size);
+        code = make_directory(partial, mode, err);
+    }
+    return code;
 }
 
 // One removal. Directories below TREE_DEPTH_MAX levels are moved up to the top and removed in a

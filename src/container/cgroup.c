@@ -357,14 +357,14 @@ int cgroup_set_limits(struct cgroup *cgroup, const struct cgroup_limits *limits,
     return code;
 }
 
-size_t cgroup_procs_paths(const struct cgroup *cgroup, struct arena *arena, const char ***ret_paths)
+size_t cgroup_enter_paths(const struct cgroup *cgroup, struct arena *arena, const char ***ret_paths)
 {
     const struct cgroup_driver *driver = cgroup->driver;
     const char *leaf = driver->ops->leaf;
     const char **paths = arena_calloc(arena, driver->base_count, sizeof(paths[0]));
     for (size_t i = 0; i < driver->base_count; i++) {
-        paths[i] = arena_printf(arena, "%s/%s/%s%scgroup.procs", driver->bases[i].path, cgroup->id,
-                                leaf, leaf[0] == '\0' ? "" : "/");
+        paths[i] = arena_printf(arena, "%s/%s/%s%s%s", driver->bases[i].path, cgroup->id, leaf,
+                                leaf[0] == '\0' ? "" : "/", driver->ops->enter_file);
     }
     *ret_paths = paths;
     return driver->base_count;

@@ -48,6 +48,8 @@ struct cgroup_ops {
     int version;
     // Names of the subdirectory that holds the processes ("" or "leaf").
     const char *leaf;
+    // Where a process with one thread writes "0" to enter.
+    const char *enter_file;
     int (*create)(struct cgroup *cgroup, struct error *err);
     int (*set_cpu)(struct cgroup *cgroup, int64_t cpus, struct error *err);
     int (*set_memory)(struct cgroup *cgroup, uint64_t soft_bytes, struct error *err);

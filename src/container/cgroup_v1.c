@@ -242,6 +242,9 @@ static void v1_usage(const struct cgroup *cgroup, Mesos__V1__ResourceStatistics 
 const struct cgroup_ops cgroup_v1_ops = {
     .version = 1,
     .leaf = "",
+    // Moving one thread takes no lock on all processes; the first write into cgroup.procs waits 5
+    // ms and more for it.
+    .enter_file = "tasks",
     .create = v1_create,
     .set_cpu = v1_set_cpu,
     .set_memory = v1_set_memory,

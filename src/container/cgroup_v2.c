@@ -154,6 +154,7 @@ static void v2_usage(const struct cgroup *cgroup, Mesos__V1__ResourceStatistics 
 const struct cgroup_ops cgroup_v2_ops = {
     .version = 2,
     .leaf = "leaf",
+    .enter_file = "cgroup.procs",
     .create = v2_create,
     .set_cpu = v2_set_cpu,
     .set_memory = v2_set_memory,

@@ -113,9 +113,9 @@ static int write_order(struct container *container, int *ret_fd, struct error *e
     AUTO_BUF struct buf order = BUF_INIT;
     if (container->cgroup != NULL) {
         const char **paths;
-        size_t count = cgroup_procs_paths(container->cgroup, container->arena, &paths);
+        size_t count = cgroup_enter_paths(container->cgroup, container->arena, &paths);
         for (size_t i = 0; i < count; i++) {
-            order_put_text(&order, ORDER_CGROUP_PROCS, paths[i]);
+            order_put_text(&order, ORDER_CGROUP, paths[i]);
         }
     }
     order_put_text(&order, ORDER_DIRECTORY, container->sandbox);

@@ -19,7 +19,7 @@ enum order_tag {
     ORDER_FILE,            // text: what to exec, looked up in PATH when it has no slash
     ORDER_ARGUMENT,        // text, repeated: argv from [0] on
     ORDER_ENVIRONMENT,     // text, repeated: NAME=value
-    ORDER_CGROUP_PROCS,    // text, repeated: files to write "0" into
+    ORDER_CGROUP,          // text, repeated: files to write "0" into
     ORDER_RLIMIT,          // three numbers, repeated: resource, soft, hard
     ORDER_UID,             // number; setuid when present
     ORDER_GID,             // number; setgid when present

@@ -53,15 +53,16 @@ static void sink(void *ctx, enum log_level level, const char *file, int line, co
     (void)ctx;
     struct timespec ts;
     struct tm tm;
+    static _Thread_local int thread;
+    thread = thread != 0 ? thread : (int)gettid();
     clock_gettime(CLOCK_REALTIME, &ts);
     localtime_r(&ts.tv_sec, &tm);
     const char *slash = strrchr(file, '/');
     int severity = severity_of(level);
     char out[LOG_LINE_SIZE];
-    int n =
-        snprintf(out, sizeof(out), "%c%02d%02d %02d:%02d:%02d.%06ld %5d %s:%d] %s\n",
-                 severity_names[severity][0], tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-                 tm.tm_sec, ts.tv_nsec / 1000, (int)gettid(), slash ? slash + 1 : file, line, text);
+    int n = snprintf(out, sizeof(out), "%c%02d%02d %02d:%02d:%02d.%06ld %5d %s:%d] %s\n",
+                     severity_names[severity][0], tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+                     tm.tm_sec, ts.tv_nsec / 1000, thread, slash ? slash + 1 : file, line, text);
     size_t size = (size_t)n;
     if (size >= sizeof(out)) {
         size = sizeof(out);

@@ -151,15 +151,15 @@ static void make_room(struct plan *plan, struct order_reader reader)
     plan->groups = (uint32_t *)(plan->environment + variables + 1);
 }
 
-static void enter_cgroup(const char *procs)
+static void enter_cgroup(const char *file)
 {
-    long fd = bare_call6(SYS_openat, AT_FDCWD, (long)procs, O_WRONLY | O_CLOEXEC, 0, 0, 0);
+    long fd = bare_call6(SYS_openat, AT_FDCWD, (long)file, O_WRONLY | O_CLOEXEC, 0, 0, 0);
     if (fd < 0) {
-        fail(fd, "Failed to open", procs);
+        fail(fd, "Failed to open", file);
     }
     long written = BARE_CALL3(SYS_write, fd, "0", 1);
     if (written != 1) {
-        fail(written < 0 ? written : 0, "Failed to enter the cgroup of", procs);
+        fail(written < 0 ? written : 0, "Failed to enter the cgroup by", file);
     }
     BARE_CALL3(SYS_close, fd, 0, 0);
 }
@@ -192,7 +192,7 @@ static void take_record(struct plan *plan, const struct order_record *record)
     case ORDER_ENVIRONMENT:
         plan->environment[plan->environment_count++] = (char *)record->data;
         return;
-    case ORDER_CGROUP_PROCS:
+    case ORDER_CGROUP:
         enter_cgroup(record->data);
         return;
     case ORDER_RLIMIT:
