@@ -17,8 +17,6 @@
 #include "model/attributes.h"
 #include "wire/wire.h"
 
-extern char **environ;
-
 // ---- resources ----
 
 // Whether --resources names this resource, be it with nothing of it ("cpus:0").

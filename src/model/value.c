@@ -204,8 +204,9 @@ bool ranges_are_equal(const struct ranges *a, const struct ranges *b)
     if (a == b) {
         return true;
     }
-    return ranges_count(a) == ranges_count(b) &&
-           memcmp(a->items, b->items, a->count * sizeof(a->items[0])) == 0;
+    uint32_t count = ranges_count(a);
+    return count == ranges_count(b) &&
+           (count == 0 || memcmp(a->items, b->items, count * sizeof(a->items[0])) == 0);
 }
 
 bool ranges_overlap(const struct ranges *a, const struct ranges *b)

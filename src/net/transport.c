@@ -348,6 +348,7 @@ static void consume(struct transport *t, size_t size)
     t->queued -= size;
     while (size > 0) {
         struct block *block = t->first;
+        CHECK(block != NULL);
         size_t left = block->size - block->offset;
         if (left > size) {
             block->offset += size;

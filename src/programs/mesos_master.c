@@ -142,6 +142,9 @@ static void fill_core_options(const struct master_flags *flags, const struct nam
     core->agent_ping_timeout_ns = flags->agent_ping_timeout;
     core->max_agent_ping_timeouts = flags->max_agent_ping_timeouts;
     core->agent_reregister_timeout_ns = flags->agent_reregister_timeout;
+    core->registry_gc_interval_ns = flags->registry_gc_interval;
+    core->registry_max_agent_age_ns = flags->registry_max_agent_age;
+    core->registry_max_agent_count = flags->registry_max_agent_count;
     core->max_completed_frameworks = flags->max_completed_frameworks;
     core->max_completed_tasks_per_framework = flags->max_completed_tasks_per_framework;
     core->max_unreachable_tasks_per_framework = flags->max_unreachable_tasks_per_framework;

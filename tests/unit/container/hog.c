@@ -9,7 +9,7 @@
 int main(int argc, char **argv)
 {
     size_t size = argc < 2 ? 0 : strtoul(argv[1], NULL, 10) << 20;
-    volatile char *memory = malloc(size);
+    volatile char *memory = malloc(size + 1);
     if (memory == NULL) {
         return 1;
     }

@@ -27,6 +27,7 @@
     struct world *w = world_begin(*(state));                                                       \
     if (w == NULL) {                                                                               \
         skip();                                                                                    \
+        return;                                                                                    \
     }
 
 static bool has_cgroups(const struct world *w)

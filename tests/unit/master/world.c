@@ -290,9 +290,11 @@ void expect_update(struct stream *s, const char *task_id, const char *state, con
                    const char *message)
 {
     Mesos__V1__Scheduler__Event *event = stream_next(s, MESOS__V1__SCHEDULER__EVENT__TYPE__UPDATE);
-    if (event == NULL)
+    if (event == NULL) {
         fail_msg("no update for %s, %s (%s) wanted", task_id, state,
                  message != NULL ? message : "");
+        return;
+    }
     const Mesos__V1__TaskStatus *status = event->update->status;
     assert_string_equal(status->task_id->value, task_id);
     assert_string_equal(task_state_name(status->state), state);

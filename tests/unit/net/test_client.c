@@ -357,7 +357,7 @@ static void test_free_and_cancel_anywhere(void **state)
         for (int cancel = 0; cancel < 2; cancel++) {
             struct record record;
             record_init(&record, &h, "127.0.0.1", h.port);
-            *(cancel ? &record.cancel_at : &record.free_at) = *place;
+            *(cancel ? &record.cancel_at : &record.free_at) = (unsigned char)*place;
             call(&record, "/echo", 0);
             HARNESS_UNTIL(&h, record.text.size > 0);
             harness_turn_for(&h, 3);
