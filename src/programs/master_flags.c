@@ -51,6 +51,12 @@ static const struct flag rows[] = {
           "How many pings may go unanswered before an agent is unreachable."),
     ALIAS(agent_reregister_timeout, "slave_reregister_timeout", FLAG_DURATION, "10mins",
           "How long agents of the registry may take to come back to a new master."),
+    ROW(registry_gc_interval, FLAG_DURATION, "15mins", 0,
+        "How often the registry is looked through for unreachable agents to forget."),
+    ROW(registry_max_agent_age, FLAG_DURATION, "2weeks", 0,
+        "How long an unreachable agent is remembered."),
+    ROW(registry_max_agent_count, FLAG_SIZE, "102400", 0,
+        "Unreachable agents that are remembered; the oldest are forgotten first."),
     ROW(max_completed_frameworks, FLAG_SIZE, "50", 0, "Ended frameworks that are remembered."),
     ROW(max_completed_tasks_per_framework, FLAG_SIZE, "1000", 0,
         "Ended tasks that are remembered, per framework."),
@@ -109,19 +115,16 @@ static const struct flag pending_rows[] = {
     PENDING(31, "max_operator_event_stream_subscribers", NULL, FLAG_SIZE, "1000"),
     PENDING_TEXT(32, "master_contender", NULL),
     PENDING_TEXT(33, "master_detector", NULL),
-    PENDING_TIME(34, "registry_gc_interval", "15mins"),
-    PENDING_TIME(35, "registry_max_agent_age", "2weeks"),
-    PENDING(36, "registry_max_agent_count", NULL, FLAG_SIZE, "102400"),
-    PENDING_BOOL(37, "memory_profiling", "false"),
-    PENDING_TEXT(38, "zk", NULL),
-    PENDING_TEXT(39, "ip_discovery_command", NULL),
-    PENDING_BOOL(40, "require_agent_domain", "false"),
-    PENDING_TEXT(41, "domain", NULL),
-    PENDING(42, "offer_constraints_re2_max_mem", NULL, FLAG_BYTES, "4096B"),
-    PENDING(43, "offer_constraints_re2_max_program_size", NULL, FLAG_INT, "100"),
-    PENDING(44, "logbufsecs", NULL, FLAG_INT, "0"),
-    PENDING_BOOL(45, "initialize_driver_logging", "true"),
-    PENDING_TEXT(46, "external_log_file", NULL),
+    PENDING_BOOL(34, "memory_profiling", "false"),
+    PENDING_TEXT(35, "zk", NULL),
+    PENDING_TEXT(36, "ip_discovery_command", NULL),
+    PENDING_BOOL(37, "require_agent_domain", "false"),
+    PENDING_TEXT(38, "domain", NULL),
+    PENDING(39, "offer_constraints_re2_max_mem", NULL, FLAG_BYTES, "4096B"),
+    PENDING(40, "offer_constraints_re2_max_program_size", NULL, FLAG_INT, "100"),
+    PENDING(41, "logbufsecs", NULL, FLAG_INT, "0"),
+    PENDING_BOOL(42, "initialize_driver_logging", "true"),
+    PENDING_TEXT(43, "external_log_file", NULL),
 };
 
 static const struct flag_table tables[] = {
@@ -195,9 +198,21 @@ static int check_ip(const char *name, const char *ip, struct error *err)
     return 0;
 }
 
-static int check_values(const struct master_flags *f, struct error *err)
+static bool is_given(const bool *given, const char *name)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        if (strcmp(rows[i].name, name) == 0)
+            return given[i];
+    }
+    return false;
+}
+
+static int check_values(const struct master_flags *f, const bool *given, struct error *err)
 {
     int r = check_registry(f, err);
+    if (r == 0 && is_given(given, "quorum") && f->quorum == 0)
+        r = error_set(err, -EINVAL,
+                      "Invalid value for --quorum: Must be at least 1, the majority of one master");
     if (r == 0)
         r = check_ip("ip", f->ip, err);
     if (r == 0)
@@ -215,6 +230,10 @@ static int check_values(const struct master_flags *f, struct error *err)
                          "Invalid value for --max_agent_ping_timeouts: Must be at least 1");
     if (f->agent_reregister_timeout <= 0)
         return error_set(err, -EINVAL, "Flag 'agent_reregister_timeout' must be more than nothing");
+    if (f->registry_gc_interval <= 0 || f->registry_max_agent_age <= 0)
+        return error_set(err, -EINVAL,
+                         "Flags 'registry_gc_interval' and 'registry_max_agent_age' must be more "
+                         "than nothing");
     if (f->allocation_interval < 0 || f->offer_timeout < 0)
         return error_set(err, -EINVAL,
                          "Flags 'allocation_interval' and 'offer_timeout' must not be negative");
@@ -229,15 +248,6 @@ static const char *find_variable(char *const environment[], const char *name)
             return environment[i] + size + 1;
     }
     return NULL;
-}
-
-static bool is_given(const bool *given, const char *name)
-{
-    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
-        if (strcmp(rows[i].name, name) == 0)
-            return given[i];
-    }
-    return false;
 }
 
 static int take_port(char *const environment[], const char *variable, int64_t *port,
@@ -280,7 +290,7 @@ int master_flags_parse(struct master_flags *flags, int argc, char *const argv[],
     if (r == 0)
         r = take_libprocess(flags, given, environment, err);
     if (r == 0)
-        r = check_values(flags, err);
+        r = check_values(flags, given, err);
     if (r != 0)
         master_flags_free(flags);
     return r;

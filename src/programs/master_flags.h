@@ -36,6 +36,9 @@ struct master_flags {
     int64_t agent_ping_timeout;
     uint64_t max_agent_ping_timeouts;
     int64_t agent_reregister_timeout;
+    int64_t registry_gc_interval;
+    int64_t registry_max_agent_age;
+    uint64_t registry_max_agent_count;
     uint64_t max_completed_frameworks;
     uint64_t max_completed_tasks_per_framework;
     uint64_t max_unreachable_tasks_per_framework;
