@@ -3,8 +3,9 @@
 // A framework that launches many `true` command tasks and measures. It keeps `--in_flight` tasks
 // running until `--tasks` have ended, or (`--in_flight=0`) launches all of them in a single ACCEPT.
 // It prints one line of JSON: tasks per second from the first ACCEPT to the last terminal update,
-// and percentiles of the time from a task's ACCEPT to its TASK_RUNNING. bench/bench_tasks.py starts
-// it beside a real master and agent and adds their CPU time.
+// percentiles of the time from a task's ACCEPT to its TASK_RUNNING, and with one task in flight
+// those of the turn-round: from the end of a task, by the executor's clock, to TASK_RUNNING of the
+// next. bench/bench_tasks.py starts it beside a real master and agent and adds their CPU time.
 
 #include <signal.h>
 #include <stdio.h>
@@ -51,6 +52,7 @@ static const struct flag_table BENCH_TABLE = {BENCH_FLAGS, ARRAY_COUNT(BENCH_FLA
 struct task_times {
     int64_t accepted; // monotonic ns; 0 while not launched
     int64_t running;  // 0 while not seen
+    int64_t turn;     // since the end of the task before it, in ns; 0 without one
     bool ended;
 };
 
@@ -67,6 +69,7 @@ struct bench {
     uint64_t failed; // ended in another state than TASK_FINISHED
     int64_t first_accept;
     int64_t last_end;
+    double last_end_time; // as the terminal update says, in seconds since the epoch
     struct timer deadline;
 };
 
@@ -224,15 +227,19 @@ static void bench_acknowledge(struct bench *b, const Mesos__V1__TaskStatus *stat
 static void bench_on_update(struct bench *b, const Mesos__V1__TaskStatus *status)
 {
     uint64_t number = strtoull(status->task_id->value, NULL, 10);
-    int64_t now = env_refresh_now(b->env).mono;
+    struct instant instant = env_refresh_now(b->env);
+    int64_t now = instant.mono;
 
     CHECK(number < b->flags.tasks);
     if (status->has_uuid)
         bench_acknowledge(b, status);
     struct task_times *task = &b->tasks[number];
 
-    if (status->state == MESOS__V1__TASK_STATE__TASK_RUNNING && task->running == 0)
+    if (status->state == MESOS__V1__TASK_STATE__TASK_RUNNING && task->running == 0) {
         task->running = now;
+        if (b->last_end_time > 0)
+            task->turn = instant.wall - (int64_t)(b->last_end_time * 1e9);
+    }
     if (!task_state_is_terminal(status->state) || task->ended)
         return;
     task->ended = true;
@@ -244,6 +251,7 @@ static void bench_on_update(struct bench *b, const Mesos__V1__TaskStatus *status
                 status->message ? status->message : "");
     }
     b->last_end = now;
+    b->last_end_time = status->timestamp;
     bench_use_offer(b);
     if (b->finished + b->failed == b->flags.tasks)
         env_stop(b->env, b->failed == 0 ? 0 : 1);
@@ -302,27 +310,41 @@ static int compare_i64(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+// Sorts `times` (ns, with room for one more than `count`) and prints percentiles in ms.
+static void bench_print_times(const char *name, int64_t *times, size_t count)
+{
+    times[count] = 0; // so that nothing measured reads as 0
+    qsort(times, count, sizeof(*times), compare_i64);
+    printf(", \"%s\": {\"p50\": %.2f, \"p90\": %.2f, \"p99\": %.2f, \"max\": %.2f}", name,
+           (double)times[count / 2] / 1e6, (double)times[count * 9 / 10] / 1e6,
+           (double)times[count * 99 / 100] / 1e6, (double)times[count > 0 ? count - 1 : 0] / 1e6);
+}
+
 static void bench_report(const struct bench *b)
 {
-    int64_t *latencies = mem_calloc(b->flags.tasks + 1, sizeof(*latencies));
+    int64_t *times = mem_calloc(b->flags.tasks + 1, sizeof(*times));
     size_t count = 0;
     double seconds = (double)(b->last_end - b->first_accept) / 1e9;
 
-    for (uint64_t i = 0; i < b->flags.tasks; i++) {
-        if (b->tasks[i].running != 0)
-            latencies[count++] = b->tasks[i].running - b->tasks[i].accepted;
-    }
-    qsort(latencies, count, sizeof(*latencies), compare_i64);
     printf("{\"tasks\": %llu, \"in_flight\": %llu, \"finished\": %llu, \"failed\": %llu, "
-           "\"seconds\": %.3f, \"tasks_per_second\": %.1f, \"accept_to_running_ms\": "
-           "{\"p50\": %.2f, \"p90\": %.2f, \"p99\": %.2f, \"max\": %.2f}}\n",
+           "\"seconds\": %.3f, \"tasks_per_second\": %.1f",
            (unsigned long long)b->flags.tasks, (unsigned long long)b->flags.in_flight,
            (unsigned long long)b->finished, (unsigned long long)b->failed, seconds,
-           seconds > 0 ? (double)(b->finished + b->failed) / seconds : 0.0,
-           (double)latencies[count / 2] / 1e6, (double)latencies[count * 9 / 10] / 1e6,
-           (double)latencies[count * 99 / 100] / 1e6,
-           count > 0 ? (double)latencies[count - 1] / 1e6 : 0.0);
-    mem_free(latencies);
+           seconds > 0 ? (double)(b->finished + b->failed) / seconds : 0.0);
+    for (uint64_t i = 0; i < b->flags.tasks; i++) {
+        if (b->tasks[i].running != 0)
+            times[count++] = b->tasks[i].running - b->tasks[i].accepted;
+    }
+    bench_print_times("accept_to_running_ms", times, count);
+    count = 0;
+    for (uint64_t i = 0; i < b->flags.tasks && b->flags.in_flight == 1; i++) {
+        if (b->tasks[i].turn != 0)
+            times[count++] = b->tasks[i].turn;
+    }
+    if (b->flags.in_flight == 1)
+        bench_print_times("turn_round_ms", times, count);
+    printf("}\n");
+    mem_free(times);
 }
 
 static int bench_run(struct bench *b, struct error *err)
