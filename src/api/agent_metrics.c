@@ -99,6 +99,7 @@ void agent_metrics_put(void *ctx, struct api_metric_sink *sink)
     struct agent_daemon *d = ctx;
     const struct agent *agent = d->agent;
     double now = (double)env_now(d->env).wall * NS_TO_S;
+    api_put_system_metrics(sink);
     api_metric(sink, "slave/uptime_secs", now - agent->start_time);
     api_metric(sink, "slave/registered", agent->state == AGENT_REGISTERED ? 1 : 0);
     api_metric(sink, "slave/frameworks_active", (double)agent->frameworks.count);

@@ -82,6 +82,9 @@ struct api_metric_sink;
 // `name` is copied. A name that is given twice: the last counts. NaN and infinities are left out.
 void api_metric(struct api_metric_sink *sink, const char *name, double value);
 
+// system/...: load, processors and memory of the machine.
+void api_put_system_metrics(struct api_metric_sink *sink);
+
 struct api_common_options {
     struct env *env;
     const struct flag_table *flags; // for /flags; the values' struct

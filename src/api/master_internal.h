@@ -5,6 +5,7 @@
 #pragma once
 
 #include "api/master_server.h"
+#include "api/timing.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "master/records.h"
@@ -30,7 +31,16 @@ struct master_server {
     char *cluster;
     char *log_dir;
     char *webui_dir;
-    uint64_t http_requests;
+    struct timing rounds;      // of the allocator
+    struct timing round_waits; // from the input that made one due until it began
+    struct timing writes_took; // until a batch of the registry was durable
+    int64_t round_due_since;   // monotonic, ns; 0: none is due
+    int64_t round_began;
+    int64_t load_began;
+    double load_took_ms;       // negative: the registry is not loaded
+    struct map registry_sizes; // key -> bytes of key and value, as uintptr_t
+    uint64_t registry_size;
+    size_t write_count; // of `writes`
 };
 
 // Runs the turn's end for the core. After every input to it.

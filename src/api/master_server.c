@@ -44,8 +44,17 @@ static void end_turn(struct env_hook *hook, struct instant now)
         arm_timer(server, now);
 }
 
+// Reads the clock itself: a turn's moment does not pass within the turn.
+static int64_t clock_ns(void)
+{
+    return (int64_t)uv_hrtime();
+}
+
 void master_server_touch(struct master_server *server)
 {
+    if (server->recovered && server->round_due_since == 0 &&
+        master_round_is_due(server->core, env_now(server->env)))
+        server->round_due_since = clock_ns();
     env_at_turn_end(server->env, &server->turn);
 }
 
@@ -55,19 +64,44 @@ static void timer_is_due(struct timer *timer, struct instant now)
     master_server_touch(CONTAINER_OF(timer, struct master_server, timer));
 }
 
+static void note_round(void *ctx, bool begins)
+{
+    struct master_server *server = ctx;
+    int64_t now = clock_ns();
+    if (!begins) {
+        timing_add(&server->rounds, now, now - server->round_began);
+        return;
+    }
+    server->round_began = now;
+    // One that a timer of the core made due did not wait.
+    timing_add(&server->round_waits, now,
+               server->round_due_since > 0 ? now - server->round_due_since : 0);
+    server->round_due_since = 0;
+}
+
 // ---- the registry ----
 
 struct pending_write {
     struct list link;
     struct master_server *server;
     uint64_t token;
+    int64_t began;
 };
+
+static void note_size(struct master_server *server, const char *key, bool is_there, size_t size)
+{
+    uintptr_t now = is_there ? strlen(key) + size : 0;
+    uintptr_t before = is_there ? (uintptr_t)map_put(&server->registry_sizes, key, (void *)now)
+                                : (uintptr_t)map_remove(&server->registry_sizes, key);
+    server->registry_size += now - before;
+}
 
 static void write_is_durable(void *ctx, int result, const struct error *err)
 {
     struct pending_write *write = ctx;
     struct master_server *server = write->server;
     list_remove(&write->link);
+    server->write_count--;
     if (result < 0) {
         // What is stored is unknown now: nothing more may be decided here.
         if (!server->failed)
@@ -77,6 +111,8 @@ static void write_is_durable(void *ctx, int result, const struct error *err)
         env_stop(server->env, EXIT_FAILURE);
         return;
     }
+    int64_t now = clock_ns();
+    timing_add(&server->writes_took, now, now - write->began);
     master_applied(server->core, write->token, 0, env_now(server->env));
     mem_free(write);
     master_server_touch(server);
@@ -88,11 +124,14 @@ static void apply(void *ctx, const struct master_item *items, size_t count, uint
     struct pending_write *write = mem_zalloc(sizeof(*write));
     write->server = server;
     write->token = token;
+    write->began = clock_ns();
     list_append(&server->writes, &write->link);
+    server->write_count++;
     struct store_item *copy = mem_calloc(count, sizeof(*copy));
     for (size_t i = 0; i < count; i++) {
         copy[i] = (struct store_item){
             .key = items[i].key, .value = items[i].value, .size = items[i].size};
+        note_size(server, items[i].key, items[i].value != NULL, items[i].size);
     }
     store_apply(server->store, copy, count, write_is_durable, write);
     mem_free(copy);
@@ -109,7 +148,9 @@ static void registry_is_loaded(void *ctx, int result, const struct store_item *i
         for (size_t i = 0; i < count; i++) {
             copy[i] = (struct master_item){
                 .key = items[i].key, .value = items[i].value, .size = items[i].size};
+            note_size(server, items[i].key, true, items[i].size);
         }
+        server->load_took_ms = (double)(clock_ns() - server->load_began) / (double)NS_PER_MS;
         result = master_recover(server->core, copy, count, env_now(server->env), &own);
         mem_free(copy);
         err = &own;
@@ -178,11 +219,39 @@ static void put_metric(void *ctx, const char *name, double value)
     api_metric(ctx, name, value);
 }
 
+static void put_timings(struct master_server *server, struct api_metric_sink *sink)
+{
+    const int64_t hour = INT64_C(3600) * NS_PER_S;
+    int64_t now = clock_ns();
+    timing_put(&server->rounds, "allocator/mesos/allocation_run_ms", now, hour, sink);
+    timing_put(&server->round_waits, "allocator/mesos/allocation_run_latency_ms", now, hour, sink);
+    timing_put(&server->writes_took, "registrar/state_store_ms", now, 24 * hour, sink);
+    if (server->load_took_ms >= 0)
+        api_metric(sink, "registrar/state_fetch_ms", server->load_took_ms);
+    api_metric(sink, "registrar/queued_operations", (double)server->write_count);
+    api_metric(sink, "registrar/registry_size_bytes", (double)server->registry_size);
+}
+
+// Frames and requests are handled as they are read: nothing stands between. What waits is the
+// continuation of each registry write, and a round of the allocator until the turn's end.
+static void put_queues(struct master_server *server, struct api_metric_sink *sink)
+{
+    double rounds = master_round_is_due(server->core, env_now(server->env));
+    api_metric(sink, "master/event_queue_messages", 0);
+    api_metric(sink, "master/event_queue_http_requests", 0);
+    api_metric(sink, "master/event_queue_dispatches", (double)server->write_count);
+    api_metric(sink, "allocator/event_queue_dispatches", rounds);
+    api_metric(sink, "allocator/mesos/event_queue_dispatches", rounds);
+}
+
 static void put_metrics(void *ctx, struct api_metric_sink *sink)
 {
     struct master_server *server = ctx;
     master_put_metrics(server->core, env_now(server->env), put_metric, sink);
     api_metric(sink, "master/elected", 1);
+    api_put_system_metrics(sink);
+    put_timings(server, sink);
+    put_queues(server, sink);
 }
 
 static bool is_healthy(void *ctx)
@@ -194,7 +263,6 @@ static bool is_healthy(void *ctx)
 static void handle(void *ctx, struct http_request *r)
 {
     struct master_server *server = ctx;
-    server->http_requests++;
     api_router_dispatch(server->router, r);
 }
 
@@ -206,6 +274,7 @@ static const struct master_ops ops = {
     .send_agent = master_link_send,
     .close_agent = master_link_close,
     .apply = apply,
+    .round = note_round,
 };
 
 static void make_router(struct master_server *server, const struct master_server_options *options)
@@ -260,6 +329,8 @@ int master_server_new(const struct master_server_options *options,
     master.port =
         options->advertise_port != 0 ? options->advertise_port : http_server_port(server->http);
     server->core = master_new(&master, &ops, server, env_now(server->env));
+    server->load_took_ms = -1;
+    server->load_began = clock_ns();
     store_load(server->store, registry_is_loaded, server);
     master_server_touch(server);
     *ret_server = server;
@@ -281,6 +352,10 @@ struct master_server *master_server_free(struct master_server *server)
     http_server_free(server->http);
     api_router_free(server->router);
     api_common_free(server->common);
+    timing_free(&server->rounds);
+    timing_free(&server->round_waits);
+    timing_free(&server->writes_took);
+    map_free(&server->registry_sizes);
     mem_free(server->cluster);
     mem_free(server->log_dir);
     mem_free(server->webui_dir);

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
 
 #include "api/common.h"
 #include "base/arena.h"
@@ -44,6 +46,25 @@ static int compare_metrics(const void *a, const void *b)
     const struct metric *y = b;
     int order = strcmp(x->name, y->name);
     return order != 0 ? order : (x->order > y->order) - (x->order < y->order);
+}
+
+void api_put_system_metrics(struct api_metric_sink *sink)
+{
+    double load[3];
+    if (getloadavg(load, 3) == 3) {
+        api_metric(sink, "system/load_1min", load[0]);
+        api_metric(sink, "system/load_5min", load[1]);
+        api_metric(sink, "system/load_15min", load[2]);
+    }
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    if (cpus > 0) {
+        api_metric(sink, "system/cpus_total", (double)cpus);
+    }
+    struct sysinfo info;
+    if (sysinfo(&info) == 0) {
+        api_metric(sink, "system/mem_free_bytes", (double)info.freeram * info.mem_unit);
+        api_metric(sink, "system/mem_total_bytes", (double)info.totalram * info.mem_unit);
+    }
 }
 
 void api_put_metrics(struct api_common *common, struct json_writer *w)
