@@ -223,8 +223,9 @@ static char *absolute_path(const char *path)
     return copy;
 }
 
-// Where this program lies.
-static char *own_directory(void)
+// Beside this program, as in a build directory; else where they are installed when this program is
+// in PREFIX/sbin.
+static char *find_launcher_dir(void)
 {
     char path[PATH_MAX];
     ssize_t size = readlink("/proc/self/exe", path, sizeof(path) - 1);
@@ -233,7 +234,12 @@ static char *own_directory(void)
     }
     path[size] = '\0';
     *strrchr(path, '/') = '\0';
-    return mem_strdup(path);
+    AUTO_FREE char *executor = mem_printf("%s/mesos-executor", path);
+    if (access(executor, X_OK) == 0) {
+        return mem_strdup(path);
+    }
+    AUTO_FREE char *installed = mem_printf("%s/../libexec/mesos", path);
+    return absolute_path(installed);
 }
 
 static int set_paths(struct agent_daemon *d, struct error *err)
@@ -246,7 +252,7 @@ static int set_paths(struct agent_daemon *d, struct error *err)
     AUTO_FREE char *work_dir = absolute_path(f->work_dir);
     d->work_dir = arena_strdup(d->arena, work_dir);
     AUTO_FREE char *launcher_dir =
-        f->launcher_dir != NULL ? absolute_path(f->launcher_dir) : own_directory();
+        f->launcher_dir != NULL ? absolute_path(f->launcher_dir) : find_launcher_dir();
     d->launcher_dir = arena_strdup(d->arena, launcher_dir);
     if (f->runtime_dir != NULL) {
         d->runtime_dir = f->runtime_dir;

@@ -41,7 +41,7 @@ static const struct flag rows[] = {
         "Without it: /var/run/mesos for root, else a folder in work_dir."),
     ROW(launcher_dir, FLAG_TEXT, NULL, 0,
         "Where mesos-executor, mesos-containerizer and the other helpers lie. Without it: beside "
-        "this program."),
+        "this program, or in ../libexec/mesos from there."),
     ROW(launcher, FLAG_TEXT, NULL, 0,
         "How containers are started: linux (cgroups and namespaces) or posix. Without it: linux "
         "for root."),

@@ -24,7 +24,7 @@ struct agent_flags {
     char *domain;
     char *work_dir;
     char *runtime_dir;  // NULL: /var/run/mesos for root, else beneath work_dir
-    char *launcher_dir; // NULL: where the program itself lies
+    char *launcher_dir; // NULL: where the program itself lies, or ../libexec/mesos from there
     char *launcher;
     char *isolation;
     char *cgroups_hierarchy;

@@ -30,7 +30,9 @@ char *local_program_directory(void)
     ssize_t size = readlink("/proc/self/exe", path, sizeof(path) - 1);
     path[size > 0 ? size : 0] = '\0';
     char *slash = strrchr(path, '/');
-    return slash != NULL ? mem_strndup(path, (size_t)(slash - path)) : mem_strdup(".");
+    AUTO_FREE char *own = mem_strndup(path, slash != NULL ? (size_t)(slash - path) : 0);
+    AUTO_FREE char *master = mem_printf("%s/mesos-master", own);
+    return mem_printf(access(master, X_OK) == 0 ? "%s" : "%s/../sbin", own);
 }
 
 // A port that is free now. Somebody may take it before the program does: good enough here.
@@ -75,7 +77,6 @@ static char **make_arguments(const struct local_process *p, const struct local_p
     arguments[n++] = arena_printf(arena, "--work_dir=%s/%s", o->work_dir, p->name);
     if (o->index > 0) {
         arguments[n++] = arena_printf(arena, "--master=%s:%u", o->options->ip, o->master_port);
-        arguments[n++] = arena_printf(arena, "--launcher_dir=%s", o->directory);
         // What several agents on one machine must not share, and what is not to outlive us.
         if (!is_passed(o, "--runtime_dir=")) {
             arguments[n++] = arena_printf(arena, "--runtime_dir=%s/%s/run", o->work_dir, p->name);

@@ -30,7 +30,8 @@ struct local_process_order {
     uint16_t master_port; // for agents
 };
 
-// Where this program lies; the caller frees with mem_free.
+// Where mesos-master and mesos-agent lie: beside this program, or, installed, in ../sbin from
+// there. The caller frees with mem_free.
 char *local_program_directory(void);
 
 // Starts it with a log file for its output. It gets SIGTERM when this process dies.
