@@ -85,6 +85,11 @@ static void on_frame(void *ctx, struct link *link, uint32_t channel, const void 
     if (channel != CHANNEL) {
         return;
     }
+    if (size == 0) {
+        log_warning("The master at %s has let go of this agent: connecting anew", link_peer(link));
+        agent_link_reconnect(l);
+        return;
+    }
     struct arena *arena AUTO_ARENA = arena_new(0, 0);
     ProtobufCMessage *message;
     struct error err;

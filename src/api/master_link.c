@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The master's end of the agent link. One connection may carry many agents, each on a channel of
-// its own; the record of a channel is made when its first frame comes.
+// its own; the record of a channel is made when an agent registers on it.
 //
-// When the core lets go of an agent, its connection is closed if no other agent uses it. Otherwise
-// only the record goes: the agent misses the pings and registers again.
+// A frame without a payload closes its channel, in both directions. When the core lets go of an
+// agent, its connection is closed if no other agent uses it; otherwise such a frame tells the agent
+// to begin anew. What else it had sent by then is dropped.
 
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,9 @@
 #include "base/mem.h"
 #include "net/link.h"
 #include "wire/wire.h"
+
+// No machine has as many agents behind one connection.
+enum { CHANNEL_COUNT_MAX = 256 * 1024 };
 
 struct agent_link {
     struct master_server *server;
@@ -54,24 +58,68 @@ void master_link_send(void *ctx, struct master_channel *channel,
     link_send(c->owner->net, c->number, frame.data, frame.size);
 }
 
+static void channel_drop(struct agent_channel *c)
+{
+    char key[16];
+    map_remove(&c->owner->channels, channel_key(key, c->number));
+    mem_free(c);
+}
+
 void master_link_close(void *ctx, struct master_channel *channel)
 {
     (void)ctx;
     struct agent_channel *c = CONTAINER_OF(channel, struct agent_channel, base);
     struct agent_link *l = c->owner;
-    char key[16];
-    map_remove(&l->channels, channel_key(key, c->number));
-    mem_free(c);
-    if (l->channels.count > 0)
+    uint32_t number = c->number;
+    channel_drop(c);
+    if (l->channels.count > 0) {
+        link_send(l->net, number, NULL, 0);
         return;
+    }
     link_free(l->net);
     link_drop(l);
+}
+
+static bool is_registration(const Meseta__Link__ToMaster *message)
+{
+    return message->type == MESETA__LINK__TO_MASTER__TYPE__REGISTER ||
+           message->type == MESETA__LINK__TO_MASTER__TYPE__REREGISTER;
+}
+
+// The channel's record, made now if this is how an agent begins; NULL: it is closed.
+static struct agent_channel *channel_get(struct agent_link *l, uint32_t number,
+                                         const Meseta__Link__ToMaster *message)
+{
+    char key[16];
+    struct agent_channel *c = map_get(&l->channels, channel_key(key, number));
+    if (c != NULL || !is_registration(message) || l->channels.count >= CHANNEL_COUNT_MAX)
+        return c;
+    c = mem_zalloc(sizeof(*c));
+    c->owner = l;
+    c->number = number;
+    map_put(&l->channels, key, c);
+    return c;
+}
+
+static void close_channel(struct agent_link *l, uint32_t number)
+{
+    char key[16];
+    struct agent_channel *c = map_get(&l->channels, channel_key(key, number));
+    if (c == NULL)
+        return;
+    master_channel_closed(l->server->core, &c->base, env_now(l->server->env));
+    channel_drop(c);
+    master_server_touch(l->server);
 }
 
 static void on_frame(void *ctx, struct link *net, uint32_t number, const void *data, size_t size)
 {
     struct agent_link *l = ctx;
     struct master_server *server = l->server;
+    if (size == 0) {
+        close_channel(l, number);
+        return;
+    }
     AUTO_ARENA struct arena *arena = arena_new(0, 0);
     ProtobufCMessage *message;
     struct error err;
@@ -80,13 +128,11 @@ static void on_frame(void *ctx, struct link *net, uint32_t number, const void *d
                     err.text);
         return;
     }
-    char key[16];
-    struct agent_channel *c = map_get(&l->channels, channel_key(key, number));
+    struct agent_channel *c = channel_get(l, number, (Meseta__Link__ToMaster *)message);
     if (c == NULL) {
-        c = mem_zalloc(sizeof(*c));
-        c->owner = l;
-        c->number = number;
-        map_put(&l->channels, key, c);
+        log_debug("Dropping a message on the closed channel %u of agent link %s", (unsigned)number,
+                  link_peer(net));
+        return;
     }
     master_agent_message(server->core, &c->base, (Meseta__Link__ToMaster *)message,
                          env_now(server->env));

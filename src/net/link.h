@@ -4,8 +4,9 @@
 //   GET /meseta/link HTTP/1.1 · Upgrade: meseta-link/1 · Connection: Upgrade
 // and then frames both ways. A frame is: 4 bytes size of the payload, 4 bytes channel (both big
 // endian), payload. Channel 0 belongs to the link itself (empty payload: keep-alive); each agent
-// behind the connection has a channel of its own, from 1. Frames sent in one turn leave in one
-// write. What the payload means is not the link's matter (proto/link.proto).
+// behind the connection has a channel of its own, from 1, where an empty payload says that the
+// sender has closed it, while the connection goes on: the next frame begins it anew. Frames sent in
+// one turn leave in one write. What the payload means is not the link's matter (proto/link.proto).
 
 #pragma once
 
