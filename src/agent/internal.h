@@ -116,6 +116,9 @@ bool agent_stream_acknowledge(struct agent *agent, const char *framework_id, con
                               struct instant now);
 void agent_streams_pause(struct agent *agent);
 void agent_streams_resume(struct agent *agent, struct instant now);
+// The same for one framework: somebody new listens there.
+void agent_streams_resume_framework(struct agent *agent, const char *framework_id,
+                                    struct instant now);
 void agent_streams_drop_framework(struct agent *agent, const char *framework_id);
 void agent_streams_free(struct agent *agent);
 

@@ -205,7 +205,10 @@ static void handle_registered(struct agent *agent,
     arena_free(agent->master_arena);
     agent->master_arena = arena_new(512, 0);
     agent->master = WIRE_COPY(agent->master_arena, Mesos__V1__MasterInfo, registered->master_info);
-    agent->ping_timeout_ns = registered->ping_timeout_total_ns;
+    // A quarter more than the master's own patience: with --max_agent_ping_timeouts=1 the next ping
+    // would else race with this timer.
+    agent->ping_timeout_ns =
+        registered->ping_timeout_total_ns + registered->ping_timeout_total_ns / 4;
     timer_set(&agent->timers, &agent->ping, now.mono + agent->ping_timeout_ns);
     agent->state = AGENT_REGISTERED;
     agent_streams_resume(agent, now);
@@ -325,15 +328,21 @@ static void handle_reconcile(struct agent *agent, const Meseta__Link__ToAgent__R
     }
 }
 
+// Sent when a framework changes or fails over: updates that wait are sent again at once, because
+// the instance that would have acknowledged them may be gone.
 static void handle_update_framework(struct agent *agent,
-                                    const Meseta__Link__ToAgent__UpdateFramework *message)
+                                    const Meseta__Link__ToAgent__UpdateFramework *message,
+                                    struct instant now)
 {
     const Mesos__V1__FrameworkInfo *info = message->framework_info;
-    struct agent_framework *framework =
-        info->id == NULL ? NULL : map_get(&agent->frameworks, info->id->value);
+    if (info->id == NULL) {
+        return;
+    }
+    struct agent_framework *framework = map_get(&agent->frameworks, info->id->value);
     if (framework != NULL) {
         agent_framework_set_info(framework, info);
     }
+    agent_streams_resume_framework(agent, info->id->value, now);
 }
 
 // What counts only from the master that admitted the agent.
@@ -364,7 +373,7 @@ static void receive_registered(struct agent *agent, const Meseta__Link__ToAgent 
         handle_framework_message(agent, message->framework_message);
         break;
     case MESETA__LINK__TO_AGENT__TYPE__UPDATE_FRAMEWORK:
-        handle_update_framework(agent, message->update_framework);
+        handle_update_framework(agent, message->update_framework, now);
         break;
     case MESETA__LINK__TO_AGENT__TYPE__RECONCILE:
         handle_reconcile(agent, message->reconcile, now);

@@ -219,15 +219,28 @@ void agent_streams_pause(struct agent *agent)
     }
 }
 
+static void group_resume(struct stream_group *group, struct instant now)
+{
+    MAP_FOREACH (&group->streams, entry) {
+        struct stream *stream = entry->value;
+        stream->delay_ns = RETRY_MIN_NS;
+        stream_send(stream, now);
+    }
+}
+
 void agent_streams_resume(struct agent *agent, struct instant now)
 {
-    MAP_FOREACH (&agent->streams, group_entry) {
-        struct stream_group *group = group_entry->value;
-        MAP_FOREACH (&group->streams, entry) {
-            struct stream *stream = entry->value;
-            stream->delay_ns = RETRY_MIN_NS;
-            stream_send(stream, now);
-        }
+    MAP_FOREACH (&agent->streams, entry) {
+        group_resume(entry->value, now);
+    }
+}
+
+void agent_streams_resume_framework(struct agent *agent, const char *framework_id,
+                                    struct instant now)
+{
+    struct stream_group *group = map_get(&agent->streams, framework_id);
+    if (group != NULL) {
+        group_resume(group, now);
     }
 }
 

@@ -251,6 +251,17 @@ class Scheduler:
         event = self.wait("OFFERS", lambda e: any(fits(o) for o in e["offers"]["offers"]), timeout)
         return next(o for o in event["offers"]["offers"] if fits(o))
 
+    def take_offer(self, where=None, timeout=10.0):
+        """The newest offer that the master still counts, of those so far and to come."""
+        def find():
+            self.pump()
+            frameworks = get(self.address, "/state").json()["frameworks"]
+            valid = {o["id"] for f in frameworks if f["id"] == self.framework_id for o in f["offers"]}
+            return [o for e in self.events if e["type"] == "OFFERS" for o in e["offers"]["offers"]
+                    if o["id"]["value"] in valid and (where is None or where(o))]
+
+        return wait_for(find, timeout, "a valid offer")[-1]
+
     def wait_update(self, task_id, state=None, timeout=10.0):
         """The status of the first update, of all so far and to come, of that task in that state (or set of states)."""
         states = {state} if isinstance(state, str) else state
@@ -411,8 +422,19 @@ class Daemon:
         return self.stop(signal.SIGKILL)
 
     def restart(self):
-        """Starts it again as it was (after stop or kill)."""
+        """Starts it again as it was (after stop or kill). A child that was being started when it was killed
+        may hold its port for another moment."""
+        wait_for(self.is_port_free, what="the port of " + self.name)
         return self.start().wait_serving()
+
+    def is_port_free(self):
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind((self.address.split(":")[0], int(self.flags["port"])))
+            except OSError:
+                return False
+            return True
 
     def read_log(self):
         try:

@@ -89,6 +89,17 @@ def find_cgroups(name):
     return found
 
 
+def has_cgroups():
+    """Whether control groups can be made here in the hierarchies that the linux launcher wants."""
+    if os.geteuid() != 0:
+        return False
+    points = [point for point, kind in read_mounts() if kind in ("cgroup", "cgroup2")]
+    names = {os.path.basename(point) for point in points}
+    if not {"freezer", "cpu", "cpuacct", "memory"} <= names and not os.path.exists("/sys/fs/cgroup/cgroup.procs"):
+        return False
+    return all(os.access(point, os.W_OK) for point in points)
+
+
 def remove_cgroup(path):
     for inner, _, _ in os.walk(path, topdown=False):
         try:

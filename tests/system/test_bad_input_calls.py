@@ -56,19 +56,6 @@ def subject(framework, living, master):
     assert (used["cpus"], used["mem"]) == (0.1, 32)  # the bystander's
 
 
-def take_offer(scheduler):
-    """The newest offer that the master still counts; earlier ones may have been used or rescinded."""
-    def find():
-        frameworks = harness.get(scheduler.address, "/state").json()["frameworks"]
-        entry = next(f for f in frameworks if f["id"] == scheduler.framework_id)
-        valid = {offer["id"] for offer in entry["offers"]}
-        scheduler.pump()
-        return [o for e in scheduler.events if e["type"] == "OFFERS" for o in e["offers"]["offers"]
-                if o["id"]["value"] in valid]
-
-    return wait_for(find, 5, "an offer")[-1]
-
-
 # ---- who may call ----
 
 def call(master, scheduler, body, stream_id=None):
@@ -294,7 +281,7 @@ def test_no_offer(master, subject):
 
 
 def test_used_offer(master, subject):
-    offer = take_offer(subject)
+    offer = subject.take_offer()
     first, second = task_for(master), task_for(master)
     subject.launch(offer, [first], refuse_seconds=0)
     subject.launch(offer, [second], refuse_seconds=0)
@@ -305,7 +292,7 @@ def test_used_offer(master, subject):
 
 
 def test_same_offer_twice(master, subject):
-    offer = take_offer(subject)["id"]["value"]
+    offer = subject.take_offer()["id"]["value"]
     task = task_for(master)
     accept_ids(subject, [offer, offer], [task])
     assert subject.wait_end(id_of(task))["message"] == (
@@ -313,7 +300,7 @@ def test_same_offer_twice(master, subject):
 
 
 def test_offer_of_another_framework(cluster, master, subject):
-    offer = take_offer(subject)
+    offer = subject.take_offer()
     thief = cluster.scheduler(name="thief")
     task = task_for(master)
     accept_ids(thief, [offer["id"]["value"]], [task])
@@ -331,7 +318,7 @@ def test_offer_of_another_framework(cluster, master, subject):
 
 def check_error(subject, task, text, reason="REASON_TASK_INVALID"):
     """The task is refused with that text and the offer's rest comes back."""
-    offer = take_offer(subject)
+    offer = subject.take_offer()
     task.setdefault("agent_id", offer["agent_id"])
     subject.launch(offer, [task], refuse_seconds=0)
     status = subject.wait_end(id_of(task))
@@ -354,7 +341,7 @@ def test_more_than_offered(subject):
 
 def test_together_more_than_offered(subject):
     """The first fits, the second no longer does."""
-    offer = take_offer(subject)
+    offer = subject.take_offer()
     cpus = next(r["scalar"]["value"] for r in offer["resources"] if r["name"] == "cpus")
     first, second = make_task("true", cpus=cpus - 0.5), make_task("true", cpus=1)
     subject.launch(offer, [first, second], refuse_seconds=0)
@@ -394,7 +381,7 @@ def test_bad_ids(agent, subject, task_id, text):
 
 def test_duplicate_task_id(subject):
     one, same = make_task("sleep 100", task_id="same"), make_task("true", task_id="same")
-    subject.launch(take_offer(subject), [one, same], refuse_seconds=0)
+    subject.launch(subject.take_offer(), [one, same], refuse_seconds=0)
     event = subject.wait("UPDATE", lambda e: e["update"]["status"]["state"] == "TASK_ERROR"
                          and e["update"]["status"]["task_id"]["value"] == "same")
     assert event["update"]["status"]["message"] == "Task has duplicate ID: same"
@@ -404,7 +391,7 @@ def test_duplicate_task_id(subject):
 
 
 def test_wrong_agent_id(subject):
-    offer = take_offer(subject)
+    offer = subject.take_offer()
     task = make_task("true", agent_id={"value": "elsewhere"})
     subject.launch(offer, [task], refuse_seconds=0)
     assert subject.wait_end(id_of(task))["message"] == (
@@ -460,7 +447,7 @@ def test_tasks_that_are_no_good(subject, fields, text):
 def test_changed_executor(master, subject):
     executor = make_executor("constant", shutdown_grace_period={"nanoseconds": 100_000_000})
     first = make_task(executor=executor)
-    subject.launch(take_offer(subject), [first], refuse_seconds=0)
+    subject.launch(subject.take_offer(), [first], refuse_seconds=0)
     wait_for(lambda: [f for f in master.state()["frameworks"] if f["id"] == subject.framework_id][0]["executors"])
     status = check_error(subject, make_task(executor={**executor, "command": {"value": "sleep 999"}}),
                          "ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID.")
@@ -471,7 +458,7 @@ def test_changed_executor(master, subject):
 
 def test_operation_that_is_none(subject):
     """Unknown and empty operations change nothing; a sound one behind them runs."""
-    offer = take_offer(subject)
+    offer = subject.take_offer()
     task = make_task("true", agent_id=offer["agent_id"])
     subject.accept([offer], [{}, {"type": "NO_SUCH"}, {"type": "LAUNCH"},
                              {"type": "LAUNCH", "launch": {"task_infos": []}},
@@ -482,7 +469,7 @@ def test_operation_that_is_none(subject):
 @pytest.mark.parametrize("refuse_seconds", [-5, 1e300, "Infinity", "NaN", -1e300])
 def test_filters_that_make_no_sense(subject, refuse_seconds):
     """Mesos takes them as its default; an ACCEPT never fails for a filter."""
-    offer = take_offer(subject)
+    offer = subject.take_offer()
     body = {"type": "DECLINE", "framework_id": {"value": subject.framework_id},
             "decline": {"offer_ids": [offer["id"]], "filters": {"refuse_seconds": refuse_seconds}}}
     response = subject.post(body)
@@ -515,7 +502,7 @@ def test_calls_about_unknown_things(subject):
     subject.call("SUPPRESS", roles=["not-mine", "a/../b"])
     subject.call("REQUEST", requests=[{"resources": [scalar("cpus", 1)]}])
     # It still gets offers.
-    subject.decline([take_offer(subject)], 0)
+    subject.decline([subject.take_offer()], 0)
 
 
 # ---- everything twice ----
@@ -523,7 +510,7 @@ def test_calls_about_unknown_things(subject):
 def test_every_call_twice(cluster, master, subject):
     """What is said twice counts once."""
     subject.call("SUPPRESS")
-    subject.decline([take_offer(subject)], 0)  # or it would hold all there is
+    subject.decline([subject.take_offer()], 0)  # or it would hold all there is
     twice = cluster.scheduler(name="twice")
     call_once = twice.call
     twice.call = lambda kind, **content: (call_once(kind, **content), call_once(kind, **content))[0]

@@ -70,7 +70,7 @@ class Puppet:
                     "resources": [scalar("cpus", 0.1), scalar("mem", 32)]}
         infos = [make_task(executor=executor) for _ in range(tasks)]
         self.tasks = [info["task_id"]["value"] for info in infos]
-        scheduler.launch(scheduler.wait_offer(), infos, refuse_seconds=0)
+        scheduler.launch(scheduler.take_offer(), infos, refuse_seconds=0)
         self.agent_id = infos[0]["agent_id"]
         self.stream = None
         if subscribes:
@@ -403,7 +403,7 @@ def test_a_command_task_with_the_id_of_an_executor(scheduler, agent, puppet):
     """A command task's executor is called like the task: that name may be taken."""
     puppet.run()
     task = make_task("true", task_id=puppet.id)
-    scheduler.launch(scheduler.wait_offer(), [task], refuse_seconds=0)
+    scheduler.launch(scheduler.take_offer(), [task], refuse_seconds=0)
     status = scheduler.wait_end(puppet.id)
     assert status["state"] in ("TASK_FINISHED", "TASK_ERROR", "TASK_LOST", "TASK_FAILED"), status
     assert puppet.update(puppet.tasks[0], "TASK_FINISHED").status == 202

@@ -60,7 +60,7 @@ static void test_ping(void **state)
         assert_int_equal(f_last_sent(f)->type, TO_MASTER(PONG));
     }
     assert_int_equal(f->reconnect_count, 0);
-    f_advance(f, 76 * NS_PER_S);
+    f_advance(f, 94 * NS_PER_S);
     assert_int_equal(f->reconnect_count, 1);
 }
 
