@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The simulator's own books, kept from what crosses the borders of the cores and never from what a
+// core says of itself. A contradiction ends the run.
+//
+// Books of the master's reign (forgotten when it crashes): which offers are open, what was launched
+// on each agent. They are a lower bound of what is in use: whatever the master may have given back
+// by now counts as given back.
+// Books of the whole run: the status-update streams of agents, what frameworks got of them and
+// acknowledged, what executors said.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sim/sim.h"
+
+struct ledger *ledger_new(struct sim *sim);
+struct ledger *ledger_free(struct ledger *l);
+
+// ---- offers and agents: ledger_books.c ----
+void ledger_reign_begins(struct ledger *l);
+// Every event that a master sends to a framework.
+void ledger_event(struct ledger *l, const char *framework_id,
+                  const Mesos__V1__Scheduler__Event *event);
+// Its stream ended or changed: its offers are void.
+void ledger_framework_offers_end(struct ledger *l, const char *framework_id);
+// Around a call; `status` as the master answered.
+void ledger_call_begins(struct ledger *l, const char *framework_id,
+                        const Mesos__V1__Scheduler__Call *call);
+void ledger_call_ends(struct ledger *l, const char *framework_id,
+                      const Mesos__V1__Scheduler__Call *call, int status);
+// `message` of the agent's last (RE)REGISTER is the admitted one's.
+void ledger_agent_admitted(struct ledger *l, const char *agent_id,
+                           const Meseta__Link__ToMaster *message);
+void ledger_agent_disconnected(struct ledger *l, const char *agent_id);
+void ledger_run_task(struct ledger *l, const char *agent_id,
+                     const Meseta__Link__ToAgent__RunTask *run);
+void ledger_from_agent(struct ledger *l, const char *agent_id,
+                       const Meseta__Link__ToMaster *message);
+// No offer is open of an agent that is not here.
+void ledger_check_offers(struct ledger *l);
+// Of what is offered, per agent: is it all that the agent has?
+bool ledger_everything_is_offered(const struct ledger *l, const char *agent_id);
+
+// ---- tasks: ledger_tasks.c ----
+struct ledger_tasks;
+struct ledger_tasks *ledger_tasks_new(struct sim *sim);
+struct ledger_tasks *ledger_tasks_free(struct ledger_tasks *t);
+struct ledger_tasks *ledger_tasks(struct ledger *l);
+// An agent sends an update to the master.
+void ledger_update_sent(struct ledger *l, const Meseta__Link__ToMaster__StatusUpdate *update);
+// A framework gets one; and acknowledges one.
+void ledger_update_received(struct ledger *l, const char *framework_id,
+                            const Mesos__V1__TaskStatus *status);
+void ledger_update_acknowledged(struct ledger *l, const char *framework_id, const char *agent_id,
+                                const char *task_id, const uint8_t *uuid);
+// An executor is given a task: once in its life.
+void ledger_task_given(struct ledger *l, const char *framework_id, const char *task_id);
+// An executor's update that counted when the agent took it.
+void ledger_executor_said(struct ledger *l, const char *framework_id, const char *task_id,
+                          Mesos__V1__TaskState state);
+// NULL when every update of an agent that lives has come to its framework, if that lives, and was
+// acknowledged, and every end that an executor told is among them; or what lacks.
+const char *ledger_lacks_told(struct ledger *l);
+// An agent core ended: its streams owe nothing any more.
+void ledger_agent_died(struct ledger *l, const char *agent_id);
+void ledger_framework_died(struct ledger *l, const char *framework_id);

@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Offers and what is in use on each agent, as the master's messages tell.
+
+#include <stdio.h>
+#include <string.h>
+
+#include "model/task_state.h"
+#include "sim/ledger.h"
+
+struct book_offer {
+    char *framework_id;
+    char *agent_id;
+    struct resources *amount;
+};
+
+struct book_agent {
+    struct resources *total;
+    struct map tasks;     // "framework\ntask" -> struct resources
+    struct map executors; // "framework\nexecutor" -> struct resources
+    bool is_connected;
+};
+
+struct ledger {
+    struct sim *sim;
+    struct ledger_tasks *tasks;
+    struct map offers; // id -> struct book_offer: those that are open
+    struct map past;   // ids of those that are over
+    struct map agents; // id -> struct book_agent
+    // Within an ACCEPT: what is left of its offers.
+    struct resources *accepted;
+    bool accept_is_sound;
+};
+
+static const char *pair(struct ledger *l, const char *framework_id, const char *id)
+{
+    return arena_printf(l->sim->scratch, "%s\n%s", framework_id, id);
+}
+
+static struct resources *read_amount(Mesos__V1__Resource *const *messages, size_t count)
+{
+    struct resources *amount;
+    CHECK(resources_from_proto(messages, count, &amount, NULL) == 0);
+    resources_unallocate(amount);
+    return amount;
+}
+
+static void free_amounts(struct map *map)
+{
+    MAP_FOREACH (map, entry)
+        resources_free(entry->value);
+    map_free(map);
+}
+
+static void free_agent(struct book_agent *a)
+{
+    if (a == NULL)
+        return;
+    resources_free(a->total);
+    free_amounts(&a->tasks);
+    free_amounts(&a->executors);
+    mem_free(a);
+}
+
+static void free_offer(struct book_offer *o)
+{
+    mem_free(o->framework_id);
+    mem_free(o->agent_id);
+    resources_free(o->amount);
+    mem_free(o);
+}
+
+struct ledger *ledger_new(struct sim *sim)
+{
+    struct ledger *l = mem_zalloc(sizeof(*l));
+    l->sim = sim;
+    l->tasks = ledger_tasks_new(sim);
+    return l;
+}
+
+void ledger_reign_begins(struct ledger *l)
+{
+    MAP_FOREACH (&l->offers, entry)
+        free_offer(entry->value);
+    map_free(&l->offers);
+    map_free(&l->past);
+    MAP_FOREACH (&l->agents, entry)
+        free_agent(entry->value);
+    map_free(&l->agents);
+}
+
+struct ledger *ledger_free(struct ledger *l)
+{
+    if (l == NULL)
+        return NULL;
+    ledger_reign_begins(l);
+    ledger_tasks_free(l->tasks);
+    mem_free(l);
+    return NULL;
+}
+
+struct ledger_tasks *ledger_tasks(struct ledger *l)
+{
+    return l->tasks;
+}
+
+// ---- sums ----
+
+static struct resources *sum_offered(const struct ledger *l, const char *agent_id)
+{
+    struct resources *sum = resources_new();
+    MAP_FOREACH (&l->offers, entry) {
+        const struct book_offer *o = entry->value;
+        if (strcmp(o->agent_id, agent_id) == 0)
+            resources_add(sum, o->amount);
+    }
+    return sum;
+}
+
+static void add_amounts(const struct ledger *l, const struct map *amounts, struct resources *sum)
+{
+    MAP_FOREACH (amounts, entry) {
+        char framework_id[128];
+        snprintf(framework_id, sizeof(framework_id), "%.*s", (int)strcspn(entry->key, "\n"),
+                 entry->key);
+        // What a framework that was removed leaves behind is given back at once, as in Mesos.
+        if (master_has_framework(l->sim, framework_id))
+            resources_add(sum, entry->value);
+    }
+}
+
+// Offered and used fit into what the agent has.
+static void check_agent(struct ledger *l, const char *agent_id)
+{
+    struct book_agent *a = map_get(&l->agents, agent_id);
+    REQUIRE(l->sim, a != NULL, "something is offered of agent %s, which was not admitted",
+            agent_id);
+    AUTO_RESOURCES struct resources *sum = sum_offered(l, agent_id);
+    add_amounts(l, &a->tasks, sum);
+    add_amounts(l, &a->executors, sum);
+    if (resources_contains(a->total, sum))
+        return;
+    AUTO_BUF struct buf text = BUF_INIT;
+    resources_put_text(sum, &text);
+    sim_fail(l->sim, "agent %s: offered and used are more than it has: %s", agent_id, text.data);
+}
+
+// What is reserved is only for those of that role.
+static struct resources *offerable(const struct ledger *l, const struct resources *total)
+{
+    const struct sim *sim = l->sim;
+    for (size_t i = 0; i < sim->config.framework_count; i++) {
+        if (sim->frameworks[i].manners.role[0] == 'a')
+            return resources_copy(total);
+    }
+    return resources_unreserved(total);
+}
+
+bool ledger_everything_is_offered(const struct ledger *l, const char *agent_id)
+{
+    const struct book_agent *a = map_get(&l->agents, agent_id);
+    if (a == NULL)
+        return false;
+    AUTO_RESOURCES struct resources *sum = sum_offered(l, agent_id);
+    AUTO_RESOURCES struct resources *wanted = offerable(l, a->total);
+    return resources_is_equal(sum, wanted);
+}
+
+// ---- offers ----
+
+static void close_offer(struct ledger *l, const char *offer_id)
+{
+    map_put(&l->past, offer_id, l);
+    free_offer(map_remove(&l->offers, offer_id));
+}
+
+static void take_offers(struct ledger *l, const char *framework_id,
+                        const Mesos__V1__Scheduler__Event__Offers *offers)
+{
+    for (size_t i = 0; i < offers->n_offers; i++) {
+        const Mesos__V1__Offer *offer = offers->offers[i];
+        const char *agent_id = offer->agent_id->value;
+        const struct book_agent *a = map_get(&l->agents, agent_id);
+        REQUIRE(l->sim,
+                !map_has(&l->offers, offer->id->value) && !map_has(&l->past, offer->id->value),
+                "offer %s is made twice", offer->id->value);
+        REQUIRE(l->sim, a != NULL && a->is_connected,
+                "offer %s is of agent %s, which is not connected", offer->id->value, agent_id);
+        REQUIRE(l->sim, strcmp(offer->framework_id->value, framework_id) == 0,
+                "offer %s for framework %s is sent to %s", offer->id->value,
+                offer->framework_id->value, framework_id);
+        struct book_offer *o = mem_zalloc(sizeof(*o));
+        o->framework_id = mem_strdup(framework_id);
+        o->agent_id = mem_strdup(agent_id);
+        o->amount = read_amount(offer->resources, offer->n_resources);
+        REQUIRE(l->sim, !resources_is_empty(o->amount), "offer %s is empty", offer->id->value);
+        map_put(&l->offers, offer->id->value, o);
+        check_agent(l, agent_id);
+    }
+}
+
+static void take_rescind(struct ledger *l, const char *framework_id, const char *offer_id)
+{
+    struct book_offer *o = map_get(&l->offers, offer_id);
+    REQUIRE(l->sim, o != NULL, "offer %s is rescinded, but it is over", offer_id);
+    REQUIRE(l->sim, strcmp(o->framework_id, framework_id) == 0,
+            "offer %s of framework %s is rescinded from %s", offer_id, o->framework_id,
+            framework_id);
+    close_offer(l, offer_id);
+    mark(l->sim, MARK_OFFER_RESCINDED);
+}
+
+// An agent is called unreachable only once that is durable.
+static void check_unreachable(struct ledger *l, const Mesos__V1__TaskStatus *status)
+{
+    if (!status->has_reason ||
+        status->reason != MESOS__V1__TASK_STATUS__REASON__REASON_AGENT_REMOVED ||
+        status->unreachable_time == NULL)
+        return;
+    const char *key = arena_printf(l->sim->scratch, "unreachable/%s", status->agent_id->value);
+    REQUIRE(l->sim, disk_has(l->sim, key),
+            "task %s is told to be unreachable before its agent %s durably is",
+            status->task_id->value, status->agent_id->value);
+}
+
+void ledger_event(struct ledger *l, const char *framework_id,
+                  const Mesos__V1__Scheduler__Event *event)
+{
+    if (event->offers != NULL)
+        take_offers(l, framework_id, event->offers);
+    if (event->rescind != NULL)
+        take_rescind(l, framework_id, event->rescind->offer_id->value);
+    if (event->update != NULL)
+        check_unreachable(l, event->update->status);
+}
+
+void ledger_framework_offers_end(struct ledger *l, const char *framework_id)
+{
+    MAP_FOREACH (&l->offers, entry) {
+        struct book_offer *o = entry->value;
+        if (strcmp(o->framework_id, framework_id) == 0)
+            close_offer(l, entry->key);
+    }
+}
+
+// ---- calls ----
+
+void ledger_call_begins(struct ledger *l, const char *framework_id,
+                        const Mesos__V1__Scheduler__Call *call)
+{
+    if (call->accept == NULL)
+        return;
+    l->accepted = resources_new();
+    l->accept_is_sound = true;
+    const char *agent_id = NULL;
+    for (size_t i = 0; i < call->accept->n_offer_ids; i++) {
+        struct book_offer *o = map_get(&l->offers, call->accept->offer_ids[i]->value);
+        if (o == NULL || strcmp(o->framework_id, framework_id) != 0 ||
+            (agent_id != NULL && strcmp(agent_id, o->agent_id) != 0)) {
+            l->accept_is_sound = false;
+            continue;
+        }
+        agent_id = o->agent_id;
+        resources_add(l->accepted, o->amount);
+    }
+}
+
+static void close_named(struct ledger *l, const char *framework_id, Mesos__V1__OfferID *const *ids,
+                        size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct book_offer *o = map_get(&l->offers, ids[i]->value);
+        if (o != NULL && strcmp(o->framework_id, framework_id) == 0)
+            close_offer(l, ids[i]->value);
+    }
+}
+
+void ledger_call_ends(struct ledger *l, const char *framework_id,
+                      const Mesos__V1__Scheduler__Call *call, int status)
+{
+    l->accepted = resources_free(l->accepted);
+    if (status != 202)
+        return;
+    if (call->accept != NULL)
+        close_named(l, framework_id, call->accept->offer_ids, call->accept->n_offer_ids);
+    if (call->decline != NULL)
+        close_named(l, framework_id, call->decline->offer_ids, call->decline->n_offer_ids);
+}
+
+static void spend(struct ledger *l, const struct resources *amount, const char *what)
+{
+    if (!resources_contains(l->accepted, amount))
+        sim_fail(l->sim, "%s is launched with more than its offers had", what);
+    resources_subtract(l->accepted, amount);
+}
+
+void ledger_run_task(struct ledger *l, const char *agent_id,
+                     const Meseta__Link__ToAgent__RunTask *run)
+{
+    const Mesos__V1__TaskInfo *task = run->task;
+    const char *framework_id = run->framework_info->id->value;
+    const char *id = task->task_id->value;
+    REQUIRE(l->sim, l->accepted != NULL, "task %s is launched without an ACCEPT", id);
+    REQUIRE(l->sim, l->accept_is_sound, "task %s is launched with offers that are over", id);
+    struct book_agent *a = map_get(&l->agents, agent_id);
+    REQUIRE(l->sim, a != NULL, "task %s is launched on agent %s, which was not admitted", id,
+            agent_id);
+    struct resources *amount = read_amount(task->resources, task->n_resources);
+    spend(l, amount, id);
+    struct resources *old = map_put(&a->tasks, pair(l, framework_id, id), amount);
+    REQUIRE(l->sim, old == NULL, "task %s is launched while it runs", id);
+    if (task->executor == NULL)
+        return;
+    const char *executor_id = task->executor->executor_id->value;
+    if (map_has(&a->executors, pair(l, framework_id, executor_id))) {
+        mark(l->sim, MARK_EXECUTOR_REUSED);
+        return;
+    }
+    struct resources *own = read_amount(task->executor->resources, task->executor->n_resources);
+    spend(l, own, executor_id);
+    map_put(&a->executors, pair(l, framework_id, executor_id), own);
+}
+
+// ---- agents ----
+
+static bool counts(Mesos__V1__TaskState state)
+{
+    return !task_state_is_terminal(state);
+}
+
+// What the agent names is what it uses. What the books had beyond that stays until it is answered
+// for, if the master never lost sight of the agent.
+static void take_named(struct ledger *l, struct book_agent *a,
+                       const Meseta__Link__ToMaster__Reregister *message)
+{
+    free_amounts(&a->executors);
+    for (size_t i = 0; i < message->n_frameworks; i++) {
+        const Meseta__Link__FrameworkOnAgent *f = message->frameworks[i];
+        const char *framework_id = f->info->id->value;
+        for (size_t k = 0; k < f->n_executors; k++)
+            map_put(&a->executors, pair(l, framework_id, f->executors[k]->executor_id->value),
+                    read_amount(f->executors[k]->resources, f->executors[k]->n_resources));
+        for (size_t k = 0; k < f->n_tasks; k++) {
+            const Mesos__V1__Task *task = f->tasks[k];
+            const char *key = pair(l, framework_id, task->task_id->value);
+            // An end that the master was not told yet is told by the stream of updates.
+            if (counts(task->state) && !map_has(&a->tasks, key))
+                map_put(&a->tasks, key, read_amount(task->resources, task->n_resources));
+        }
+    }
+}
+
+void ledger_agent_admitted(struct ledger *l, const char *agent_id,
+                           const Meseta__Link__ToMaster *message)
+{
+    const Meseta__Link__AgentDescription *description =
+        message->register_ != NULL ? message->register_->agent : message->reregister->agent;
+    const char *key = arena_printf(l->sim->scratch, "agents/%s", agent_id);
+    REQUIRE(l->sim, disk_has(l->sim, key), "agent %s is admitted before that is durable", agent_id);
+    struct book_agent *a = map_get(&l->agents, agent_id);
+    if (a == NULL) {
+        a = mem_zalloc(sizeof(*a));
+        map_put(&l->agents, agent_id, a);
+    }
+    resources_free(a->total);
+    a->total = read_amount(description->info->resources, description->info->n_resources);
+    a->is_connected = true;
+    if (message->reregister != NULL)
+        take_named(l, a, message->reregister);
+}
+
+void ledger_agent_disconnected(struct ledger *l, const char *agent_id)
+{
+    struct book_agent *a = map_get(&l->agents, agent_id);
+    if (a == NULL)
+        return;
+    a->is_connected = false;
+    // It may be gone for good: then nothing of it is in use. If not, it will name what is.
+    free_amounts(&a->tasks);
+    free_amounts(&a->executors);
+}
+
+void ledger_check_offers(struct ledger *l)
+{
+    MAP_FOREACH (&l->offers, entry) {
+        const struct book_offer *o = entry->value;
+        const struct book_agent *a = map_get(&l->agents, o->agent_id);
+        REQUIRE(l->sim, a != NULL && a->is_connected,
+                "offer %s is open and its agent %s is not connected", entry->key, o->agent_id);
+    }
+}
+
+static void release(struct map *amounts, const char *key)
+{
+    resources_free(map_remove(amounts, key));
+}
+
+void ledger_from_agent(struct ledger *l, const char *agent_id,
+                       const Meseta__Link__ToMaster *message)
+{
+    struct book_agent *a = map_get(&l->agents, agent_id);
+    if (a == NULL)
+        return;
+    const Meseta__Link__ToMaster__StatusUpdate *update = message->status_update;
+    if (update != NULL) {
+        Mesos__V1__TaskState latest =
+            update->has_latest_state ? update->latest_state : update->status->state;
+        if (!counts(update->status->state) || !counts(latest))
+            release(&a->tasks,
+                    pair(l, update->framework_id->value, update->status->task_id->value));
+    }
+    if (message->executor_exited != NULL)
+        release(&a->executors, pair(l, message->executor_exited->framework_id->value,
+                                    message->executor_exited->executor_id->value));
+    if (message->type == MESETA__LINK__TO_MASTER__TYPE__UNREGISTER)
+        free_agent(map_remove(&l->agents, agent_id));
+}

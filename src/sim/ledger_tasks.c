@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Status-update streams from end to end: what agents send, what frameworks get and acknowledge,
+// what executors said. One stream per task and agent; its updates stand in the order in which the
+// agent sent them for the first time.
+
+#include <string.h>
+
+#include "model/task_state.h"
+#include "sim/ledger.h"
+
+struct book_update {
+    uint8_t uuid[UUID_SIZE];
+    Mesos__V1__TaskState state;
+    bool is_received, is_acknowledged;
+};
+
+struct book_stream {
+    struct list link; // of its task
+    char *agent_id;
+    bool is_dead; // the agent is no more
+    struct book_update *updates;
+    size_t count;
+    size_t received; // index of the newest one that the framework got, plus 1
+};
+
+struct book_task {
+    char *framework_id;
+    char *id;
+    bool is_given; // an executor got it
+    bool is_dead;  // its framework is no more
+    bool has_end;  // an executor said that it ended, and that counted:
+    Mesos__V1__TaskState end;
+    struct list streams;
+};
+
+struct ledger_tasks {
+    struct sim *sim;
+    struct map tasks; // "framework\ntask" -> struct book_task
+};
+
+struct ledger_tasks *ledger_tasks_new(struct sim *sim)
+{
+    struct ledger_tasks *t = mem_zalloc(sizeof(*t));
+    t->sim = sim;
+    return t;
+}
+
+struct ledger_tasks *ledger_tasks_free(struct ledger_tasks *t)
+{
+    MAP_FOREACH (&t->tasks, entry) {
+        struct book_task *task = entry->value;
+        LIST_FOREACH (&task->streams, struct book_stream, link, stream) {
+            mem_free(stream->agent_id);
+            mem_free(stream->updates);
+            mem_free(stream);
+        }
+        mem_free(task->framework_id);
+        mem_free(task->id);
+        mem_free(task);
+    }
+    map_free(&t->tasks);
+    mem_free(t);
+    return NULL;
+}
+
+static struct book_task *find_task(struct ledger *l, const char *framework_id, const char *task_id)
+{
+    struct ledger_tasks *t = ledger_tasks(l);
+    const char *key = arena_printf(t->sim->scratch, "%s\n%s", framework_id, task_id);
+    struct book_task *task = map_get(&t->tasks, key);
+    if (task == NULL) {
+        task = mem_zalloc(sizeof(*task));
+        task->framework_id = mem_strdup(framework_id);
+        task->id = mem_strdup(task_id);
+        list_init(&task->streams);
+        map_put(&t->tasks, key, task);
+    }
+    return task;
+}
+
+static struct book_stream *find_stream(struct book_task *task, const char *agent_id)
+{
+    LIST_FOREACH (&task->streams, struct book_stream, link, stream) {
+        if (strcmp(stream->agent_id, agent_id) == 0)
+            return stream;
+    }
+    struct book_stream *stream = mem_zalloc(sizeof(*stream));
+    stream->agent_id = mem_strdup(agent_id);
+    list_append(&task->streams, &stream->link);
+    return stream;
+}
+
+static struct book_update *find_update(const struct book_task *task, const uint8_t *uuid,
+                                       struct book_stream **ret_stream)
+{
+    LIST_FOREACH (&task->streams, struct book_stream, link, stream) {
+        for (size_t i = stream->count; i-- > 0;) {
+            if (memcmp(stream->updates[i].uuid, uuid, UUID_SIZE) == 0) {
+                *ret_stream = stream;
+                return &stream->updates[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+// ---- agents ----
+
+static void check_next(struct sim *sim, const struct book_task *task,
+                       const struct book_stream *stream, const Mesos__V1__TaskStatus *status)
+{
+    const char *state = task_state_name(status->state);
+    const struct book_update *last = stream->count > 0 ? &stream->updates[stream->count - 1] : NULL;
+    REQUIRE(sim, last == NULL || last->is_acknowledged,
+            "agent %s goes on with %s of task %s before %s was acknowledged", stream->agent_id,
+            state, task->id, task_state_name(last->state));
+    Mesos__V1__TaskState from = last != NULL ? last->state : MESOS__V1__TASK_STATE__TASK_STAGING;
+    REQUIRE(sim, task_state_may_move(from, status->state),
+            "task %s moves from %s to %s on agent %s", task->id, task_state_name(from), state,
+            stream->agent_id);
+    bool is_end = task_state_is_terminal(status->state);
+    bool is_executors = status->source == MESOS__V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR;
+    REQUIRE(sim, !is_end || !is_executors || task->has_end,
+            "agent %s says that task %s is %s, and its executor never said that", stream->agent_id,
+            task->id, state);
+    REQUIRE(sim, !is_end || !task->has_end || task->end == status->state,
+            "task %s ended in %s and agent %s says %s", task->id, task_state_name(task->end),
+            stream->agent_id, state);
+}
+
+void ledger_update_sent(struct ledger *l, const Meseta__Link__ToMaster__StatusUpdate *update)
+{
+    struct sim *sim = ledger_tasks(l)->sim;
+    const Mesos__V1__TaskStatus *status = update->status;
+    struct book_task *task = find_task(l, update->framework_id->value, status->task_id->value);
+    REQUIRE(sim, status->has_uuid && status->uuid.len == UUID_SIZE,
+            "an update of task %s has no uuid", task->id);
+    struct book_stream *stream = find_stream(task, status->agent_id->value);
+    struct book_stream *known_in;
+    struct book_update *known = find_update(task, status->uuid.data, &known_in);
+    if (known != NULL) {
+        mark(sim, MARK_UPDATE_SENT_AGAIN);
+        REQUIRE(sim, known_in == stream && known == &stream->updates[stream->count - 1],
+                "agent %s sends an old update of task %s again", stream->agent_id, task->id);
+        REQUIRE(sim, known->state == status->state,
+                "agent %s sends task %s as %s under the uuid of %s", stream->agent_id, task->id,
+                task_state_name(status->state), task_state_name(known->state));
+        return;
+    }
+    check_next(sim, task, stream, status);
+    stream->updates =
+        mem_realloc_array(stream->updates, stream->count + 1, sizeof(*stream->updates));
+    struct book_update *next = &stream->updates[stream->count++];
+    *next = (struct book_update){.state = status->state};
+    memcpy(next->uuid, status->uuid.data, UUID_SIZE);
+}
+
+void ledger_agent_died(struct ledger *l, const char *agent_id)
+{
+    MAP_FOREACH (&ledger_tasks(l)->tasks, entry) {
+        struct book_task *task = entry->value;
+        LIST_FOREACH (&task->streams, struct book_stream, link, stream)
+            stream->is_dead = stream->is_dead || strcmp(stream->agent_id, agent_id) == 0;
+    }
+}
+
+// ---- frameworks ----
+
+// The master speaks for itself: it may not deny an end that the framework knows.
+static void check_own(struct sim *sim, const struct book_task *task,
+                      const Mesos__V1__TaskStatus *status)
+{
+    bool lives = status->state == MESOS__V1__TASK_STATE__TASK_STAGING ||
+                 status->state == MESOS__V1__TASK_STATE__TASK_STARTING ||
+                 status->state == MESOS__V1__TASK_STATE__TASK_RUNNING ||
+                 status->state == MESOS__V1__TASK_STATE__TASK_KILLING;
+    if (!lives || status->agent_id == NULL)
+        return;
+    LIST_FOREACH (&task->streams, struct book_stream, link, stream) {
+        if (stream->received == 0 || strcmp(stream->agent_id, status->agent_id->value) != 0)
+            continue;
+        const struct book_update *newest = &stream->updates[stream->received - 1];
+        REQUIRE(sim, !task_state_is_terminal(newest->state),
+                "the master calls task %s %s after its framework got %s", task->id,
+                task_state_name(status->state), task_state_name(newest->state));
+    }
+}
+
+void ledger_update_received(struct ledger *l, const char *framework_id,
+                            const Mesos__V1__TaskStatus *status)
+{
+    struct sim *sim = ledger_tasks(l)->sim;
+    struct book_task *task = find_task(l, framework_id, status->task_id->value);
+    if (!status->has_uuid) {
+        check_own(sim, task, status);
+        return;
+    }
+    REQUIRE(sim, status->uuid.len == UUID_SIZE, "an update of task %s has a bad uuid", task->id);
+    struct book_stream *stream = NULL;
+    struct book_update *update = find_update(task, status->uuid.data, &stream);
+    REQUIRE(sim, update != NULL, "framework %s gets an update of task %s that no agent sent",
+            framework_id, task->id);
+    REQUIRE(sim, update->state == status->state, "task %s was %s and its framework gets %s",
+            task->id, task_state_name(update->state), task_state_name(status->state));
+    size_t at = (size_t)(update - stream->updates) + 1;
+    REQUIRE(sim, at >= stream->received, "framework %s gets %s of task %s after a later update",
+            framework_id, task_state_name(status->state), task->id);
+    if (update->is_received)
+        mark(sim, MARK_UPDATE_RECEIVED_AGAIN);
+    update->is_received = true;
+    stream->received = at;
+}
+
+void ledger_update_acknowledged(struct ledger *l, const char *framework_id, const char *agent_id,
+                                const char *task_id, const uint8_t *uuid)
+{
+    (void)agent_id;
+    struct book_task *task = find_task(l, framework_id, task_id);
+    struct book_stream *stream;
+    struct book_update *update = find_update(task, uuid, &stream);
+    CHECK(update != NULL);
+    update->is_acknowledged = true;
+}
+
+void ledger_framework_died(struct ledger *l, const char *framework_id)
+{
+    MAP_FOREACH (&ledger_tasks(l)->tasks, entry) {
+        struct book_task *task = entry->value;
+        task->is_dead = task->is_dead || strcmp(task->framework_id, framework_id) == 0;
+    }
+}
+
+// ---- executors ----
+
+void ledger_task_given(struct ledger *l, const char *framework_id, const char *task_id)
+{
+    struct book_task *task = find_task(l, framework_id, task_id);
+    REQUIRE(ledger_tasks(l)->sim, !task->is_given, "task %s is given to an executor twice",
+            task_id);
+    task->is_given = true;
+}
+
+void ledger_executor_said(struct ledger *l, const char *framework_id, const char *task_id,
+                          Mesos__V1__TaskState state)
+{
+    struct book_task *task = find_task(l, framework_id, task_id);
+    if (!task_state_is_terminal(state) || task->has_end)
+        return;
+    task->has_end = true;
+    task->end = state;
+}
+
+// ---- the end ----
+
+static const char *lacks_in_stream(struct sim *sim, const struct book_task *task,
+                                   const struct book_stream *stream)
+{
+    const struct book_update *last = &stream->updates[stream->count - 1];
+    if (!last->is_received || !last->is_acknowledged)
+        return arena_printf(sim->scratch, "task %s is %s on agent %s, and framework %s %s",
+                            task->id, task_state_name(last->state), stream->agent_id,
+                            task->framework_id,
+                            last->is_received ? "did not acknowledge it" : "was never told");
+    if (task->has_end && !task_state_is_terminal(last->state))
+        return arena_printf(sim->scratch, "task %s ended in %s and agent %s stopped at %s",
+                            task->id, task_state_name(task->end), stream->agent_id,
+                            task_state_name(last->state));
+    return NULL;
+}
+
+const char *ledger_lacks_told(struct ledger *l)
+{
+    MAP_FOREACH (&ledger_tasks(l)->tasks, entry) {
+        const struct book_task *task = entry->value;
+        if (task->is_dead)
+            continue;
+        LIST_FOREACH (&task->streams, struct book_stream, link, stream) {
+            const char *lacks = stream->is_dead || stream->count == 0
+                                    ? NULL
+                                    : lacks_in_stream(ledger_tasks(l)->sim, task, stream);
+            if (lacks != NULL)
+                return lacks;
+        }
+    }
+    return NULL;
+}

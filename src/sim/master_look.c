@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the checks and the marks ask of the master core's own records.
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "master/records.h"
+#include "model/task_state.h"
+#include "sim/sim.h"
+
+bool master_has_framework(const struct sim *sim, const char *id)
+{
+    return sim->master.core != NULL && map_has(&sim->master.core->frameworks, id);
+}
+
+bool master_is_settled(const struct sim *sim)
+{
+    const struct master *m = sim->master.core;
+    return m != NULL && m->recovered.count == 0 && m->writes.count == 0;
+}
+
+bool master_has_active_agent(const struct sim *sim, const char *id)
+{
+    const struct agent *a = map_get(&sim->master.core->agents, id);
+    return a != NULL && a->active && a->channel != NULL && !a->marking;
+}
+
+size_t master_agent_count(const struct sim *sim)
+{
+    return sim->master.core->agents.count;
+}
+
+size_t master_framework_count(const struct sim *sim)
+{
+    return sim->master.core->frameworks.count;
+}
+
+size_t master_timer_count(const struct sim *sim)
+{
+    const struct master *m = sim->master.core;
+    return m->timers.count - timer_is_set(&m->forgetting);
+}
+
+size_t master_offer_count(const struct sim *sim)
+{
+    return sim->master.core->offers.count;
+}
+
+static bool is_somebodys(const struct sim *sim, const char *framework_id)
+{
+    for (size_t i = 0; i < sim->config.framework_count; i++) {
+        if (!sim->frameworks[i].is_gone && strcmp(sim->frameworks[i].id, framework_id) == 0)
+            return true;
+    }
+    return false;
+}
+
+void master_teardown_strangers(struct sim *sim)
+{
+    const struct master *m = sim->master.core;
+    struct arena *arena = arena_new(0, 0);
+    const char **ids = arena_calloc(arena, m->frameworks.count + 1, sizeof(*ids));
+    size_t count = 0;
+    MAP_FOREACH (&m->frameworks, entry) {
+        if (!is_somebodys(sim, entry->key))
+            ids[count++] = arena_strdup(arena, entry->key);
+    }
+    for (size_t i = 0; i < count; i++) {
+        mark(sim, MARK_STRANGER_REMOVED);
+        master_host_teardown(sim, ids[i]);
+    }
+    arena_free(arena);
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+size_t master_list_tasks(const struct sim *sim, const char *agent_id, struct arena *arena,
+                         const char ***ret)
+{
+    struct agent *a = map_get(&sim->master.core->agents, agent_id);
+    size_t count = 0;
+    *ret = NULL;
+    if (a == NULL)
+        return 0;
+    LIST_FOREACH (&a->tasks, struct task, by_agent, counted) {
+        (void)counted;
+        count++;
+    }
+    *ret = arena_calloc(arena, count + 1, sizeof(**ret));
+    count = 0;
+    LIST_FOREACH (&a->tasks, struct task, by_agent, t)
+        (*ret)[count++] =
+            arena_printf(arena, "%s/%s=%s", t->framework->id, t->id, task_state_name(t->state));
+    qsort(*ret, count, sizeof(**ret), compare_texts);
+    return count;
+}
+
+void master_count_marks(struct sim *sim)
+{
+    MAP_FOREACH (&sim->master.core->frameworks, entry) {
+        if (((const struct framework *)entry->value)->recovered)
+            mark(sim, MARK_FRAMEWORK_RECOVERED);
+    }
+    static const struct {
+        enum counter counter;
+        enum mark mark;
+    } rows[] = {
+        {COUNT_SLAVE_UNREACHABLE_COMPLETED, MARK_AGENT_UNREACHABLE},
+        {COUNT_RECOVERY_SLAVE_REMOVALS, MARK_RECOVERED_AGENT_GIVEN_UP},
+        {COUNT_SLAVE_REREGISTRATIONS, MARK_AGENT_RECOVERED},
+        {COUNT_SLAVE_REMOVALS_REGISTERED, MARK_AGENT_REPLACED},
+        {COUNT_VALID_EXECUTOR_TO_FRAMEWORK, MARK_MESSAGE_TO_FRAMEWORK},
+        {COUNT_VALID_FRAMEWORK_TO_EXECUTOR, MARK_MESSAGE_TO_EXECUTOR},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+        sim->marks[rows[i].mark] += sim->master.core->counters[rows[i].counter];
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the files of the simulator tell each other. One `struct sim` is one world, drawn from one
+// seed. Nothing in it asks the machine for anything: time is sim->now, chance is sim->prng, and all
+// that happens is a timer in sim->timers.
+//
+// Hosts are numbered: 0 is the master's, then come the agents', then the frameworks'.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/agent.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/plant.h"
+#include "base/prng.h"
+#include "base/timer.h"
+#include "base/uuid.h"
+#include "master/master.h"
+#include "model/resources.h"
+#include "sim/marks.h"
+#include "sim/net.h"
+#include "wire/wire.h"
+
+enum { AGENTS_MAX = 5, FRAMEWORKS_MAX = 4, HOST_MASTER = 0 };
+
+#define NS_PER_MIN (60 * NS_PER_S)
+
+// What the seed decides about a world before it begins.
+struct config {
+    size_t agent_count, framework_count;
+    int64_t trouble_ns; // length of the first phase
+    int64_t ping_timeout_ns;
+    size_t max_ping_timeouts;
+    int64_t reregister_timeout_ns, offer_timeout_ns, allocation_interval_ns;
+    size_t max_completed_frameworks, max_completed_tasks, max_unreachable_tasks;
+    int64_t delay_ns;      // of the network, one way; the least
+    int64_t disk_ns;       // until a batch is durable, at most, when the disk is well
+    unsigned faults;       // bits of enum fault that happen in this world
+    int64_t fault_mean_ns; // between two of them
+};
+
+// What was written and is not durable yet.
+struct disk {
+    struct map durable; // key -> struct disk_value
+    struct list tail;   // struct batch, oldest first
+    struct timer timer; // the oldest one's
+    int64_t last_due;
+    int64_t slow_until;
+};
+
+struct master_host {
+    struct master *core; // NULL while it is down
+    unsigned generation;
+    struct timer step, start;
+    struct list doors; // its ends of connections
+};
+
+struct agent_host {
+    struct sim *sim;
+    size_t index;
+    struct agent *core; // NULL while it is down
+    unsigned generation;
+    const char *resources;
+    char id[128]; // as the core had it at the last look
+    struct end *link;
+    bool link_is_open;
+    int64_t retry_ns;
+    struct timer step, retry, start, dropped, disk_watch;
+    struct list containers;
+    bool is_ending; // an operator stopped it: it starts anew when it has ended
+    bool stays_down;
+};
+
+// How a framework behaves while there is trouble.
+struct manners {
+    bool picky, hoards, partition_aware, multi_role, refinement, custom_executors, checkpoint;
+    const char *role;
+    double failover_timeout; // seconds
+    size_t live_max;
+    int64_t act_ns, ack_ns_max, task_ns_max;
+};
+
+struct framework_host {
+    struct sim *sim;
+    size_t index;
+    struct manners manners;
+    unsigned life;      // counts ids: after a teardown it begins anew
+    char id[96];        // "" while it has none
+    char stream_id[40]; // of the stream that is open
+    bool is_subscribed;
+    struct end *stream, *calls;
+    struct timer act, reconnect;
+    struct map tasks;             // id -> struct fw_task, of this life
+    struct list offers;           // struct fw_offer
+    struct list acks;             // struct fw_ack that wait for their time
+    unsigned next_task, finished; // tasks that ran to their end since the world is calm
+    bool is_suppressed, is_draining, is_gone;
+    bool wants_teardown; // was asked for; until the master has answered
+    bool leaves;         // ... and then it does not begin anew
+    int64_t last_reconcile, last_revive;
+};
+
+struct sim {
+    uint64_t seed;
+    struct prng prng;
+    struct instant now;
+    struct timers timers;
+    struct arena *scratch; // reset between events
+    struct config config;
+    bool calm; // the second phase
+    bool trace;
+    uint64_t digest; // of everything that crossed the wire, and when
+    uint64_t event_count, check_count;
+    struct net net;
+    struct disk disk;
+    struct master_host master;
+    struct agent_host agents[AGENTS_MAX];
+    struct framework_host frameworks[FRAMEWORKS_MAX];
+    struct ledger *ledger;
+    struct timer fault;
+    struct list heals; // faults that end by themselves
+    uint64_t *marks;   // by enum mark
+};
+
+// ---- sim.c: time, chance, trace ----
+uint64_t draw(struct sim *sim, uint64_t bound);
+bool chance(struct sim *sim, double probability);
+// Even, and with even logarithm: small values as likely as large ones.
+int64_t draw_between(struct sim *sim, int64_t least, int64_t most);
+int64_t draw_spread(struct sim *sim, int64_t least, int64_t most);
+void after(struct sim *sim, struct timer *timer, int64_t delay_ns); // timer->run is set
+void sim_run_until(struct sim *sim, int64_t mono);
+void sim_digest(struct sim *sim, const void *data, size_t size);
+// Prints the seed, the moment and the text, and ends the process.
+_Noreturn void sim_fail(struct sim *sim, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void sim_trace(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#define TRACE(sim, ...)                                                                            \
+    do {                                                                                           \
+        if ((sim)->trace)                                                                          \
+            sim_trace((sim), __VA_ARGS__);                                                         \
+    } while (0)
+#define REQUIRE(sim, condition, ...)                                                               \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            sim_fail((sim), __VA_ARGS__);                                                          \
+    } while (0)
+static inline void mark(struct sim *sim, enum mark name)
+{
+    sim->marks[name]++;
+}
+size_t host_of_agent(const struct sim *sim, size_t index);
+size_t host_of_framework(const struct sim *sim, size_t index);
+
+// ---- disk.c ----
+void disk_init(struct sim *sim);
+void disk_free(struct sim *sim);
+void disk_apply(struct sim *sim, const struct master_item *items, size_t count, uint64_t token);
+// Of what is not durable, a part from the front survives.
+void disk_crash(struct sim *sim);
+size_t disk_load(struct sim *sim, struct arena *arena, struct master_item **ret_items);
+bool disk_has(const struct sim *sim, const char *key);
+
+// ---- master_host.c ----
+void master_host_init(struct sim *sim);
+void master_host_start(struct sim *sim);
+void master_host_crash(struct sim *sim);
+void master_host_free(struct sim *sim);
+void master_host_applied(struct sim *sim, uint64_t token);
+void master_host_teardown(struct sim *sim, const char *framework_id);
+void master_host_check(struct sim *sim); // its own invariants
+
+// ---- master_look.c: what the core says of itself, for the checks ----
+bool master_has_framework(const struct sim *sim, const char *id);
+bool master_is_settled(const struct sim *sim); // nobody is awaited, nothing is being written
+bool master_has_active_agent(const struct sim *sim, const char *id);
+size_t master_agent_count(const struct sim *sim);
+size_t master_framework_count(const struct sim *sim);
+size_t master_timer_count(const struct sim *sim); // without the one that forgets old agents
+size_t master_offer_count(const struct sim *sim);
+// Frameworks that a master knows and nobody stands for are an operator's to remove.
+void master_teardown_strangers(struct sim *sim);
+// "framework/task=STATE" of each task on the agent, ended ones that wait for their acknowledgement
+// included; in the arena, sorted.
+size_t master_list_tasks(const struct sim *sim, const char *agent_id, struct arena *arena,
+                         const char ***ret);
+void master_count_marks(struct sim *sim);
+
+// ---- agent_host.c ----
+void agent_host_init(struct sim *sim, size_t index);
+void agent_host_start(struct agent_host *a);
+void agent_host_crash(struct agent_host *a, int64_t down_ns);
+void agent_host_stop(struct agent_host *a); // as an operator does
+void agent_host_free(struct agent_host *a);
+void agent_host_touch(struct agent_host *a);
+
+// ---- agent_look.c ----
+const char *agent_host_id(const struct agent_host *a); // NULL: not registered
+void agent_host_check(struct agent_host *a);
+bool agent_host_is_registered(const struct agent_host *a);
+size_t agent_stream_count(const struct agent_host *a); // frameworks with streams of updates
+size_t agent_list_tasks(const struct agent_host *a, struct arena *arena, const char ***ret);
+size_t agent_timer_count(const struct agent_host *a);
+struct resources *agent_host_total(const struct agent_host *a);
+// Whether an executor's update of that task counts: it is here and has not ended.
+bool agent_awaits_update(const struct agent_host *a, const char *framework_id, const char *task_id,
+                         bool in_subscribe);
+
+// ---- executor.c: containers and what runs in them ----
+int containers_launch(struct agent_host *a, const struct agent_launch *launch, struct error *err);
+int containers_update(struct agent_host *a, const char *container_id, struct error *err);
+void containers_destroy(struct agent_host *a, const char *container_id);
+void containers_send(struct agent_host *a, void *stream, const Mesos__V1__Executor__Event *event);
+void containers_close_stream(struct agent_host *a, void *stream);
+void containers_crash(struct agent_host *a); // all of them end, and nobody is told
+bool containers_break_stream(struct agent_host *a);
+bool containers_kill_one(struct agent_host *a);
+
+// ---- framework.c ----
+void framework_init(struct sim *sim, size_t index);
+void framework_free(struct framework_host *f);
+void framework_restart(struct framework_host *f); // the scheduler's process
+void framework_fail_over(struct framework_host *f);
+bool framework_is_content(const struct framework_host *f);
+bool framework_is_drained(const struct framework_host *f);
+
+// ---- faults.c ----
+void faults_begin(struct sim *sim);
+void faults_end(struct sim *sim); // heals everything
+extern const char *const fault_names[];
