@@ -21,6 +21,7 @@
 #include "base/text.h"
 #include "container/cgroup_driver.h"
 #include "container/cgroup_mounts.h"
+#include "env/env.h"
 
 const char *const cgroup_controller_names[CGROUP_CONTROLLER_COUNT] = {"freezer", "cpu", "cpuacct",
                                                                       "memory"};
@@ -106,6 +107,7 @@ static int use_v2(struct cgroup_driver *driver, const struct cgroup_mounts *moun
                   struct error *err)
 {
     driver->ops = &cgroup_v2_ops;
+    driver->spawns_inside = env_can_spawn_into_cgroup();
     size_t index;
     int code = add_base(driver, mounts->v2, &index, err);
     if (code < 0) {
@@ -355,6 +357,22 @@ int cgroup_set_limits(struct cgroup *cgroup, const struct cgroup_limits *limits,
         code = ops->set_memory(cgroup, limits->mem_bytes < least ? least : limits->mem_bytes, err);
     }
     return code;
+}
+
+int cgroup_open_directory(const struct cgroup *cgroup, int *ret_fd, struct error *err)
+{
+    if (!cgroup->driver->spawns_inside) {
+        *ret_fd = -1;
+        return 0;
+    }
+    char path[CGROUP_NAME_SIZE];
+    snprintf(path, sizeof(path), "%s/%s", cgroup->id, cgroup->driver->ops->leaf);
+    int fd = openat(cgroup->driver->bases[0].fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return error_errno(err, -errno, "Failed to open the cgroup of container %s", cgroup->id);
+    }
+    *ret_fd = fd;
+    return 0;
 }
 
 size_t cgroup_enter_paths(const struct cgroup *cgroup, struct arena *arena, const char ***ret_paths)

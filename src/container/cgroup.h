@@ -61,8 +61,11 @@ struct cgroup *cgroup_free(struct cgroup *cgroup); // frees the object, not the 
 // Mesos' rules: shares and weights follow cpus; the soft memory limit always moves, the hard one is
 // only ever raised after it was first set.
 int cgroup_set_limits(struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *err);
-// The files that the container's first process writes "0" into while it has one thread; absolute,
-// in the arena.
+// A descriptor of the directory that a child may begin in (struct env_spawn), or -1 where it has to
+// enter by itself.
+int cgroup_open_directory(const struct cgroup *cgroup, int *ret_fd, struct error *err);
+// Else: the files that the container's first process writes "0" into while it has one thread;
+// absolute, in the arena.
 size_t cgroup_enter_paths(const struct cgroup *cgroup, struct arena *arena,
                           const char ***ret_paths);
 

@@ -32,6 +32,7 @@ struct cgroup_driver {
     size_t base_count;
     int base_of[CGROUP_CONTROLLER_COUNT]; // index into bases, -1: not used
     bool is_alone;
+    bool spawns_inside; // version 2: children can begin in their cgroup
 };
 
 struct cgroup {

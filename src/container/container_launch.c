@@ -108,10 +108,10 @@ static void put_command(const struct container *container, struct buf *order)
     }
 }
 
-static int write_order(struct container *container, int *ret_fd, struct error *err)
+static int write_order(struct container *container, bool enters, int *ret_fd, struct error *err)
 {
     AUTO_BUF struct buf order = BUF_INIT;
-    if (container->cgroup != NULL) {
+    if (enters) {
         const char **paths;
         size_t count = cgroup_enter_paths(container->cgroup, container->arena, &paths);
         for (size_t i = 0; i < count; i++) {
@@ -170,7 +170,8 @@ static void on_reply(struct container *container)
     owner->callbacks.on_launched(owner->ctx, container->id, container->pid);
 }
 
-static int spawn_helper(struct container *container, int order_fd, int reply_fd, struct error *err)
+static int spawn_helper(struct container *container, int cgroup_fd, int order_fd, int reply_fd,
+                        struct error *err)
 {
     static char name[] = "mesos-containerizer";
     char *arguments[] = {name, NULL};
@@ -183,6 +184,7 @@ static int spawn_helper(struct container *container, int order_fd, int reply_fd,
         .fds = fds,
         .fd_count = ARRAY_COUNT(fds),
         .new_session = true,
+        .cgroup_fd = cgroup_fd < 0 ? 0 : cgroup_fd,
     };
     return env_spawn(container->owner->env, &spawn, container_on_exit, container, &container->pid,
                      &container->child, err);
@@ -206,15 +208,21 @@ static int start_process(struct container *container, struct error *err)
     if (code < 0) {
         return code;
     }
+    AUTO_CLOSE int cgroup_fd = -1;
+    if (container->cgroup != NULL &&
+        (code = cgroup_open_directory(container->cgroup, &cgroup_fd, err)) < 0) {
+        return code;
+    }
     AUTO_CLOSE int order_fd = -1;
-    if ((code = write_order(container, &order_fd, err)) < 0) {
+    bool enters = container->cgroup != NULL && cgroup_fd < 0;
+    if ((code = write_order(container, enters, &order_fd, err)) < 0) {
         return code;
     }
     int reply[2];
     if (pipe2(reply, O_CLOEXEC | O_NONBLOCK) < 0) {
         return error_errno(err, -errno, "Failed to create a pipe");
     }
-    code = spawn_helper(container, order_fd, reply[1], err);
+    code = spawn_helper(container, cgroup_fd, order_fd, reply[1], err);
     close(reply[1]);
     if (code < 0) {
         close(reply[0]);

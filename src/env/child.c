@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Child processes. clone with CLONE_VM and CLONE_VFORK costs the same whatever the size of the
-// parent, and gives a pidfd, which the loop watches: it turns readable when the child has ended, so
-// no SIGCHLD handler and no walk over all children is needed.
+// Child processes. clone (child_clone.c) with CLONE_VM and CLONE_VFORK costs the same whatever the
+// size of the parent, and gives a pidfd, which the loop watches: it turns readable when the child
+// has ended, so no SIGCHLD handler and no walk over all children is needed.
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,7 +17,7 @@
 
 #define CHILD_MAGIC UINT32_C(0x43484c31)
 
-enum { CHILD_STACK_SIZE = 64 * 1024, CHILD_FD_COUNT_MAX = 1024 };
+enum { CHILD_FD_COUNT_MAX = 1024 };
 
 struct env_child {
     uint32_t magic;
@@ -70,25 +68,6 @@ static void on_pidfd(uv_poll_t *poll, int poll_status, int events)
     }
 }
 
-// Runs the child up to its exec. Returns its pid, or a negative errno.
-static pid_t child_clone(struct env_child_order *order, int *ret_pidfd)
-{
-    char *stack = mmap(NULL, CHILD_STACK_SIZE, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    if (stack == MAP_FAILED) {
-        return -errno;
-    }
-    sigset_t all, before;
-    sigfillset(&all);
-    CHECK(pthread_sigmask(SIG_BLOCK, &all, &before) == 0);
-    pid_t pid = clone(env_child_exec, stack + CHILD_STACK_SIZE,
-                      CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, order, ret_pidfd);
-    int code = pid < 0 ? -errno : 0;
-    CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
-    munmap(stack, CHILD_STACK_SIZE);
-    return pid < 0 ? code : pid;
-}
-
 static int child_start(const struct env_spawn *order, pid_t *ret_pid, int *ret_pidfd,
                        struct error *err)
 {
@@ -108,9 +87,10 @@ static int child_start(const struct env_spawn *order, pid_t *ret_pid, int *ret_p
         .fds = fds,
         .fd_count = (unsigned)order->fd_count,
         .new_session = order->new_session,
+        .cgroup_fd = order->cgroup_fd,
     };
     int pidfd = -1;
-    pid_t pid = child_clone(&child, &pidfd);
+    pid_t pid = env_child_clone(&child, &pidfd);
     if (pid < 0) {
         return error_errno(err, pid, "cannot start a process for %s", order->file);
     }

@@ -67,7 +67,10 @@ struct env_spawn {
     const int *fds;           // fds[i] becomes descriptor i of the child; -1: /dev/null
     size_t fd_count;
     bool new_session; // setsid
+    int cgroup_fd;    // directory of the version 2 cgroup that it begins in, or 0: the parent's
 };
+// Whether the kernel takes `cgroup_fd` (Linux 5.7).
+bool env_can_spawn_into_cgroup(void);
 struct env_child;
 // `on_exit` gets waitpid's status; it never runs inside env_spawn. The handle is freed after it.
 int env_spawn(struct env *env, const struct env_spawn *order,

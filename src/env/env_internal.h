@@ -46,7 +46,11 @@ struct env_child_order {
     int *fds;              // scratch: fds[i] becomes i; -1: /dev/null. Changed by the child
     unsigned fd_count;
     bool new_session;
+    int cgroup_fd;           // 0: none
     int error;               // errno of the step that failed, 0 when exec was reached
     const char *failed_step; // its name
 };
 int env_child_exec(void *order); // entry of clone()
+
+// Runs the child up to its exec. Returns its pid, or a negative errno (src/env/child_clone.c).
+pid_t env_child_clone(struct env_child_order *order, int *ret_pidfd);

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -251,6 +252,51 @@ static void test_spawn_is_clean(void **state)
     assert_non_null(strstr(output, "SigIgn:\t0000000000000000"));
 }
 
+// The first version 2 tree's mount point, or NULL.
+static const char *find_cgroup_tree(void)
+{
+    static char mount[256];
+    FILE *mounts = fopen("/proc/self/mounts", "re");
+    char line[1024], type[32];
+    bool found = false;
+    while (mounts != NULL && !found && fgets(line, sizeof(line), mounts) != NULL) {
+        found = sscanf(line, "%*s %255s %31s", mount, type) == 2 && strcmp(type, "cgroup2") == 0;
+    }
+    if (mounts != NULL) {
+        fclose(mounts);
+    }
+    return found ? mount : NULL;
+}
+
+// The child begins in its cgroup: its first look finds it there. A directory that is no cgroup is
+// an error of the spawn.
+static void test_spawn_into_cgroup(void **state)
+{
+    (void)state;
+    const char *tree = find_cgroup_tree();
+    char path[512];
+    snprintf(path, sizeof(path), "%s/meseta-test-env-%d", tree != NULL ? tree : "", (int)getpid());
+    if (tree == NULL || !env_can_spawn_into_cgroup() || mkdir(path, 0755) < 0) {
+        skip();
+    }
+    struct env_spawn order = {.cgroup_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)};
+    assert_true(order.cgroup_fd > 0);
+    int status;
+    const char *output = shell("exec cat /proc/self/cgroup", order, &status);
+    close(order.cgroup_fd);
+    assert_int_equal(rmdir(path), 0);
+    assert_non_null(strstr(output, path + strlen(tree)));
+
+    struct error err = {0};
+    char *const arguments[] = {(char *)"true", NULL};
+    order.cgroup_fd = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    order.file = "/bin/true";
+    order.arguments = arguments;
+    assert_int_equal(env_spawn(env, &order, on_exit_run, NULL, NULL, NULL, &err), -EBADF);
+    assert_string_equal(err.text, "cannot start a process for /bin/true: Bad file descriptor");
+    close(order.cgroup_fd);
+}
+
 static void write_file(int fd, const char *text)
 {
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
@@ -407,6 +453,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_random, setup, teardown),
         cmocka_unit_test_setup_teardown(test_spawn, setup, teardown),
         cmocka_unit_test_setup_teardown(test_spawn_is_clean, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_spawn_into_cgroup, setup, teardown),
         cmocka_unit_test_setup_teardown(test_spawn_descriptors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_spawn_failures, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_children, setup, teardown),
