@@ -7,7 +7,7 @@ VENV := .venv
 NODE := tests/system/node/node_modules/.ready
 PYTHON := $(CURDIR)/$(VENV)/bin/python
 
-.PHONY: all demo test lint bench sim fuzz asan clean
+.PHONY: all demo test lint bench sim fuzz asan clean compatibility
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
 
@@ -34,6 +34,10 @@ bench: $(VENV)/.ready
 	test -f build-release/build.ninja || meson setup build-release --buildtype=release
 	ninja -C build-release
 	$(PYTHON) bench/run $(ARGS)
+
+# Tries every call, endpoint, flag and metric of Mesos and writes docs/compatibility.md.
+compatibility: all
+	/usr/bin/python3 tests/system/compat.py
 
 sim:
 	@echo "The simulator (mesos-sim) is not built yet: there is nothing to run." >&2; exit 1

@@ -252,7 +252,7 @@ class Scheduler:
         return next(o for o in event["offers"]["offers"] if fits(o))
 
     def take_offer(self, where=None, timeout=10.0):
-        """The newest offer that the master still counts, of those so far and to come."""
+        """The offer with the most cpus, of all so far and to come that the master still counts."""
         def find():
             self.pump()
             frameworks = get(self.address, "/state").json()["frameworks"]
@@ -260,7 +260,8 @@ class Scheduler:
             return [o for e in self.events if e["type"] == "OFFERS" for o in e["offers"]["offers"]
                     if o["id"]["value"] in valid and (where is None or where(o))]
 
-        return wait_for(find, timeout, "a valid offer")[-1]
+        return max(wait_for(find, timeout, "a valid offer"), key=lambda o: sum(
+            r["scalar"]["value"] for r in o["resources"] if r["name"] == "cpus"))
 
     def wait_update(self, task_id, state=None, timeout=10.0):
         """The status of the first update, of all so far and to come, of that task in that state (or set of states)."""

@@ -523,8 +523,8 @@ def test_every_call_twice(cluster, master, subject):
     twice.wait("UPDATE", lambda e: e["update"]["status"]["task_id"] == task["task_id"]
                and e["update"]["status"]["state"] == "TASK_FINISHED")
     twice.wait_update(id_of(killed), {"TASK_RUNNING", "TASK_LOST"})
-    wait_for(lambda: [t["state"] for f in master.state()["frameworks"] if f["id"] == twice.framework_id
-                      for t in f["tasks"]] == ["TASK_RUNNING"], what="the second task to run")
+    wait_for(lambda: twice.pump() or [t["state"] for f in master.state()["frameworks"] if f["id"] == twice.framework_id
+                                      for t in f["tasks"]] == ["TASK_RUNNING"], what="the second task to run")
     twice.pump()
     twice.call("RECONCILE", tasks=[])
     twice.call("MESSAGE", agent_id=agent_of(master), executor_id=killed["task_id"], data="AAAA")

@@ -68,10 +68,14 @@ def audit(cluster, master, proxies):
         wait_all_free(cluster, master, agents)
 
 
+def has_room(offer):
+    return any(r["name"] == "cpus" and r["scalar"]["value"] >= 0.5 for r in offer["resources"])
+
+
 def start(scheduler, command="sleep 1000", wait="TASK_RUNNING", **fields):
     task = make_task(command, **fields)
     task_id = task["task_id"]["value"]
-    scheduler.launch(scheduler.take_offer(), [task], refuse_seconds=0)
+    scheduler.launch(scheduler.take_offer(has_room), [task], refuse_seconds=0)
     if wait:
         scheduler.wait_update(task_id, wait)
     return task_id
@@ -161,7 +165,7 @@ def test_agent_killed_while_a_task_runs(cluster, master, agent, scheduler):
 
 
 def test_agent_killed_between_accept_and_running(cluster, master, agent, scheduler):
-    offer = scheduler.take_offer()
+    offer = scheduler.take_offer(has_room)
     tasks = [make_task("sleep 4715", cpus=0.05, mem=8) for _ in range(10)]
     scheduler.launch(offer, tasks, refuse_seconds=0)
     agent.kill()
@@ -287,7 +291,7 @@ def test_master_killed_before_the_framework_comes_back(cluster, master, agent, s
 
 def test_master_killed_between_accept_and_running(cluster, master, agent, scheduler):
     """Whether the agent got the task or not: the framework learns of it by reconciliation."""
-    offer = scheduler.take_offer()
+    offer = scheduler.take_offer(has_room)
     tasks = [make_task("sleep 1000", cpus=0.05, mem=8) for _ in range(10)]
     scheduler.launch(offer, tasks, refuse_seconds=0)
     master.kill()
@@ -405,7 +409,7 @@ def test_agent_link_cut_under_load(cluster, master, proxies):
     ended = []
     deadline = time.monotonic() + 40 * PATIENCE
     for _ in range(5):
-        offer = scheduler.take_offer(timeout=20)
+        offer = scheduler.take_offer(has_room, timeout=20)
         tasks = [make_task("true", cpus=0.05, mem=8) for _ in range(10)]
         scheduler.launch(offer, tasks, refuse_seconds=0)
         proxy.cut()
