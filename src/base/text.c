@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/check.h"
 #include "base/mem.h"
 #include "base/timer.h"
 
@@ -314,6 +315,7 @@ void text_put_double(struct buf *out, double value)
             digits[count++] = *p;
     while (count > 1 && digits[count - 1] == '0')
         count--;
+    CHECK(count > 0);
     put_digits(out, digits, count, exponent + 1);
 }
 

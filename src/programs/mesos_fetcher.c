@@ -127,7 +127,7 @@ static int copy_local(const char *path, struct target *target, struct error *err
 {
     AUTO_CLOSE int from = -1;
     uint64_t size;
-    int to;
+    int to = -1;
     int code = fetch_open_source(path, &from, &size, err);
     if (code == 0) {
         code = choose_target(target, (int64_t)size, &to, err);

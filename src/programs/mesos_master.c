@@ -94,7 +94,7 @@ static int set_weight(struct master *core, const char *text, struct error *err)
                          "'role=weight,role=weight'",
                          pair);
     *equals = '\0';
-    double weight;
+    double weight = 0;
     int r = validate_role(pair, err);
     if (r == 0)
         r = text_parse_double(equals + 1, &weight, err);
