@@ -63,7 +63,7 @@ static void put_tasks(struct json_writer *w, const struct list *tasks)
 {
     LIST_FOREACH (tasks, struct agent_task, link, task) {
         struct arena *arena AUTO_ARENA = arena_new(1024, 0);
-        v0_put_task(w, agent_task_message(task, arena));
+        v0_put_task(w, agent_task_message(task, arena), NULL);
     }
 }
 

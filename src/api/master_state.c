@@ -261,8 +261,7 @@ static void tasks(void *ctx, struct http_request *r)
     json_key(&w, "tasks");
     json_array_open(&w);
     for (size_t i = offset; i < rows.count && i - offset < limit; i++) {
-        arena_reset(arena);
-        v0_put_task(&w, master_v0_task(arena, rows.rows[i].task));
+        master_v0_put_task(&w, arena, rows.rows[i].task);
     }
     json_array_close(&w);
     json_object_close(&w);

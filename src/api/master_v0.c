@@ -23,7 +23,18 @@ static char *borrow(const char *text)
     return (char *)(uintptr_t)text;
 }
 
-Mesos__V1__Task *master_v0_task(struct arena *arena, const struct task *t)
+static Mesos__V1__TaskStatus *decode_status(struct arena *arena, const Mesos__V1__Task *task,
+                                            const struct packed *packed)
+{
+    Mesos__V1__TaskStatus *status = decode(arena, &mesos__v1__task_status__descriptor, packed);
+    status->task_id = task->task_id;
+    status->agent_id = task->agent_id;
+    status->executor_id = task->executor_id;
+    return status;
+}
+
+// Without its resources.
+static Mesos__V1__Task *make_task(struct arena *arena, const struct task *t)
 {
     Mesos__V1__Task *task = t->details != NULL
                                 ? decode(arena, &mesos__v1__task__descriptor, t->details)
@@ -40,12 +51,9 @@ Mesos__V1__Task *master_v0_task(struct arena *arena, const struct task *t)
         task->executor_id->value = borrow(t->executor_id);
     }
     task->state = t->state;
-    task->n_resources =
-        resources_to_proto(t->resources, arena, RESOURCES_NEW_FORM, true, &task->resources);
     task->statuses = arena_calloc(arena, t->status_count + 1, sizeof(*task->statuses));
     for (uint32_t i = 0; i < t->status_count; i++)
-        task->statuses[task->n_statuses++] =
-            decode(arena, &mesos__v1__task_status__descriptor, t->statuses[i]);
+        task->statuses[task->n_statuses++] = decode_status(arena, task, t->statuses[i]);
     if (t->has_update) {
         task->has_status_update_state = true;
         task->status_update_state = t->update_state;
@@ -53,6 +61,14 @@ Mesos__V1__Task *master_v0_task(struct arena *arena, const struct task *t)
         task->status_update_uuid.len = UUID_SIZE;
         task->status_update_uuid.data = arena_dup(arena, t->update_uuid, UUID_SIZE);
     }
+    return task;
+}
+
+Mesos__V1__Task *master_v0_task(struct arena *arena, const struct task *t)
+{
+    Mesos__V1__Task *task = make_task(arena, t);
+    task->n_resources =
+        resources_to_proto(t->resources, arena, RESOURCES_NEW_FORM, true, &task->resources);
     return task;
 }
 
@@ -166,10 +182,10 @@ void master_v0_put_framework_summary_members(struct json_writer *w, const struct
     json_key_bool(w, "recovered", f->recovered);
 }
 
-static void put_task(struct json_writer *w, struct arena *arena, const struct task *t)
+void master_v0_put_task(struct json_writer *w, struct arena *arena, const struct task *t)
 {
     arena_reset(arena);
-    v0_put_task(w, master_v0_task(arena, t));
+    v0_put_task(w, make_task(arena, t), t->resources);
 }
 
 static void put_tasks(struct json_writer *w, struct arena *arena, const struct framework *f)
@@ -177,17 +193,17 @@ static void put_tasks(struct json_writer *w, struct arena *arena, const struct f
     json_key(w, "tasks");
     json_array_open(w);
     MAP_FOREACH (&f->tasks, entry)
-        put_task(w, arena, entry->value);
+        master_v0_put_task(w, arena, entry->value);
     json_array_close(w);
     json_key(w, "unreachable_tasks");
     json_array_open(w);
     MAP_FOREACH (&f->unreachable, entry)
-        put_task(w, arena, entry->value);
+        master_v0_put_task(w, arena, entry->value);
     json_array_close(w);
     json_key(w, "completed_tasks");
     json_array_open(w);
     LIST_FOREACH (&((struct framework *)(uintptr_t)f)->completed_tasks, struct task, by_place, t)
-        put_task(w, arena, t);
+        master_v0_put_task(w, arena, t);
     json_array_close(w);
 }
 

@@ -11,6 +11,8 @@
 // The Task message that a record stands for, statuses included; in `arena`, borrowing the record's
 // texts.
 Mesos__V1__Task *master_v0_task(struct arena *arena, const struct task *task);
+// The object of /state; resets the arena first.
+void master_v0_put_task(struct json_writer *w, struct arena *arena, const struct task *t);
 Mesos__V1__ExecutorInfo *master_v0_executor(struct arena *arena, const struct executor *e);
 
 // `full` adds the "..._full" lists. The caller opens and closes the object.

@@ -71,10 +71,18 @@ static void put_always(struct json_writer *w, const int64_t amounts[ARRAY_COUNT(
 
 void v0_put_resources(struct json_writer *w, const struct resources *resources)
 {
+    int64_t amounts[ARRAY_COUNT(always)] = {0};
+    if (resources == NULL ||
+        resources_sum_scalars(resources, always, ARRAY_COUNT(always), amounts)) {
+        json_object_open(w);
+        put_always(w, amounts);
+        json_object_close(w);
+        return;
+    }
     AUTO_ARENA struct arena *arena = arena_new(0, 0);
     struct resource_summary *summaries = NULL;
-    size_t count = resources == NULL ? 0 : resources_summarize(resources, arena, &summaries);
-    int64_t amounts[ARRAY_COUNT(always)] = {0};
+    size_t count = resources_summarize(resources, arena, &summaries);
+    memset(amounts, 0, sizeof(amounts));
     for (size_t i = 0; i < count; i++) {
         size_t index = always_index(summaries[i].name);
         if (index < ARRAY_COUNT(always) && !summaries[i].revocable &&
@@ -368,7 +376,8 @@ static void put_task_options(struct json_writer *w, const Mesos__V1__Task *task)
     }
 }
 
-void v0_put_task(struct json_writer *w, const Mesos__V1__Task *task)
+void v0_put_task(struct json_writer *w, const Mesos__V1__Task *task,
+                 const struct resources *resources)
 {
     json_object_open(w);
     json_key_string(w, "id", task->task_id->value);
@@ -378,7 +387,11 @@ void v0_put_task(struct json_writer *w, const Mesos__V1__Task *task)
     json_key_string(w, "slave_id", task->agent_id->value);
     put_task_state(w, task->state);
     json_key(w, "resources");
-    v0_put_resource_messages(w, task->resources, task->n_resources);
+    if (resources != NULL) {
+        v0_put_resources(w, resources);
+    } else {
+        v0_put_resource_messages(w, task->resources, task->n_resources);
+    }
     if (task->n_limits > 0) {
         json_key(w, "limits");
         json_object_open(w);
@@ -387,7 +400,9 @@ void v0_put_task(struct json_writer *w, const Mesos__V1__Task *task)
         }
         json_object_close(w);
     }
-    json_key_string(w, "role", role_of(task->resources, task->n_resources));
+    json_key_string(w, "role",
+                    resources != NULL ? resources_role(resources)
+                                      : role_of(task->resources, task->n_resources));
     json_key(w, "statuses");
     json_array_open(w);
     for (size_t i = 0; i < task->n_statuses; i++) {

@@ -39,7 +39,9 @@ void v0_put_framework_capabilities(struct json_writer *w, const Mesos__V1__Frame
 
 void v0_put_container_status(struct json_writer *w, const Mesos__V1__ContainerStatus *status);
 void v0_put_task_status(struct json_writer *w, const Mesos__V1__TaskStatus *status);
-void v0_put_task(struct json_writer *w, const Mesos__V1__Task *task);
+// `resources` are used instead of the task's own messages when not NULL.
+void v0_put_task(struct json_writer *w, const Mesos__V1__Task *task,
+                 const struct resources *resources);
 // executor_id, name, framework_id, command, resources, role?, labels?, type?. The role is that of
 // the first resource's allocation.
 void v0_put_executor_members(struct json_writer *w, const Mesos__V1__ExecutorInfo *info);

@@ -137,13 +137,24 @@ static void ping_is_due(struct timer *timer, struct instant now)
 
 // ---- life ----
 
+// Id, version and address, and one capability, as they lie in an agent's arena.
+enum {
+    INFO_MORE_SIZE = 256,
+    CAPABILITY_SIZE = sizeof(void *) + sizeof(Mesos__V1__AgentInfo__Capability),
+};
+
 void master_agent_describe(struct agent *a, const Meseta__Link__AgentDescription *description)
 {
     struct master *m = a->master;
     if (a->pid != NULL && map_get(&m->agents_by_pid, a->pid) == a)
         map_remove(&m->agents_by_pid, a->pid);
     struct arena *old = a->arena;
-    struct arena *arena = arena_new(1024, 0);
+    // A copy to learn the size: there are many agents, and their infos stay.
+    size_t before = arena_size(m->scratch);
+    WIRE_COPY(m->scratch, Mesos__V1__AgentInfo, description->info);
+    size_t size = arena_size(m->scratch) - before + INFO_MORE_SIZE +
+                  description->n_capabilities * CAPABILITY_SIZE;
+    struct arena *arena = arena_new(size, 0);
     a->arena = arena;
     a->info = WIRE_COPY(arena, Mesos__V1__AgentInfo, description->info);
     a->info->id = master_make_agent_id(arena, a->id);

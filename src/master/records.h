@@ -55,7 +55,7 @@ struct task {
     const char *agent_id;
     const char *executor_id;  // NULL for a command task
     struct packed *details;   // an encoded Task: what else endpoints show
-    struct packed **statuses; // encoded TaskStatus, oldest first, without data
+    struct packed **statuses; // encoded TaskStatus, oldest first, without data and ids
     uint32_t status_count;
 };
 

@@ -58,7 +58,14 @@ static struct packed *pack_details(const Mesos__V1__Task *task)
 
 static void keep_status(struct task *t, const Mesos__V1__TaskStatus *status)
 {
+    // Ids are those of the record.
+    static char none[1] = "";
+    Mesos__V1__TaskID task_id = MESOS__V1__TASK_ID__INIT;
+    task_id.value = none;
     Mesos__V1__TaskStatus kept = *status;
+    kept.task_id = &task_id;
+    kept.agent_id = NULL;
+    kept.executor_id = NULL;
     kept.has_data = false;
     kept.data = (ProtobufCBinaryData){0};
     if (t->status_count == STATUS_COUNT_MAX) {

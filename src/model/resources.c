@@ -383,6 +383,36 @@ int64_t resources_scalar(const struct resources *r, const char *name)
     return scalar_add(resources_scalar_of(r, name, false), resources_scalar_of(r, name, true));
 }
 
+static size_t name_place(const char *const *names, size_t count, const char *name)
+{
+    size_t place = 0;
+    while (place < count && strcmp(names[place], name) != 0) {
+        place++;
+    }
+    return place;
+}
+
+bool resources_sum_scalars(const struct resources *r, const char *const *names, size_t count,
+                           int64_t *ret_sums)
+{
+    memset(ret_sums, 0, count * sizeof(*ret_sums));
+    for (uint32_t i = 0; i < r->count; i++) {
+        const struct resource_entry *entry = &r->entries[i];
+        size_t place = name_place(names, count, entry->kind->name);
+        if (place == count || entry->kind->type != MESOS__V1__VALUE__TYPE__SCALAR ||
+            entry->kind->revocable || entry->count > 1) {
+            return false;
+        }
+        ret_sums[place] = scalar_add(ret_sums[place], entry->scalar);
+    }
+    return true;
+}
+
+const char *resources_role(const struct resources *r)
+{
+    return r->count > 0 && r->entries[0].role != NULL ? r->entries[0].role->text : NULL;
+}
+
 static bool has_name(const char **names, size_t count, const char *name)
 {
     for (size_t i = 0; i < count; i++) {

@@ -58,6 +58,12 @@ void resources_subtract_available(struct resources *r, const struct resources *o
 int64_t resources_scalar(const struct resources *r, const char *name);
 // The same over those entries only that are revocable, or that are not.
 int64_t resources_scalar_of(const struct resources *r, const char *name, bool revocable);
+// Sums of the scalars called names[i], in thousandths, when there is nothing else in `r` and
+// nothing revocable; else false.
+bool resources_sum_scalars(const struct resources *r, const char *const *names, size_t count,
+                           int64_t *ret_sums);
+// The role that the first entry is allocated to; NULL when there is none.
+const char *resources_role(const struct resources *r);
 // Distinct names of scalars, in order of first appearance; the array lives in the arena.
 size_t resources_scalar_names(const struct resources *r, struct arena *arena, const char ***ret);
 

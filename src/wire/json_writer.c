@@ -89,16 +89,62 @@ static size_t put_special(struct buf *out, const unsigned char *p, size_t size)
     return length == 0 ? 1 : length;
 }
 
+static inline bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
+#define HAS_ZERO(word) (((word)-EACH_BYTE(1)) & ~(word)&EACH_BYTE(0x80))
+
+// The bytes at the start that stand for themselves; eight at a time.
+static size_t count_plain(const unsigned char *p, size_t size)
+{
+    size_t count = 0;
+    for (; size - count >= 8; count += 8) {
+        uint64_t word;
+        memcpy(&word, p + count, sizeof(word));
+        uint64_t odd = (word & EACH_BYTE(0x80)) |
+                       ((word - EACH_BYTE(0x20)) & ~word & EACH_BYTE(0x80)) |
+                       HAS_ZERO(word ^ EACH_BYTE(0x7f)) | HAS_ZERO(word ^ EACH_BYTE('"')) |
+                       HAS_ZERO(word ^ EACH_BYTE('\\'));
+        if (odd != 0) {
+            break;
+        }
+    }
+    while (count < size && is_plain(p[count])) {
+        count++;
+    }
+    return count;
+}
+
+// The usual case: nothing to escape, and room for all. False: nothing was written.
+static bool put_plain_string(struct buf *out, const char *s, size_t size)
+{
+    if (out->limit != 0 || out->capacity - out->size < size + 3 || out->data == NULL ||
+        count_plain((const unsigned char *)s, size) != size) {
+        return false;
+    }
+    char *at = out->data + out->size;
+    *at++ = '"';
+    memcpy(at, s, size);
+    at[size] = '"';
+    at[size + 1] = '\0';
+    out->size += size + 2;
+    return true;
+}
+
 static void put_string(struct buf *out, const char *s, size_t size)
 {
+    if (put_plain_string(out, s, size)) {
+        return;
+    }
     const unsigned char *p = (const unsigned char *)s;
     const unsigned char *end = p + size;
     buf_putc(out, '"');
     while (p < end) {
         const unsigned char *plain = p;
-        while (p < end && *p >= 0x20 && *p < 0x7f && *p != '"' && *p != '\\') {
-            p++;
-        }
+        p += count_plain(p, (size_t)(end - p));
         if (p > plain) {
             buf_append(out, plain, (size_t)(p - plain));
         }

@@ -57,7 +57,7 @@ static void put(enum piece piece, const ProtobufCMessage *m, struct json_writer 
         v0_put_command(w, (const Mesos__V1__CommandInfo *)m);
         break;
     case TASK:
-        v0_put_task(w, (const Mesos__V1__Task *)m);
+        v0_put_task(w, (const Mesos__V1__Task *)m, NULL);
         break;
     case STATUS:
         v0_put_task_status(w, (const Mesos__V1__TaskStatus *)m);
