@@ -30,17 +30,17 @@ int error_errno(struct error *err, int code, const char *format, ...)
 {
     va_list args;
     size_t size;
-    char reason[128];
+    char buffer[128];
 
     if (err == NULL)
         return code;
     err->code = code;
+    const char *reason = strerror_r(code < 0 ? -code : code, buffer, sizeof(buffer));
     va_start(args, format);
-    vsnprintf(err->text, sizeof(err->text), format, args);
+    vsnprintf(err->text, sizeof(err->text) - strlen(reason) - 2, format, args);
     va_end(args);
     size = strlen(err->text);
-    snprintf(err->text + size, sizeof(err->text) - size, ": %s",
-             strerror_r(code < 0 ? -code : code, reason, sizeof(reason)));
+    snprintf(err->text + size, sizeof(err->text) - size, ": %s", reason);
     return code;
 }
 

@@ -11,7 +11,7 @@
 
 #include <stdarg.h>
 
-#define ERROR_TEXT_SIZE 256
+#define ERROR_TEXT_SIZE 1024 // enough for two paths of sandboxes
 
 struct error {
     int code;                   // negative errno, or 0 while nothing failed
@@ -22,7 +22,7 @@ struct error {
 int error_set(struct error *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-// Like error_set with `: <strerror of -code>` behind the text.
+// Like error_set with `: <strerror of -code>` behind the text, which is never cut.
 int error_errno(struct error *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -44,7 +44,7 @@ static void error_may_be_null(void **state)
 
 static void error_cuts_long_texts(void **state)
 {
-    char text[1000];
+    char text[ERROR_TEXT_SIZE * 2];
     struct error err = {0};
 
     (void)state;
@@ -55,8 +55,10 @@ static void error_cuts_long_texts(void **state)
     error_wrap(&err, 0, "wrapped");
     assert_int_equal(strlen(err.text), ERROR_TEXT_SIZE - 1);
     assert_memory_equal(err.text, "wrapped: aaa", 12);
+    // What went wrong is worth more than where.
     error_errno(&err, -EIO, "%s", text);
     assert_int_equal(strlen(err.text), ERROR_TEXT_SIZE - 1);
+    assert_non_null(strstr(err.text, "aaa: Input/output error"));
 }
 
 // Runs `f` in a child and tells whether it aborted.
