@@ -50,6 +50,44 @@ static void test_registration_backs_off(void **state)
     assert_int_equal(f->sent_count, sent);
 }
 
+// A refused agent asks again, ever more rarely, and is admitted when the master has changed its
+// mind.
+static void test_refused_agent_tries_again(void **state)
+{
+    struct fixture *f = *state;
+    agent_link_opened(f->agent, f->now);
+    size_t tries = 0;
+    for (int i = 0; i < 600; i++) {
+        size_t sent = f->sent_count;
+        f_advance(f, NS_PER_S);
+        if (f->sent_count > sent) {
+            tries++;
+            f_receive(f, "{'type':'REFUSED','refused':{'message':'no'}}");
+        }
+    }
+    assert_in_range(tries, 12, 28);
+    assert_int_equal(count_sent(f, TO_MASTER(REGISTER)), f->sent_count);
+    f_receive(f, "{'type':'REGISTERED','registered':{'agent_id':{'value':'S1'},"
+                 "'master_info':{'id':'M','ip':1,'port':5050},"
+                 "'ping_timeout_total_ns':75000000000}}");
+    assert_string_equal(f->agent->info->id->value, "S1");
+    assert_int_equal(f->agent->state, AGENT_REGISTERED);
+    size_t sent = f->sent_count;
+    f_advance(f, 70 * NS_PER_S);
+    assert_int_equal(f->sent_count, sent);
+    // One that is being marked unreachable is refused until that is written: it keeps its id and
+    // asks soon.
+    agent_link_closed(f->agent, f->now);
+    agent_link_opened(f->agent, f->now);
+    f_advance(f, NS_PER_S);
+    assert_int_equal(f_last_sent(f)->type, TO_MASTER(REREGISTER));
+    sent = f->sent_count;
+    f_receive(f, "{'type':'REFUSED','refused':{'message':'try again'}}");
+    f_advance(f, 2 * NS_PER_S);
+    assert_true(f->sent_count > sent);
+    assert_int_equal(f_last_sent(f)->type, TO_MASTER(REREGISTER));
+}
+
 static void test_ping(void **state)
 {
     struct fixture *f = *state;
@@ -293,6 +331,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(registration_backs_off),
+        TEST(refused_agent_tries_again),
         TEST(ping),
         TEST(reregistration_names_all_tasks),
         TEST(updates_are_ordered_and_retried),

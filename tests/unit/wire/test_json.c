@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -81,6 +82,39 @@ static void test_writer_escapes(void **state)
         json_begin(&w, &out);
         json_string_n(&w, rows[i].in, rows[i].size);
         assert_string_equal(out.data, rows[i].out);
+    }
+}
+
+// A byte that needs an escape, at every place of a word and behind it, in a roomy buffer and a
+// tight one.
+static void test_writer_escapes_anywhere(void **state)
+{
+    (void)state;
+    static const struct {
+        char byte;
+        const char *text;
+    } odd[] = {{'"', "\\\""},          {'\\', "\\\\"},    {'\n', "\\n"},
+               {0x1f, "\\u001f"},      {0x7f, "\\u007f"}, {(char)0x80, "\\ufffd"},
+               {(char)0xff, "\\ufffd"}};
+    for (size_t i = 0; i < ARRAY_COUNT(odd); i++) {
+        for (size_t size = 1; size <= 20; size++) {
+            for (size_t at = 0; at < size; at++) {
+                char in[20], expected[64];
+                memset(in, ' ', sizeof(in));
+                in[at] = odd[i].byte;
+                snprintf(expected, sizeof(expected), "\"%*s%s%*s\"", (int)at, "", odd[i].text,
+                         (int)(size - at - 1), "");
+                for (size_t room = 0; room < 200; room += 199) {
+                    AUTO_BUF struct buf out = BUF_INIT;
+                    struct json_writer w;
+                    if (room > 0)
+                        buf_reserve(&out, room);
+                    json_begin(&w, &out);
+                    json_string_n(&w, in, size);
+                    assert_string_equal(out.data, expected);
+                }
+            }
+        }
     }
 }
 
@@ -279,10 +313,15 @@ static void test_reader_says_where(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_writer_sets_commas), cmocka_unit_test(test_writer_escapes),
-        cmocka_unit_test(test_writer_doubles),     cmocka_unit_test(test_reader_tokens),
-        cmocka_unit_test(test_reader_keeps_nul),   cmocka_unit_test(test_reader_depth),
-        cmocka_unit_test(test_reader_skip),        cmocka_unit_test(test_reader_says_where),
+        cmocka_unit_test(test_writer_sets_commas),
+        cmocka_unit_test(test_writer_escapes),
+        cmocka_unit_test(test_writer_escapes_anywhere),
+        cmocka_unit_test(test_writer_doubles),
+        cmocka_unit_test(test_reader_tokens),
+        cmocka_unit_test(test_reader_keeps_nul),
+        cmocka_unit_test(test_reader_depth),
+        cmocka_unit_test(test_reader_skip),
+        cmocka_unit_test(test_reader_says_where),
     };
     return cmocka_run_group_tests_name("json", tests, NULL, NULL);
 }
