@@ -329,7 +329,8 @@ void agent_container_terminated(struct agent *agent, const char *container_id,
     }
     end_tasks(executor, termination, now);
     if (!executor->is_generated) {
-        agent_send_exited(agent, executor, termination->has_status ? termination->status : -1);
+        agent_send_exited(agent, executor->framework->info->id, executor->info->executor_id,
+                          termination->has_status ? termination->status : -1);
     }
     agent_executor_remove_if_done(executor, now);
 }

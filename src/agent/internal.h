@@ -103,6 +103,13 @@ void agent_status_drop_task(struct agent *agent, struct agent_framework *framewo
                             const char *task_id, const char *executor_id,
                             Mesos__V1__TaskStatus__Reason reason, const char *message,
                             struct instant now);
+// The same while the framework is being shut down, when it has no streams any more: the master is
+// told once, and asks for no acknowledgement. (A master that came later may know the framework
+// again.)
+void agent_status_refuse_task(struct agent *agent, struct agent_framework *framework,
+                              const char *task_id, const char *executor_id,
+                              Mesos__V1__TaskStatus__Reason reason, const char *message,
+                              struct instant now);
 void agent_status_from_executor(struct agent_executor *executor,
                                 const Mesos__V1__TaskStatus *status, struct instant now);
 
@@ -126,7 +133,9 @@ void agent_streams_free(struct agent *agent);
 void agent_registration_init(struct agent *agent);
 void agent_registration_start(struct agent *agent, struct instant now);
 void agent_send(struct agent *agent, const Meseta__Link__ToMaster *message);
-void agent_send_exited(struct agent *agent, const struct agent_executor *executor, int status);
+// While the agent is not registered nothing is sent: the reregistration tells.
+void agent_send_exited(struct agent *agent, Mesos__V1__FrameworkID *framework_id,
+                       Mesos__V1__ExecutorID *executor_id, int status);
 
 // ---- gc.c ----
 void agent_gc_init(struct agent *agent);

@@ -31,6 +31,8 @@ struct run {
     Mesos__V1__TaskInfo *task;
     const Mesos__V1__ExecutorInfo *executor_info;
     bool is_generated;
+    bool books_executor;   // the master counts on a new executor,
+    bool expects_executor; // or on one that it knows
 };
 
 static void drop_task(const struct run *run, struct agent_framework *framework,
@@ -38,8 +40,20 @@ static void drop_task(const struct run *run, struct agent_framework *framework,
 {
     log_warning("Dropping task '%s' of framework %s: %s", run->task->task_id->value, framework->id,
                 message);
-    agent_status_drop_task(run->agent, framework, run->task->task_id->value,
-                           run->executor_info->executor_id->value, reason, message, run->now);
+    const char *task_id = run->task->task_id->value;
+    const char *executor_id = run->executor_info->executor_id->value;
+    if (framework->is_terminating) {
+        agent_status_refuse_task(run->agent, framework, task_id, executor_id, reason, message,
+                                 run->now);
+    } else {
+        agent_status_drop_task(run->agent, framework, task_id, executor_id, reason, message,
+                               run->now);
+    }
+    // The executor that the master booked with the task will never be: it may give that back.
+    const struct agent_executor *executor = map_get(&framework->executors, executor_id);
+    if (run->books_executor && (executor == NULL || executor->state == EXECUTOR_TERMINATED)) {
+        agent_send_exited(run->agent, framework->info->id, run->executor_info->executor_id, -1);
+    }
 }
 
 static void launch_failed(struct agent_executor *executor, const char *text, struct instant now)
@@ -107,6 +121,19 @@ static void queue_task(const struct run *run, struct agent_framework *framework)
     }
     const char *executor_id = run->executor_info->executor_id->value;
     struct agent_executor *executor = map_get(&framework->executors, executor_id);
+    if (framework->is_terminating) {
+        drop_task(run, framework, MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
+                  "Framework is terminating");
+        resources_free(resources);
+        return;
+    }
+    if (executor == NULL && run->expects_executor) {
+        // It ended, and the master did not know yet: nothing is booked for another one.
+        drop_task(run, framework, MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
+                  "Executor terminated");
+        resources_free(resources);
+        return;
+    }
     if (executor != NULL && run->is_generated) {
         drop_task(run, framework, MESOS__V1__TASK_STATUS__REASON__REASON_TASK_INVALID,
                   "Cannot reuse an already existing executor for a command task");
@@ -165,18 +192,16 @@ void agent_run_task(struct agent *agent, const Meseta__Link__ToAgent__RunTask *m
     log_debug("Got assigned task '%s' for framework %s", task_id, info->id->value);
     struct arena *arena AUTO_ARENA = arena_new(8192, 0);
     struct agent_framework *framework = find_framework(agent, info, arena);
-    if (framework->is_terminating) {
-        log_warning("Ignoring running task '%s' of framework %s because the framework is "
-                    "terminating",
-                    task_id, framework->id);
-        return;
-    }
     if (map_has(&framework->tasks, task_id)) {
         log_warning("Ignoring running task '%s' of framework %s: it is here already", task_id,
                     framework->id);
         return;
     }
     struct run run = {.agent = agent, .now = now, .arena = arena};
+    if (message->has_launch_executor) {
+        run.books_executor = message->launch_executor;
+        run.expects_executor = !message->launch_executor;
+    }
     run.task = WIRE_COPY(arena, Mesos__V1__TaskInfo, message->task);
     const char **roles;
     const char *role = framework_roles(framework->info, arena, &roles) > 0 ? roles[0] : "*";

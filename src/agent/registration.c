@@ -32,14 +32,15 @@ void agent_send(struct agent *agent, const Meseta__Link__ToMaster *message)
     agent->ops.send_to_master(agent->ctx, message);
 }
 
-void agent_send_exited(struct agent *agent, const struct agent_executor *executor, int status)
+void agent_send_exited(struct agent *agent, Mesos__V1__FrameworkID *framework_id,
+                       Mesos__V1__ExecutorID *executor_id, int status)
 {
     if (agent->state != AGENT_REGISTERED) {
-        return; // the reregistration tells
+        return;
     }
     Meseta__Link__ToMaster__ExecutorExited exited = MESETA__LINK__TO_MASTER__EXECUTOR_EXITED__INIT;
-    exited.framework_id = executor->framework->info->id;
-    exited.executor_id = executor->info->executor_id;
+    exited.framework_id = framework_id;
+    exited.executor_id = executor_id;
     exited.status = status;
     Meseta__Link__ToMaster message = MESETA__LINK__TO_MASTER__INIT;
     message.type = MESETA__LINK__TO_MASTER__TYPE__EXECUTOR_EXITED;

@@ -164,12 +164,11 @@ void agent_status_make_own(struct agent *agent, const struct own_update *update,
     agent_status_unref(status);
 }
 
-void agent_status_drop_task(struct agent *agent, struct agent_framework *framework,
-                            const char *task_id, const char *executor_id,
-                            Mesos__V1__TaskStatus__Reason reason, const char *message,
-                            struct instant now)
+static struct own_update make_drop(struct agent_framework *framework, const char *task_id,
+                                   const char *executor_id, Mesos__V1__TaskStatus__Reason reason,
+                                   const char *message)
 {
-    struct own_update update = {
+    return (struct own_update){
         .framework_id = framework->id,
         .framework = framework,
         .task_id = task_id,
@@ -179,7 +178,33 @@ void agent_status_drop_task(struct agent *agent, struct agent_framework *framewo
         .reason = reason,
         .message = message,
     };
+}
+
+void agent_status_drop_task(struct agent *agent, struct agent_framework *framework,
+                            const char *task_id, const char *executor_id,
+                            Mesos__V1__TaskStatus__Reason reason, const char *message,
+                            struct instant now)
+{
+    struct own_update update = make_drop(framework, task_id, executor_id, reason, message);
     agent_status_make_own(agent, &update, now);
+}
+
+void agent_status_refuse_task(struct agent *agent, struct agent_framework *framework,
+                              const char *task_id, const char *executor_id,
+                              Mesos__V1__TaskStatus__Reason reason, const char *message,
+                              struct instant now)
+{
+    struct arena *arena AUTO_ARENA = arena_new(512, 0);
+    struct own_update update = make_drop(framework, task_id, executor_id, reason, message);
+    Meseta__Link__ToMaster__StatusUpdate body = MESETA__LINK__TO_MASTER__STATUS_UPDATE__INIT;
+    body.framework_id = framework->info->id;
+    body.status = make_message(agent, &update, arena, now);
+    body.status->has_uuid = false;
+    body.status->uuid = (ProtobufCBinaryData){0};
+    Meseta__Link__ToMaster to_master = MESETA__LINK__TO_MASTER__INIT;
+    to_master.type = MESETA__LINK__TO_MASTER__TYPE__STATUS_UPDATE;
+    to_master.status_update = &body;
+    agent_send(agent, &to_master);
 }
 
 // ---- updates from executors ----

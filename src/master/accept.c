@@ -202,6 +202,8 @@ static void launch_task(struct framework *f, struct agent *a, Mesos__V1__TaskInf
         WIRE_NEW(m->scratch, Meseta__Link__ToAgent__RunTask, meseta__link__to_agent__run_task);
     message->run_task->framework_info = f->info;
     message->run_task->task = info;
+    message->run_task->has_launch_executor = info->executor != NULL;
+    message->run_task->launch_executor = executor != NULL;
     log_info("Launching task %s of framework %s on agent %s", t->id, f->id, a->id);
     master_agent_send(a, message);
 }

@@ -32,6 +32,7 @@ void agent_host_touch(struct agent_host *a)
         if (a->id[0] != '\0')
             ledger_agent_died(sim->ledger, a->id);
         snprintf(a->id, sizeof(a->id), "%s", id);
+        TRACE(sim, "agent %zu is %s", a->index, id[0] != '\0' ? id : "nobody");
     }
     int64_t next = agent_next_deadline(a->core);
     if (next == INT64_MAX) {

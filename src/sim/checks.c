@@ -22,9 +22,12 @@ static void wait_for(struct sim *sim, condition_fn *condition, int64_t bound_ns,
         const char *lacks = condition(sim);
         if (lacks == NULL)
             return;
-        if (sim->now.mono >= until)
-            sim_fail(sim, "%s, but not within %.0f s: %s", what,
-                     (double)bound_ns / (double)NS_PER_S, lacks);
+        if (sim->now.mono >= until) {
+            struct buf books = BUF_INIT; // the process ends
+            master_put_books(sim, &books);
+            sim_fail(sim, "%s, but not within %.0f s: %s%s", what,
+                     (double)bound_ns / (double)NS_PER_S, lacks, books.data);
+        }
         sim_run_until(sim, sim->now.mono + LOOK_EVERY_NS);
     }
 }
@@ -116,8 +119,9 @@ static const char *lacks_drain(struct sim *sim)
         if (agent_stream_count(a) > 0)
             return arena_printf(sim->scratch, "agent %zu still has %zu streams of updates", i,
                                 agent_stream_count(a));
-        if (!ledger_everything_is_offered(sim->ledger, agent_host_id(a)))
-            return arena_printf(sim->scratch, "not all of agent %s is offered", agent_host_id(a));
+        const char *lacks_offers = ledger_lacks_offers(sim->ledger, agent_host_id(a));
+        if (lacks_offers != NULL)
+            return lacks_offers;
     }
     return NULL;
 }

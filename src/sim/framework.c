@@ -107,9 +107,11 @@ void framework_begin_anew(struct framework_host *f)
 static void calls_frame(void *ctx, const void *data, size_t size)
 {
     struct framework_host *f = ctx;
-    CHECK(size > 0 && ((const char *)data)[size - 1] == '\0');
+    CHECK(size > 0 && ((const char *)data)[size - 1] == '\0' && f->unanswered > 0);
+    f->unanswered--;
+    bool is_teardowns = f->teardown_in > 0 && --f->teardown_in == 0;
     long status = strtol(data, NULL, 10);
-    if (status == 202 && f->wants_teardown) {
+    if (status == 202 && is_teardowns) {
         mark(f->sim, MARK_FRAMEWORK_TORN_DOWN);
         framework_begin_anew(f);
     } else if (status == 403 || status == 400) {
@@ -128,6 +130,12 @@ static void calls_closed(void *ctx)
 {
     struct framework_host *f = ctx;
     f->calls = NULL;
+    if (f->unanswered == 0)
+        return;
+    // Nobody knows what was heard (an offer may be held for ever): it begins a new stream.
+    mark(f->sim, MARK_CALL_LOST);
+    drop_stream(f);
+    subscribe_later(f, draw_spread(f->sim, NS_PER_MS, NS_PER_S));
 }
 
 void framework_call(struct framework_host *f, Mesos__V1__Scheduler__Call *call)
@@ -141,9 +149,14 @@ void framework_call(struct framework_host *f, Mesos__V1__Scheduler__Call *call)
     id.value = f->id;
     call->framework_id = &id;
     call->has_type = true;
-    if (f->calls == NULL)
+    if (f->calls == NULL) {
+        f->unanswered = f->teardown_in = 0;
         f->calls = net_connect(sim, host_of_framework(sim, f->index), HOST_MASTER,
                                STREAM_SILENCE_NS, &ops, f);
+    }
+    f->unanswered++;
+    if (call->type == SCHEDULER_CALL(TEARDOWN) && f->teardown_in == 0)
+        f->teardown_in = f->unanswered;
     AUTO_BUF struct buf bytes = BUF_INIT;
     buf_putc(&bytes, 'C');
     buf_append(&bytes, f->stream_id, strlen(f->stream_id) + 1);

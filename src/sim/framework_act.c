@@ -436,9 +436,11 @@ static void act_calmly(struct framework_host *f)
         f->last_revive = now;
         call_plain(f, SCHEDULER_CALL(REVIVE));
     }
-    if (now - f->last_reconcile > 30 * NS_PER_S) {
+    if (now - f->last_reconcile > 20 * NS_PER_S) {
+        // What it believes in, and what the master believes in.
         f->last_reconcile = now;
-        reconcile(f, true);
+        f->was_explicit = !f->was_explicit;
+        reconcile(f, f->was_explicit);
     }
     MAP_FOREACH (&f->tasks, entry) {
         struct fw_task *task = entry->value;

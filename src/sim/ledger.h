@@ -41,8 +41,8 @@ void ledger_from_agent(struct ledger *l, const char *agent_id,
                        const Meseta__Link__ToMaster *message);
 // No offer is open of an agent that is not here.
 void ledger_check_offers(struct ledger *l);
-// Of what is offered, per agent: is it all that the agent has?
-bool ledger_everything_is_offered(const struct ledger *l, const char *agent_id);
+// NULL when all that the agent has is offered, or what lacks.
+const char *ledger_lacks_offers(const struct ledger *l, const char *agent_id);
 
 // ---- tasks: ledger_tasks.c ----
 struct ledger_tasks;
@@ -66,4 +66,6 @@ void ledger_executor_said(struct ledger *l, const char *framework_id, const char
 const char *ledger_lacks_told(struct ledger *l);
 // An agent core ended: its streams owe nothing any more.
 void ledger_agent_died(struct ledger *l, const char *agent_id);
+// The agent is told to end the framework: it may forget what it has of it.
+void ledger_framework_shut_down(struct ledger *l, const char *framework_id, const char *agent_id);
 void ledger_framework_died(struct ledger *l, const char *framework_id);

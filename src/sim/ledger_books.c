@@ -117,15 +117,30 @@ static struct resources *sum_offered(const struct ledger *l, const char *agent_i
     return sum;
 }
 
-static void add_amounts(const struct ledger *l, const struct map *amounts, struct resources *sum)
+// What a framework that was removed leaves behind is given back at once, as in Mesos.
+static void forget_removed(const struct ledger *l, struct map *amounts)
 {
     MAP_FOREACH (amounts, entry) {
         char framework_id[128];
         snprintf(framework_id, sizeof(framework_id), "%.*s", (int)strcspn(entry->key, "\n"),
                  entry->key);
-        // What a framework that was removed leaves behind is given back at once, as in Mesos.
-        if (master_has_framework(l->sim, framework_id))
-            resources_add(sum, entry->value);
+        if (!master_has_framework(l->sim, framework_id))
+            resources_free(map_remove(amounts, entry->key));
+    }
+}
+
+static void add_amounts(const struct map *amounts, struct resources *sum)
+{
+    MAP_FOREACH (amounts, entry)
+        resources_add(sum, entry->value);
+}
+
+static void put_parts(const struct map *amounts, struct buf *out)
+{
+    MAP_FOREACH (amounts, entry) {
+        int size = (int)strcspn(entry->key, "\n");
+        buf_printf(out, "\n  %.*s/%s: ", size, entry->key, entry->key + size + 1);
+        resources_put_text(entry->value, out);
     }
 }
 
@@ -136,12 +151,18 @@ static void check_agent(struct ledger *l, const char *agent_id)
     REQUIRE(l->sim, a != NULL, "something is offered of agent %s, which was not admitted",
             agent_id);
     AUTO_RESOURCES struct resources *sum = sum_offered(l, agent_id);
-    add_amounts(l, &a->tasks, sum);
-    add_amounts(l, &a->executors, sum);
+    forget_removed(l, &a->tasks);
+    forget_removed(l, &a->executors);
+    add_amounts(&a->tasks, sum);
+    add_amounts(&a->executors, sum);
     if (resources_contains(a->total, sum))
         return;
     AUTO_BUF struct buf text = BUF_INIT;
     resources_put_text(sum, &text);
+    buf_puts(&text, " of ");
+    resources_put_text(a->total, &text);
+    put_parts(&a->tasks, &text);
+    put_parts(&a->executors, &text);
     sim_fail(l->sim, "agent %s: offered and used are more than it has: %s", agent_id, text.data);
 }
 
@@ -156,14 +177,20 @@ static struct resources *offerable(const struct ledger *l, const struct resource
     return resources_unreserved(total);
 }
 
-bool ledger_everything_is_offered(const struct ledger *l, const char *agent_id)
+const char *ledger_lacks_offers(const struct ledger *l, const char *agent_id)
 {
     const struct book_agent *a = map_get(&l->agents, agent_id);
     if (a == NULL)
-        return false;
+        return arena_printf(l->sim->scratch, "agent %s was not admitted", agent_id);
     AUTO_RESOURCES struct resources *sum = sum_offered(l, agent_id);
     AUTO_RESOURCES struct resources *wanted = offerable(l, a->total);
-    return resources_is_equal(sum, wanted);
+    if (resources_is_equal(sum, wanted))
+        return NULL;
+    AUTO_BUF struct buf has = BUF_INIT, offered = BUF_INIT;
+    resources_put_text(wanted, &has);
+    resources_put_text(sum, &offered);
+    return arena_printf(l->sim->scratch, "agent %s has %s, and offered is %s", agent_id, has.data,
+                        offered.data != NULL ? offered.data : "nothing");
 }
 
 // ---- offers ----
@@ -382,6 +409,11 @@ void ledger_agent_disconnected(struct ledger *l, const char *agent_id)
 
 void ledger_check_offers(struct ledger *l)
 {
+    MAP_FOREACH (&l->agents, agent_entry) {
+        struct book_agent *agent = agent_entry->value;
+        forget_removed(l, &agent->tasks);
+        forget_removed(l, &agent->executors);
+    }
     MAP_FOREACH (&l->offers, entry) {
         const struct book_offer *o = entry->value;
         const struct book_agent *a = map_get(&l->agents, o->agent_id);

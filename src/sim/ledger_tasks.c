@@ -37,6 +37,7 @@ struct book_task {
 struct ledger_tasks {
     struct sim *sim;
     struct map tasks; // "framework\ntask" -> struct book_task
+    struct map dead;  // ids of frameworks that are no more
 };
 
 struct ledger_tasks *ledger_tasks_new(struct sim *sim)
@@ -60,6 +61,7 @@ struct ledger_tasks *ledger_tasks_free(struct ledger_tasks *t)
         mem_free(task);
     }
     map_free(&t->tasks);
+    map_free(&t->dead);
     mem_free(t);
     return NULL;
 }
@@ -74,6 +76,7 @@ static struct book_task *find_task(struct ledger *l, const char *framework_id, c
         task->framework_id = mem_strdup(framework_id);
         task->id = mem_strdup(task_id);
         list_init(&task->streams);
+        task->is_dead = map_has(&t->dead, framework_id);
         map_put(&t->tasks, key, task);
     }
     return task;
@@ -134,8 +137,9 @@ void ledger_update_sent(struct ledger *l, const Meseta__Link__ToMaster__StatusUp
     struct sim *sim = ledger_tasks(l)->sim;
     const Mesos__V1__TaskStatus *status = update->status;
     struct book_task *task = find_task(l, update->framework_id->value, status->task_id->value);
-    REQUIRE(sim, status->has_uuid && status->uuid.len == UUID_SIZE,
-            "an update of task %s has no uuid", task->id);
+    if (!status->has_uuid)
+        return; // told once, outside of any stream
+    REQUIRE(sim, status->uuid.len == UUID_SIZE, "an update of task %s has a bad uuid", task->id);
     struct book_stream *stream = find_stream(task, status->agent_id->value);
     struct book_stream *known_in;
     struct book_update *known = find_update(task, status->uuid.data, &known_in);
@@ -160,6 +164,17 @@ void ledger_agent_died(struct ledger *l, const char *agent_id)
 {
     MAP_FOREACH (&ledger_tasks(l)->tasks, entry) {
         struct book_task *task = entry->value;
+        LIST_FOREACH (&task->streams, struct book_stream, link, stream)
+            stream->is_dead = stream->is_dead || strcmp(stream->agent_id, agent_id) == 0;
+    }
+}
+
+void ledger_framework_shut_down(struct ledger *l, const char *framework_id, const char *agent_id)
+{
+    MAP_FOREACH (&ledger_tasks(l)->tasks, entry) {
+        struct book_task *task = entry->value;
+        if (strcmp(task->framework_id, framework_id) != 0)
+            continue;
         LIST_FOREACH (&task->streams, struct book_stream, link, stream)
             stream->is_dead = stream->is_dead || strcmp(stream->agent_id, agent_id) == 0;
     }
@@ -225,6 +240,7 @@ void ledger_update_acknowledged(struct ledger *l, const char *framework_id, cons
 
 void ledger_framework_died(struct ledger *l, const char *framework_id)
 {
+    map_put(&ledger_tasks(l)->dead, framework_id, l);
     MAP_FOREACH (&ledger_tasks(l)->tasks, entry) {
         struct book_task *task = entry->value;
         task->is_dead = task->is_dead || strcmp(task->framework_id, framework_id) == 0;

@@ -134,6 +134,9 @@ static void note_to_agent(struct sim *sim, struct door *door, const Meseta__Link
     }
     if (message->run_task != NULL)
         ledger_run_task(sim->ledger, door->agent_id, message->run_task);
+    if (message->shutdown_framework != NULL)
+        ledger_framework_shut_down(sim->ledger, message->shutdown_framework->framework_id->value,
+                                   door->agent_id);
     if (message->refused != NULL)
         mark(sim, MARK_AGENT_REFUSED);
     if (message->reconcile != NULL)

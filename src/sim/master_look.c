@@ -119,3 +119,23 @@ void master_count_marks(struct sim *sim)
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
         sim->marks[rows[i].mark] += sim->master.core->counters[rows[i].counter];
 }
+
+void master_put_books(const struct sim *sim, struct buf *out)
+{
+    if (sim->master.core == NULL)
+        return;
+    MAP_FOREACH (&sim->master.core->agents, entry) {
+        struct agent *a = entry->value;
+        buf_printf(out, "\n  agent %s (%s): used ", a->id, a->active ? "active" : "inactive");
+        resources_put_text(a->used, out);
+        buf_puts(out, "; offered ");
+        resources_put_text(a->offered, out);
+        LIST_FOREACH (&a->executors, struct executor, by_agent, e)
+            buf_printf(out, "\n    executor %s of %s", e->id, e->framework->id);
+        LIST_FOREACH (&a->tasks, struct task, by_agent, t)
+            buf_printf(out, "\n    task %s of %s: %s", t->id, t->framework->id,
+                       task_state_name(t->state));
+        LIST_FOREACH (&a->offers, struct offer, by_agent, o)
+            buf_printf(out, "\n    offer %s to %s", o->id, o->framework->id);
+    }
+}

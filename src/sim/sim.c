@@ -145,7 +145,7 @@ static void draw_config(struct sim *sim)
     c->ping_timeout_ns = chance(sim, 0.5) ? 15 * NS_PER_S : 3 * NS_PER_S;
     c->max_ping_timeouts = chance(sim, 0.5) ? 5 : 2;
     c->reregister_timeout_ns = draw_spread(sim, 60 * NS_PER_S, 600 * NS_PER_S);
-    c->offer_timeout_ns = chance(sim, 0.5) ? 0 : draw_spread(sim, NS_PER_S, 120 * NS_PER_S);
+    c->offer_timeout_ns = chance(sim, 0.5) ? 0 : draw_spread(sim, 30 * NS_PER_S, 120 * NS_PER_S);
     c->allocation_interval_ns = chance(sim, 0.7) ? 0 : NS_PER_S;
     c->max_completed_frameworks = chance(sim, 0.5) ? 50 : 3;
     c->max_completed_tasks = chance(sim, 0.5) ? 1000 : 3;

@@ -97,6 +97,8 @@ struct framework_host {
     char stream_id[40]; // of the stream that is open
     bool is_subscribed;
     struct end *stream, *calls;
+    size_t unanswered;  // calls
+    size_t teardown_in; // which answer is the TEARDOWN's: 1 is the next one; 0: none
     struct timer act, reconnect;
     struct map tasks;             // id -> struct fw_task, of this life
     struct list offers;           // struct fw_offer
@@ -106,6 +108,7 @@ struct framework_host {
     bool wants_teardown; // was asked for; until the master has answered
     bool leaves;         // ... and then it does not begin anew
     int64_t last_reconcile, last_revive;
+    bool was_explicit; // the last reconciliation
 };
 
 struct sim {
@@ -193,6 +196,8 @@ void master_teardown_strangers(struct sim *sim);
 size_t master_list_tasks(const struct sim *sim, const char *agent_id, struct arena *arena,
                          const char ***ret);
 void master_count_marks(struct sim *sim);
+// What is booked on each agent, for the text of a failure.
+void master_put_books(const struct sim *sim, struct buf *out);
 
 // ---- agent_host.c ----
 void agent_host_init(struct sim *sim, size_t index);

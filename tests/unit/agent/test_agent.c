@@ -156,6 +156,60 @@ static void test_custom_executor_is_shared(void **state)
     assert_int_equal(f->agent->streams.count, 0);
 }
 
+// A RUN_TASK of a custom executor: what the master thinks of the executor is in `launch_executor`.
+static void run_booked(struct fixture *f, const char *task_id, const char *launch_executor)
+{
+    f_receive(f,
+              "{'type':'RUN_TASK','run_task':{'framework_info':{'user':'joe','name':'test',"
+              "'id':{'value':'F'}},'launch_executor':%s,'task':{'name':'n','task_id':{'value':"
+              "'%s'},'agent_id':{'value':'S1'},'executor':{'executor_id':{'value':'ex'},"
+              "'framework_id':{'value':'F'},'command':{'value':'./exec'},'resources':[]},"
+              "'resources':[]}}}",
+              launch_executor, task_id);
+}
+
+// The executor ends while a task for it is on its way. What the master booked for an executor that
+// will not be is given back; and no executor begins that the master has not booked.
+static void test_executor_ends_as_a_task_comes(void **state)
+{
+    struct fixture *f = *state;
+    int stream;
+    f_register(f);
+    run_booked(f, "a", "true");
+    assert_int_equal(f_subscribe(f, "ex", &stream), 0);
+    f_update(f, "ex", "a", "TASK_FINISHED", 1);
+    f_terminate(f, 0, NULL);
+    // It is still here, as its update waits; the master knows that it ended, and books another.
+    size_t before = f->sent_count;
+    run_booked(f, "b", "true");
+    assert_int_equal(f->sent_count, before + 2);
+    assert_string_equal(f->sent[before]->status_update->status->message, "Executor terminated");
+    assert_int_equal(f_last_sent(f)->type, MESETA__LINK__TO_MASTER__TYPE__EXECUTOR_EXITED);
+    // The master did not know yet that it ended.
+    f_acknowledge(f, "a");
+    f_acknowledge(f, "b");
+    run_booked(f, "c", "false");
+    assert_int_equal(f_last_status(f)->state, STATE(LOST));
+    assert_string_equal(f_last_status(f)->message, "Executor terminated");
+    assert_int_equal(f->launched_count, 1);
+}
+
+// A master that came later may know a framework again that is being shut down here.
+static void test_task_for_a_terminating_framework(void **state)
+{
+    struct fixture *f = *state;
+    int stream;
+    f_register(f);
+    run_booked(f, "a", "true");
+    assert_int_equal(f_subscribe(f, "ex", &stream), 0);
+    f_receive(f, "{'type':'SHUTDOWN_FRAMEWORK','shutdown_framework':{'framework_id':"
+                 "{'value':'F'}}}");
+    run_booked(f, "b", "false");
+    assert_int_equal(f_last_status(f)->state, STATE(LOST));
+    assert_string_equal(f_last_status(f)->message, "Framework is terminating");
+    assert_false(f_last_status(f)->has_uuid);
+}
+
 static void test_memory_limit_is_told(void **state)
 {
     struct fixture *f = *state;
@@ -413,6 +467,8 @@ int main(void)
         TEST(command_task_lives),
         TEST(environment),
         TEST(custom_executor_is_shared),
+        TEST(executor_ends_as_a_task_comes),
+        TEST(task_for_a_terminating_framework),
         TEST(memory_limit_is_told),
         TEST(launch_refused),
         TEST(registration_timeout),
