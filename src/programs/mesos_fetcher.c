@@ -348,6 +348,30 @@ static int prepare(struct job *job, struct error *err)
     return become_user(job, err);
 }
 
+// What the order says, one after the other. Returns the exit status.
+static int run(struct job *job)
+{
+    struct error err = {0};
+    if (job->sandbox == NULL) {
+        say('E', "The order is malformed");
+        return EXIT_FAILURE;
+    }
+    if (prepare(job, &err) < 0) {
+        say('E', "%s", err.text);
+        return EXIT_FAILURE;
+    }
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    for (size_t i = 0; i < job->item_count; i++) {
+        if (fetch(job, i, &err) < 0) {
+            say('E', "Failed to fetch '%s': %s", job->items[i].uri, err.text);
+            return EXIT_FAILURE;
+        }
+        say('I', "Fetched '%s' to '%s/%s'", job->items[i].uri, job->sandbox, job->items[i].output);
+    }
+    say('I', "Successfully fetched all URIs into '%s'", job->sandbox);
+    return EXIT_SUCCESS;
+}
+
 int main(void)
 {
     if (fcntl(ORDER_FD, F_SETFD, FD_CLOEXEC) < 0 ||
@@ -359,30 +383,16 @@ int main(void)
     struct job job = {.sandbox_fd = -1};
     struct order_reader reader;
     struct order_record record;
-    struct error err = {0};
     int code = order_map(ORDER_FD, &reader);
     while (code >= 0 && (code = order_next(&reader, &record)) > 0) {
         take_record(&job, &record);
     }
-    if (code < 0 || job.sandbox == NULL) {
-        say('E', "The order is malformed");
-        return EXIT_FAILURE;
+    if (code < 0) {
+        job.sandbox = NULL;
     }
-    if (prepare(&job, &err) < 0) {
-        say('E', "%s", err.text);
-        return EXIT_FAILURE;
-    }
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    for (size_t i = 0; i < job.item_count; i++) {
-        if (fetch(&job, i, &err) < 0) {
-            say('E', "Failed to fetch '%s': %s", job.items[i].uri, err.text);
-            return EXIT_FAILURE;
-        }
-        say('I', "Fetched '%s' to '%s/%s'", job.items[i].uri, job.sandbox, job.items[i].output);
-    }
-    say('I', "Successfully fetched all URIs into '%s'", job.sandbox);
+    int status = run(&job);
     curl_global_cleanup();
     mem_free(job.items);
     mem_free(job.groups);
-    return EXIT_SUCCESS;
+    return status;
 }
