@@ -7,9 +7,13 @@ VENV := .venv
 NODE := tests/system/node/node_modules/.ready
 PYTHON := $(CURDIR)/$(VENV)/bin/python
 
-.PHONY: all demo test lint bench sim fuzz asan clean compatibility
+.PHONY: all deb demo test test-package lint bench sim fuzz asan clean compatibility
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
+
+# build-deb/meseta_VERSION_ARCHITECTURE.deb, of a release build.
+deb:
+	packaging/build-deb
 
 # The first run of a job: mesos-local, the tutorial's two tasks, mesos-execute. ARGS=--keep leaves it running.
 demo: all $(VENV)/.ready
@@ -18,6 +22,10 @@ demo: all $(VENV)/.ready
 # Everything that proves something; the parts are in tests/run (PARTS="unit lint" runs only these).
 test: all $(VENV)/.ready $(NODE)
 	/usr/bin/python3 tests/run $(PARTS)
+
+# The Debian package in a new Debian system, and the commands of docs/tutorial.md.
+test-package: $(VENV)/.ready
+	/usr/bin/python3 tests/run package
 
 lint: $(BUILD)/build.ninja
 	/usr/bin/python3 tests/run lint
@@ -43,7 +51,7 @@ sim:
 	@echo "The simulator (mesos-sim) is not built yet: there is nothing to run." >&2; exit 1
 
 clean:
-	rm -rf $(BUILD) build-asan build-gcc build-fuzz build-release
+	rm -rf $(BUILD) build-asan build-gcc build-fuzz build-release build-deb
 
 $(BUILD)/build.ninja:
 	meson setup $(BUILD)
