@@ -104,13 +104,7 @@ static void call_kill(struct framework *f, Mesos__V1__Scheduler__Call__Kill *cal
                     t->id, f->id, t->agent_id);
         return;
     }
-    Meseta__Link__ToAgent *message = master_make_to_agent(m->scratch, TO_AGENT(KILL_TASK));
-    message->kill_task =
-        WIRE_NEW(m->scratch, Meseta__Link__ToAgent__KillTask, meseta__link__to_agent__kill_task);
-    message->kill_task->framework_id = master_make_framework_id(m->scratch, f->id);
-    message->kill_task->task_id = call->task_id;
-    message->kill_task->kill_policy = call->kill_policy;
-    master_agent_send(t->agent, message);
+    master_agent_send_kill(t->agent, f->id, t->id, call->kill_policy);
 }
 
 static void call_shutdown(struct framework *f, Mesos__V1__Scheduler__Call__Shutdown *call)

@@ -138,3 +138,36 @@ void master_agent_send(struct agent *a, Meseta__Link__ToAgent *message)
     if (a->channel != NULL)
         a->master->ops->send_agent(a->master->ctx, a->channel, message);
 }
+
+void master_agent_send_shutdown_framework(struct agent *a, const char *framework_id)
+{
+    struct arena *arena = a->master->scratch;
+    Meseta__Link__ToAgent *message = master_make_to_agent(arena, TO_AGENT(SHUTDOWN_FRAMEWORK));
+    message->shutdown_framework = WIRE_NEW(arena, Meseta__Link__ToAgent__ShutdownFramework,
+                                           meseta__link__to_agent__shutdown_framework);
+    message->shutdown_framework->framework_id = master_make_framework_id(arena, framework_id);
+    master_agent_send(a, message);
+}
+
+void master_agent_send_framework_info(struct agent *a, const struct framework *f)
+{
+    struct arena *arena = a->master->scratch;
+    Meseta__Link__ToAgent *message = master_make_to_agent(arena, TO_AGENT(UPDATE_FRAMEWORK));
+    message->update_framework = WIRE_NEW(arena, Meseta__Link__ToAgent__UpdateFramework,
+                                         meseta__link__to_agent__update_framework);
+    message->update_framework->framework_info = f->info;
+    master_agent_send(a, message);
+}
+
+void master_agent_send_kill(struct agent *a, const char *framework_id, const char *task_id,
+                            Mesos__V1__KillPolicy *policy)
+{
+    struct arena *arena = a->master->scratch;
+    Meseta__Link__ToAgent *message = master_make_to_agent(arena, TO_AGENT(KILL_TASK));
+    message->kill_task =
+        WIRE_NEW(arena, Meseta__Link__ToAgent__KillTask, meseta__link__to_agent__kill_task);
+    message->kill_task->framework_id = master_make_framework_id(arena, framework_id);
+    message->kill_task->task_id = master_make_task_id(arena, task_id);
+    message->kill_task->kill_policy = policy;
+    master_agent_send(a, message);
+}

@@ -247,15 +247,8 @@ void master_framework_update(struct framework *f, const Mesos__V1__FrameworkInfo
 
 void master_framework_tell_agents(struct framework *f)
 {
-    struct master *m = f->master;
-    LIST_FOREACH (&f->uses, struct agent_use, by_framework, use) {
-        Meseta__Link__ToAgent *message =
-            master_make_to_agent(m->scratch, TO_AGENT(UPDATE_FRAMEWORK));
-        message->update_framework = WIRE_NEW(m->scratch, Meseta__Link__ToAgent__UpdateFramework,
-                                             meseta__link__to_agent__update_framework);
-        message->update_framework->framework_info = f->info;
-        master_agent_send(use->agent, message);
-    }
+    LIST_FOREACH (&f->uses, struct agent_use, by_framework, use)
+        master_agent_send_framework_info(use->agent, f);
 }
 
 static void send_subscribed(struct framework *f)
@@ -446,14 +439,8 @@ void master_framework_remove(struct framework *f)
     struct master *m = f->master;
     log_info("Removing framework %s (%s)", f->id, f->info->name);
     deactivate(f);
-    LIST_FOREACH (&f->uses, struct agent_use, by_framework, use) {
-        Meseta__Link__ToAgent *message =
-            master_make_to_agent(m->scratch, TO_AGENT(SHUTDOWN_FRAMEWORK));
-        message->shutdown_framework = WIRE_NEW(m->scratch, Meseta__Link__ToAgent__ShutdownFramework,
-                                               meseta__link__to_agent__shutdown_framework);
-        message->shutdown_framework->framework_id = master_make_framework_id(m->scratch, f->id);
-        master_agent_send(use->agent, message);
-    }
+    LIST_FOREACH (&f->uses, struct agent_use, by_framework, use)
+        master_agent_send_shutdown_framework(use->agent, f->id);
     kill_tasks(f);
     while (!list_is_empty(&f->executors))
         master_executor_remove(LIST_ENTRY(f->executors.next, struct executor, by_framework), true);

@@ -62,7 +62,12 @@ void master_framework_send_failure(struct framework *f, const char *agent_id,
 // An ERROR event on a stream that belongs to no framework yet, and its end.
 void master_subscriber_refuse(struct master *m, struct master_subscriber *subscriber,
                               const char *message);
+// Goes nowhere while the agent is disconnected; so do the three below.
 void master_agent_send(struct agent *a, Meseta__Link__ToAgent *message);
+void master_agent_send_shutdown_framework(struct agent *a, const char *framework_id);
+void master_agent_send_framework_info(struct agent *a, const struct framework *f);
+void master_agent_send_kill(struct agent *a, const char *framework_id, const char *task_id,
+                            Mesos__V1__KillPolicy *policy /* or NULL */);
 Meseta__Link__ToAgent *master_make_to_agent(struct arena *arena, Meseta__Link__ToAgent__Type type);
 
 // ---- frameworks.c ----

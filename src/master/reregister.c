@@ -9,27 +9,6 @@
 
 #include "master/internal.h"
 
-static void send_shutdown_framework(struct agent *a, const char *framework_id)
-{
-    struct arena *arena = a->master->scratch;
-    Meseta__Link__ToAgent *message = master_make_to_agent(arena, TO_AGENT(SHUTDOWN_FRAMEWORK));
-    message->shutdown_framework = WIRE_NEW(arena, Meseta__Link__ToAgent__ShutdownFramework,
-                                           meseta__link__to_agent__shutdown_framework);
-    message->shutdown_framework->framework_id = master_make_framework_id(arena, framework_id);
-    master_agent_send(a, message);
-}
-
-static void send_kill(struct agent *a, const char *framework_id, const char *task_id)
-{
-    struct arena *arena = a->master->scratch;
-    Meseta__Link__ToAgent *message = master_make_to_agent(arena, TO_AGENT(KILL_TASK));
-    message->kill_task =
-        WIRE_NEW(arena, Meseta__Link__ToAgent__KillTask, meseta__link__to_agent__kill_task);
-    message->kill_task->framework_id = master_make_framework_id(arena, framework_id);
-    message->kill_task->task_id = master_make_task_id(arena, task_id);
-    master_agent_send(a, message);
-}
-
 // Amounts between master and agent carry their allocation; one that lacks it belongs to the
 // framework's first role.
 static struct resources *read_amount(struct framework *f, Mesos__V1__Resource **messages,
@@ -102,7 +81,7 @@ static void add_tasks(struct agent *a, struct framework *f,
                 log_warning("Agent %s runs task %s of framework %s, which runs on agent %s as "
                             "well; killing it",
                             a->id, known->id, f->id, known->agent_id);
-                send_kill(a, f->id, known->id);
+                master_agent_send_kill(a, f->id, known->id, NULL);
             }
             continue;
         }
@@ -126,7 +105,7 @@ static struct framework *find_or_recover(struct agent *a, const Mesos__V1__Frame
         return f;
     if (map_has(&m->completed_ids, id)) {
         log_info("Shutting down framework %s at agent %s: it was removed", id, a->id);
-        send_shutdown_framework(a, id);
+        master_agent_send_shutdown_framework(a, id);
         return NULL;
     }
     log_info("Recovering framework %s from agent %s", id, a->id);
@@ -135,17 +114,10 @@ static struct framework *find_or_recover(struct agent *a, const Mesos__V1__Frame
 
 static void send_framework_infos(struct agent *a)
 {
-    struct master *m = a->master;
     MAP_FOREACH (&a->uses, entry) {
         const struct agent_use *use = entry->value;
-        if (use->framework->recovered)
-            continue;
-        Meseta__Link__ToAgent *message =
-            master_make_to_agent(m->scratch, TO_AGENT(UPDATE_FRAMEWORK));
-        message->update_framework = WIRE_NEW(m->scratch, Meseta__Link__ToAgent__UpdateFramework,
-                                             meseta__link__to_agent__update_framework);
-        message->update_framework->framework_info = use->framework->info;
-        master_agent_send(a, message);
+        if (!use->framework->recovered)
+            master_agent_send_framework_info(a, use->framework);
     }
 }
 
@@ -266,7 +238,7 @@ void master_agent_return(struct agent *a, Meseta__Link__ToMaster__Reregister *me
     }
     LIST_FOREACH (&a->tasks, struct task, by_agent, t) {
         if (t->kill_wanted && master_task_state_counts(t->state))
-            send_kill(a, t->framework->id, t->id);
+            master_agent_send_kill(a, t->framework->id, t->id, NULL);
     }
     send_framework_infos(a);
     map_free(&tasks);
