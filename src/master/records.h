@@ -57,6 +57,7 @@ struct task {
     struct packed *details;   // an encoded Task: what else endpoints show
     struct packed **statuses; // encoded TaskStatus, oldest first, without data and ids
     uint32_t status_count;
+    Mesos__V1__TaskState last_state; // of the newest of statuses
 };
 
 struct executor {

@@ -76,6 +76,7 @@ static void keep_status(struct task *t, const Mesos__V1__TaskStatus *status)
     }
     t->statuses = mem_realloc_array(t->statuses, t->status_count + 1, sizeof(*t->statuses));
     t->statuses[t->status_count++] = master_pack(&kept.base);
+    t->last_state = status->state;
 }
 
 static Mesos__V1__TaskStatus *last_status(const struct task *t, struct arena *arena)
@@ -224,11 +225,9 @@ void master_task_update(struct task *t, const Mesos__V1__TaskStatus *status,
         f->states[latest]++;
         t->state = latest;
     }
-    if (t->status_count > 0) {
-        Mesos__V1__TaskStatus *last = last_status(t, m->scratch);
-        if (last != NULL && last->state == status->state)
-            mem_free(t->statuses[--t->status_count]);
-    }
+    // Only the newest of equal states is kept.
+    if (t->status_count > 0 && t->last_state == status->state)
+        mem_free(t->statuses[--t->status_count]);
     keep_status(t, status);
     log_debug("Task %s of framework %s is now %s (update: %s)", t->id, f->id,
               task_state_name(t->state), task_state_name(status->state));
@@ -318,16 +317,6 @@ static void forward_update(struct framework *f, struct task *t, Mesos__V1__TaskS
     master_framework_send_update(f, status);
 }
 
-static void tell_framework_is_gone(struct agent *a, const char *framework_id)
-{
-    struct arena *arena = a->master->scratch;
-    Meseta__Link__ToAgent *message = master_make_to_agent(arena, TO_AGENT(SHUTDOWN_FRAMEWORK));
-    message->shutdown_framework = WIRE_NEW(arena, Meseta__Link__ToAgent__ShutdownFramework,
-                                           meseta__link__to_agent__shutdown_framework);
-    message->shutdown_framework->framework_id = master_make_framework_id(arena, framework_id);
-    master_agent_send(a, message);
-}
-
 void master_agent_status_update(struct agent *a, Meseta__Link__ToMaster__StatusUpdate *message)
 {
     struct master *m = a->master;
@@ -348,7 +337,7 @@ void master_agent_status_update(struct agent *a, Meseta__Link__ToMaster__StatusU
                     task_state_name(status->state), status->task_id->value, framework_id, a->id);
         master_count(m, COUNT_INVALID_STATUS_UPDATES);
         if (map_has(&m->completed_ids, framework_id))
-            tell_framework_is_gone(a, framework_id);
+            master_agent_send_shutdown_framework(a, framework_id);
         return;
     }
     struct task *t = map_get(&f->tasks, status->task_id->value);
