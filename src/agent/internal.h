@@ -133,9 +133,12 @@ void agent_streams_free(struct agent *agent);
 void agent_registration_init(struct agent *agent);
 void agent_registration_start(struct agent *agent, struct instant now);
 void agent_send(struct agent *agent, const Meseta__Link__ToMaster *message);
-// While the agent is not registered nothing is sent: the reregistration tells.
+// Without a link nothing is sent: the reregistration tells by not naming it. What ends while the
+// master is about to admit the agent, which then named it, is told once it is admitted.
 void agent_send_exited(struct agent *agent, Mesos__V1__FrameworkID *framework_id,
                        Mesos__V1__ExecutorID *executor_id, int status);
+
+void agent_forget_exits(struct agent *agent);
 
 // ---- gc.c ----
 void agent_gc_init(struct agent *agent);

@@ -32,9 +32,33 @@ void agent_send(struct agent *agent, const Meseta__Link__ToMaster *message)
     agent->ops.send_to_master(agent->ctx, message);
 }
 
+struct ended_executor {
+    struct list link;
+    char *framework_id;
+    char *executor_id;
+    int status;
+};
+
+void agent_forget_exits(struct agent *agent)
+{
+    LIST_FOREACH (&agent->exits, struct ended_executor, link, ended) {
+        list_remove(&ended->link);
+        mem_free(ended->framework_id);
+        mem_free(ended->executor_id);
+        mem_free(ended);
+    }
+}
+
 void agent_send_exited(struct agent *agent, Mesos__V1__FrameworkID *framework_id,
                        Mesos__V1__ExecutorID *executor_id, int status)
 {
+    if (agent->state == AGENT_CONNECTED && !agent->is_resetting) {
+        struct ended_executor *ended = mem_zalloc(sizeof(*ended));
+        ended->framework_id = mem_strdup(framework_id->value);
+        ended->executor_id = mem_strdup(executor_id->value);
+        ended->status = status;
+        list_append(&agent->exits, &ended->link);
+    }
     if (agent->state != AGENT_REGISTERED) {
         return;
     }
@@ -46,6 +70,18 @@ void agent_send_exited(struct agent *agent, Mesos__V1__FrameworkID *framework_id
     message.type = MESETA__LINK__TO_MASTER__TYPE__EXECUTOR_EXITED;
     message.executor_exited = &exited;
     agent_send(agent, &message);
+}
+
+static void send_exits(struct agent *agent)
+{
+    LIST_FOREACH (&agent->exits, struct ended_executor, link, ended) {
+        Mesos__V1__FrameworkID framework_id = MESOS__V1__FRAMEWORK_ID__INIT;
+        Mesos__V1__ExecutorID executor_id = MESOS__V1__EXECUTOR_ID__INIT;
+        framework_id.value = ended->framework_id;
+        executor_id.value = ended->executor_id;
+        agent_send_exited(agent, &framework_id, &executor_id, ended->status);
+    }
+    agent_forget_exits(agent);
 }
 
 static Meseta__Link__AgentDescription *describe(struct agent *agent, struct arena *arena)
@@ -147,6 +183,7 @@ static void ping_due(struct timer *timer, struct instant now)
 
 void agent_registration_init(struct agent *agent)
 {
+    list_init(&agent->exits);
     agent->registration.run = registration_due;
     agent->ping.run = ping_due;
 }
@@ -175,6 +212,7 @@ void agent_link_closed(struct agent *agent, struct instant now)
     (void)now;
     timer_cancel(&agent->timers, &agent->registration);
     timer_cancel(&agent->timers, &agent->ping);
+    agent_forget_exits(agent);
     if (agent->state == AGENT_TERMINATING) {
         return;
     }
@@ -212,6 +250,7 @@ static void handle_registered(struct agent *agent,
         registered->ping_timeout_total_ns + registered->ping_timeout_total_ns / 4;
     timer_set(&agent->timers, &agent->ping, now.mono + agent->ping_timeout_ns);
     agent->state = AGENT_REGISTERED;
+    send_exits(agent);
     agent_streams_resume(agent, now);
 }
 
@@ -365,6 +404,9 @@ static void receive_registered(struct agent *agent, const Meseta__Link__ToAgent 
         framework = map_get(&agent->frameworks, message->shutdown_framework->framework_id->value);
         if (framework != NULL) {
             agent_shutdown_framework(agent, framework, now);
+        } else {
+            // Updates of tasks that never had an executor: nobody will acknowledge them.
+            agent_streams_drop_framework(agent, message->shutdown_framework->framework_id->value);
         }
         break;
     case MESETA__LINK__TO_AGENT__TYPE__SHUTDOWN_EXECUTOR:

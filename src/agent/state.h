@@ -153,6 +153,7 @@ struct agent {
     bool has_ended;    // on_shut_down was called
     struct timer registration;
     int64_t registration_backoff_ns;
+    struct list exits; // executors that ended since the master was asked to admit the agent
     uint64_t connection_count;
     struct timer ping;
     int64_t ping_timeout_ns;

@@ -60,9 +60,13 @@ bool agent_host_is_registered(const struct agent_host *a)
     return a->core != NULL && a->core->state == AGENT_REGISTERED;
 }
 
-size_t agent_stream_count(const struct agent_host *a)
+const char *agent_stream_framework(const struct agent_host *a)
 {
-    return a->core->streams.count;
+    MAP_FOREACH (&a->core->streams, entry) {
+        if (master_has_framework(a->sim, entry->key))
+            return entry->key;
+    }
+    return NULL;
 }
 
 size_t agent_timer_count(const struct agent_host *a)

@@ -116,9 +116,9 @@ static const char *lacks_drain(struct sim *sim)
         const char **tasks;
         if (agent_list_tasks(a, sim->scratch, &tasks) > 0)
             return arena_printf(sim->scratch, "agent %zu still has %s", i, tasks[0]);
-        if (agent_stream_count(a) > 0)
-            return arena_printf(sim->scratch, "agent %zu still has %zu streams of updates", i,
-                                agent_stream_count(a));
+        if (agent_stream_framework(a) != NULL)
+            return arena_printf(sim->scratch, "agent %zu still has streams of framework %s", i,
+                                agent_stream_framework(a));
         const char *lacks_offers = ledger_lacks_offers(sim->ledger, agent_host_id(a));
         if (lacks_offers != NULL)
             return lacks_offers;

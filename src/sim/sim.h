@@ -211,7 +211,8 @@ void agent_host_touch(struct agent_host *a);
 const char *agent_host_id(const struct agent_host *a); // NULL: not registered
 void agent_host_check(struct agent_host *a);
 bool agent_host_is_registered(const struct agent_host *a);
-size_t agent_stream_count(const struct agent_host *a); // frameworks with streams of updates
+// A framework with streams of updates there, or NULL; not one that the master has long forgotten.
+const char *agent_stream_framework(const struct agent_host *a);
 size_t agent_list_tasks(const struct agent_host *a, struct arena *arena, const char ***ret);
 size_t agent_timer_count(const struct agent_host *a);
 struct resources *agent_host_total(const struct agent_host *a);

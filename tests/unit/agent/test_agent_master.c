@@ -50,6 +50,47 @@ static void test_registration_backs_off(void **state)
     assert_int_equal(f->sent_count, sent);
 }
 
+// An executor that the agent named, and that ends before the master admits it: told once it does.
+static void test_executor_ends_during_reregistration(void **state)
+{
+    struct fixture *f = *state;
+    int stream;
+    f_register(f);
+    f_run_custom(f, "t", "ex");
+    assert_int_equal(f_subscribe(f, "ex", &stream), 0);
+    f_update(f, "ex", "t", "TASK_FINISHED", 1);
+    agent_link_closed(f->agent, f->now);
+    agent_link_opened(f->agent, f->now);
+    f_advance(f, NS_PER_S);
+    assert_int_equal(f_last_sent(f)->type, TO_MASTER(REREGISTER));
+    assert_int_equal(f_last_sent(f)->reregister->frameworks[0]->n_executors, 1);
+    f_terminate(f, 0, NULL);
+    assert_int_equal(count_sent(f, TO_MASTER(EXECUTOR_EXITED)), 0);
+    f_receive(f, "{'type':'REREGISTERED','registered':{'agent_id':{'value':'S1'},"
+                 "'master_info':{'id':'M','ip':1,'port':5050},"
+                 "'ping_timeout_total_ns':75000000000}}");
+    assert_int_equal(count_sent(f, TO_MASTER(EXECUTOR_EXITED)), 1);
+    // Not again at the next one, which does not name it.
+    agent_link_closed(f->agent, f->now);
+    agent_link_opened(f->agent, f->now);
+    f_advance(f, NS_PER_S);
+    assert_int_equal(f_last_sent(f)->reregister->frameworks[0]->n_executors, 0);
+    assert_int_equal(count_sent(f, TO_MASTER(EXECUTOR_EXITED)), 1);
+}
+
+// A framework that has nothing left here but an update that nobody will acknowledge.
+static void test_shutdown_of_a_framework_without_executors(void **state)
+{
+    struct fixture *f = *state;
+    f_register(f);
+    f_receive(f, "{'type':'RECONCILE','reconcile':{'framework_id':{'value':'F'},"
+                 "'task_ids':[{'value':'t'}]}}");
+    assert_int_equal(f->agent->streams.count, 1);
+    f_receive(f, "{'type':'SHUTDOWN_FRAMEWORK','shutdown_framework':{'framework_id':"
+                 "{'value':'F'}}}");
+    assert_int_equal(f->agent->streams.count, 0);
+}
+
 // A refused agent asks again, ever more rarely, and is admitted when the master has changed its
 // mind.
 static void test_refused_agent_tries_again(void **state)
@@ -331,6 +372,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(registration_backs_off),
+        TEST(executor_ends_during_reregistration),
+        TEST(shutdown_of_a_framework_without_executors),
         TEST(refused_agent_tries_again),
         TEST(ping),
         TEST(reregistration_names_all_tasks),
