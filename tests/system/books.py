@@ -40,7 +40,8 @@ def find_disagreement(master, agents):
         for name in SCALARS:
             used, offered = slave["used_resources"][name], slave["offered_resources"][name]
             if used + offered > slave["resources"][name] + 1e-6:
-                return "%s: %s used and %s offered of %s %s" % (agent.name, used, offered, slave["resources"][name], name)
+                return "%s: %s used and %s offered of %s %s" % (
+                    agent.name, used, offered, slave["resources"][name], name)
             allocated = sum(r.get(name, 0) for r in [mine["unreserved_resources_allocated"]]
                             + list(mine["reserved_resources_allocated"].values()))
             # As in Mesos, a command task's executor counts at its agent alone.

@@ -375,7 +375,7 @@ def main():
         complaints = run.cluster.close()
     if complaints:
         sys.exit("\n".join(complaints))
-    missing = [name for _, kind in PARTS if kind in SURFACE for name in SURFACE[kind] if (kind, name) not in record.rows]
+    missing = [name for _, kind in PARTS for name in SURFACE.get(kind, []) if (kind, name) not in record.rows]
     if missing:
         sys.exit("not tried: %s" % missing)
     page = write_page(record)

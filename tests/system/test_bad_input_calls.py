@@ -2,7 +2,6 @@
 """Sound messages that make no sense, to the master: who may call, and what an ACCEPT may say."""
 
 import json
-import time
 import uuid
 
 import pytest

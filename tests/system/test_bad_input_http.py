@@ -134,10 +134,11 @@ HEADS = {
     "odd_coding": (b"POST /api/v1/%s HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", {400, 501}),
     "two_codings": (b"POST /api/v1/%s HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n"
                     b"Transfer-Encoding: identity\r\n\r\n0\r\n\r\n", {400, 501}),
-    "chunked_then_gzip": (b"POST /api/v1/%s HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
-                          {400, 501}),
+    "chunked_then_gzip": (b"POST /api/v1/%s HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked, gzip\r\n\r\n"
+                          b"0\r\n\r\n", {400, 501}),
     "coding_in_1_0": (b"POST /api/v1/%s HTTP/1.0\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", {400}),
-    "bad_chunk_size": (b"POST /api/v1/%s HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nab\r\n", {400}),
+    "bad_chunk_size": (b"POST /api/v1/%s HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nab\r\n",
+                       {400}),
     "endless_chunk_size": (b"POST /api/v1/%s HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
                            + b"f" * 40 + b"\r\n", {400, 413}),
     "chunk_without_end": (b"POST /api/v1/%s HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n2\r\nabcd\r\n",

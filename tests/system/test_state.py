@@ -119,7 +119,8 @@ PAGES = {
     "master": {
         "/state": STATE,
         "/slaves": {"slaves": [SLAVE], "recovered_slaves": [ANY]},
-        "/frameworks": {"frameworks": [FRAMEWORK], "completed_frameworks": [FRAMEWORK], "unregistered_frameworks": [ANY]},
+        "/frameworks": {"frameworks": [FRAMEWORK], "completed_frameworks": [FRAMEWORK],
+                        "unregistered_frameworks": [ANY]},
         "/tasks": {"tasks": [TASK]},
         "/state-summary": {"hostname": TEXT, "cluster": TEXT, "slaves": [{**SLAVE_SUMMARY, **COUNTS,
                                                                           "framework_ids": [TEXT]}],
@@ -162,7 +163,8 @@ def daemons(cluster):
     labels = {"labels": [{"key": "a", "value": "b"}]}
     running = make_task("sleep 1000", labels=labels, discovery={"visibility": "CLUSTER", "name": "d", "ports": {
         "ports": [{"number": 80, "name": "http"}]}})
-    running["resources"].append({"name": "ports", "type": "RANGES", "ranges": {"range": [{"begin": 31002, "end": 31003}]}})
+    running["resources"].append({"name": "ports", "type": "RANGES",
+                                 "ranges": {"range": [{"begin": 31002, "end": 31003}]}})
     scheduler.launch(scheduler.take_offer(), [running, make_task("true", task_id="done"), make_task(
         "exit 1", task_id="failed")], 0)
     scheduler.wait_update(running["task_id"]["value"], "TASK_RUNNING")
@@ -209,7 +211,8 @@ def test_what_they_say(daemons):
     executors = {e["id"]: e for e in agent["frameworks"][0]["executors"]}
     assert [t["id"] for t in executors["silent"]["queued_tasks"]] == ["waiting"]
     counts = daemons["master"].get("/state-summary").json()["frameworks"][0]
-    assert (counts["TASK_RUNNING"], counts["TASK_STAGING"], counts["TASK_FINISHED"], counts["TASK_FAILED"]) == (1, 1, 1, 1)
+    for state in ("RUNNING", "STAGING", "FINISHED", "FAILED"):
+        assert counts["TASK_" + state] == 1
 
 
 def test_numbers_are_written_as_mesos_does(daemons):
@@ -264,7 +267,8 @@ def test_other_pages(daemons):
         assert [s["id"] for s in master.get(path).json()["slaves"]] == [slave_id]
     assert master.get("/slaves?slave_id=none").json()["slaves"] == []
     framework_id = master.state()["frameworks"][0]["id"]
-    assert [f["id"] for f in master.get("/frameworks?framework_id=" + framework_id).json()["frameworks"]] == [framework_id]
+    found = master.get("/frameworks?framework_id=" + framework_id).json()["frameworks"]
+    assert [f["id"] for f in found] == [framework_id]
     assert master.get("/frameworks?framework_id=none").json()["frameworks"] == []
     containers = agent.get("/containers").json()
     one = agent.get("/containers?container_id=" + containers[0]["container_id"]).json()
