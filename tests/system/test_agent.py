@@ -152,7 +152,7 @@ def test_somebody_elses_calls(agent, scheduler):
     task_id, _ = start(scheduler)
     head = {"executor_id": {"value": task_id}, "framework_id": {"value": scheduler.framework_id}}
     status = {"task_id": {"value": task_id}, "state": "TASK_FINISHED", "source": "SOURCE_EXECUTOR",
-              "uuid": "AAAAAAAAAAAAAAAAAAAAAA=="}
+              "uuid": "ASNFZ4mrTe+BI0VniavN7w=="}
     for bad in ({"uuid": "AAAA"}, {"state": "TASK_STAGING"}, {"source": "SOURCE_MASTER"},
                 {"executor_id": {"value": "other"}}):
         answer = post(agent.address, EXECUTOR, {**head, "type": "UPDATE", "update": {"status": {**status, **bad}}})

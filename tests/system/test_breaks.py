@@ -477,13 +477,16 @@ def test_scheduler_connection_cut(cluster, master, agent, proxies):
 def test_scheduler_that_does_not_read(cluster, master, agent, scheduler):
     """One whose connection is stuck does not hold up another."""
     proxy = Proxy(master.address)
+    offer = scheduler.take_offer(has_room)  # what is left of it will be offered to the one that is stuck
     stuck = cluster.scheduler(subscribe=False, name="stuck")
     stuck.address = proxy.address
     stuck.subscribe()
     proxy.hold()
     try:
-        for _ in range(5):
-            assert run(scheduler, "true", cpus=0.01, mem=1)[1]["state"] == "TASK_FINISHED"
+        tasks = [make_task("true", cpus=0.01, mem=1) for _ in range(5)]
+        scheduler.launch(offer, tasks, refuse_seconds=0)
+        for task in tasks:
+            assert scheduler.wait_end(task["task_id"]["value"])["state"] == "TASK_FINISHED"
     finally:
         proxy.close()
         stuck.close()
