@@ -64,6 +64,10 @@ static void subscribe(struct master_server *server, struct http_request *r,
 {
     enum content_type type;
     bool recordio;
+    // Mesos knows two types here and names them in its own order; RecordIO is taken as well.
+    if (!api_accepts(r, "Accept", CONTENT_RECORDIO_NAME) &&
+        !api_response_type(r, request_type, false, &type, &recordio))
+        return;
     if (!api_response_type(r, request_type, true, &type, &recordio))
         return;
     if (http_get_header(r, "Mesos-Stream-Id") != NULL) {
