@@ -4,6 +4,7 @@
 import json
 import os
 import shutil
+import socket
 import stat
 import subprocess
 
@@ -50,6 +51,11 @@ class Etc:
 
     def remove(self, path):
         os.unlink(os.path.join(self.root, path))
+
+    def make_system_log(self):
+        os.mkdir(os.path.join(self.root, "dev"))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+            log.bind(os.path.join(self.root, "dev/log"))
 
     def start(self, *arguments, **environment):
         path = os.path.join(self.root, "bin") + ":" + os.environ["PATH"]
@@ -194,12 +200,26 @@ def test_a_limit_that_cannot_be_set_stops_nothing(etc):
 @pytest.mark.parametrize("role, tag", [("master", "mesos-master"), ("slave", "mesos-slave")])
 def test_output_goes_to_the_logger(etc, role, tag):
     etc.remove("etc/mesos-%s/?no-logger" % role)
+    etc.make_system_log()
     told = etc.run(role)  # the loggers end before communicate() does: they hold the pipes
     assert (etc.stdout, etc.stderr) == ("", "")
     with open(etc.logged, encoding="utf-8") as file:
         assert sorted(file.read().splitlines()) == ["-p user.err -t %s[%d] a line to stderr" % (tag, told["pid"]),
                                                     "-p user.info -t %s[%d] a line to stdout" % (tag, told["pid"])]
     assert told["arguments"] == []
+
+
+def test_output_stays_where_there_is_no_system_log(etc):
+    etc.remove("etc/mesos-master/?no-logger")
+    etc.run("master")
+    assert (etc.stdout, etc.stderr) == ("a line to stdout\n", "a line to stderr\n")
+    assert not os.path.exists(etc.logged)
+
+
+def test_output_stays_where_the_file_says_so(etc):
+    etc.make_system_log()
+    assert etc.arguments("master") == []
+    assert (etc.stdout, etc.stderr) == ("a line to stdout\n", "a line to stderr\n")
 
 
 def test_exit_status_is_the_program_s(etc):
