@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "container/cgroup_mounts.h"
@@ -105,6 +106,37 @@ static void test_bad_commands(void **state)
     o = world_run(w, &(struct order){.id = "shell", .shell = "nosuchcommand"});
     assert_true(o->launched);
     assert_int_equal(WEXITSTATUS(o->status), 127);
+    world_end(w);
+}
+
+// How the program is found: as execvp(3) does.
+static void test_look_up(void **state)
+{
+    BEGIN(state);
+    static const char *const nowhere[] = {"nosuchcommand", NULL};
+    struct outcome *o = world_run(w, &(struct order){.id = "nowhere", .arguments = nowhere});
+    assert_string_equal(o->message, "Failed to launch container: Failed to execute "
+                                    "'nosuchcommand': No such file or directory");
+    static const char *const empty[] = {"", NULL};
+    o = world_run(w, &(struct order){.id = "empty", .arguments = empty});
+    assert_string_equal(o->message, "Failed to launch container: Failed to execute "
+                                    "'': No such file or directory");
+    // A script that names no interpreter is the shell's, once it may be executed.
+    static const char text[] = "echo \"$#:$1:$2\"\n";
+    const char *script = arena_printf(w->arena, "%s/script", w->directory);
+    assert_int_equal(file_write(script, text, sizeof(text) - 1, NULL), 0);
+    const char *const arguments[] = {script, "a b", "", NULL};
+    assert_int_equal(chmod(script, 0644), 0);
+    o = world_run(w, &(struct order){.id = "refused", .arguments = arguments});
+    assert_string_equal(o->message, arena_printf(w->arena,
+                                                 "Failed to launch container: Failed to execute "
+                                                 "'%s': Permission denied",
+                                                 script));
+    assert_int_equal(chmod(script, 0755), 0);
+    o = world_run(w, &(struct order){.id = "script", .arguments = arguments});
+    assert_int_equal(o->status, 0);
+    assert_string_equal(world_file(w, "script", "stdout"), "2:a b:\n");
+    assert_int_equal(unlink(script), 0);
     world_end(w);
 }
 
@@ -557,14 +589,14 @@ int main(int argc, char **argv)
         cmocka_set_test_filter(argv[1]);
     }
     const struct CMUnitTest tests[] = {
-        BOTH(test_exit_codes),   BOTH(test_surroundings),    BOTH(test_arguments),
-        BOTH(test_bad_commands), BOTH(test_refusals),        BOTH(test_user),
-        BOTH(test_destroy),      BOTH(test_destroy_at_once), BOTH(test_leftovers),
-        BOTH(test_own_sessions), BOTH(test_escape),          BOTH(test_fork_storm),
-        BOTH(test_many_at_once), BOTH(test_memory_limit),    BOTH(test_memory_raised),
-        BOTH(test_swap_limit),   BOTH(test_cpu_limit),       BOTH(test_usage),
-        BOTH(test_free_kills),   BOTH(test_orphans),         BOTH(test_shared_root),
-        BOTH(test_full_disk),    BOTH(test_bad_options),
+        BOTH(test_exit_codes),    BOTH(test_surroundings), BOTH(test_arguments),
+        BOTH(test_bad_commands),  BOTH(test_refusals),     BOTH(test_user),
+        BOTH(test_look_up),       BOTH(test_destroy),      BOTH(test_destroy_at_once),
+        BOTH(test_leftovers),     BOTH(test_own_sessions), BOTH(test_escape),
+        BOTH(test_fork_storm),    BOTH(test_many_at_once), BOTH(test_memory_limit),
+        BOTH(test_memory_raised), BOTH(test_swap_limit),   BOTH(test_cpu_limit),
+        BOTH(test_usage),         BOTH(test_free_kills),   BOTH(test_orphans),
+        BOTH(test_shared_root),   BOTH(test_full_disk),    BOTH(test_bad_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
