@@ -692,7 +692,7 @@ bool containers_break_stream(struct agent_host *a)
     if (c->keeps_on)
         after(sim, &c->subscribe, draw_spread(sim, NS_PER_MS, 10 * NS_PER_S));
     else
-        take_shutdown(c);
+        die(c, 0);
     agent_host_touch(a);
     return true;
 }
