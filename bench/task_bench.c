@@ -22,6 +22,8 @@
 #include "model/resources.h"
 #include "model/task_state.h"
 
+enum { FAILURES_SHOWN_MAX = 5 };
+
 struct bench_flags {
     char *master;
     char *command;
@@ -246,9 +248,9 @@ static void bench_on_update(struct bench *b, const Mesos__V1__TaskStatus *status
     if (status->state == MESOS__V1__TASK_STATE__TASK_FINISHED) {
         b->finished++;
     } else {
-        b->failed++;
-        fprintf(stderr, "Task %s: %s: %s\n", status->task_id->value, task_state_name(status->state),
-                status->message ? status->message : "");
+        if (b->failed++ < FAILURES_SHOWN_MAX)
+            fprintf(stderr, "Task %s: %s: %s\n", status->task_id->value,
+                    task_state_name(status->state), status->message ? status->message : "");
     }
     b->last_end = now;
     b->last_end_time = status->timestamp;
