@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/plant.h"
 #include "model/task_state.h"
 
 #define RETRY_MIN_NS (10 * NS_PER_S)
@@ -99,7 +100,9 @@ static void stream_send(struct stream *stream, struct instant now)
     message.status_update = &update;
     agent_send(agent, &message);
 
-    timer_set(&agent->timers, &stream->timer, now.mono + stream->delay_ns);
+    if (!PLANTED(DROP_RETRY_TIMER)) {
+        timer_set(&agent->timers, &stream->timer, now.mono + stream->delay_ns);
+    }
     stream->delay_ns = stream->delay_ns * 2 < RETRY_MAX_NS ? stream->delay_ns * 2 : RETRY_MAX_NS;
 }
 
@@ -189,7 +192,8 @@ bool agent_stream_acknowledge(struct agent *agent, const char *framework_id, con
 {
     struct stream *stream = stream_find(agent, framework_id, task_id);
     if (stream == NULL || stream->count == 0 || uuid_size != UUID_SIZE ||
-        memcmp(stream->pending[0]->message->uuid.data, uuid, UUID_SIZE) != 0) {
+        (memcmp(stream->pending[0]->message->uuid.data, uuid, UUID_SIZE) != 0 &&
+         !PLANTED(REUSE_UPDATE_POSITION))) {
         log_warning("Ignoring unexpected acknowledgement for task '%s' of framework %s", task_id,
                     framework_id);
         return false;

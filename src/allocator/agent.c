@@ -7,6 +7,7 @@
 #include "allocator/state.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/plant.h"
 
 struct alloc_agent *agent_find(const struct allocator *a, const char *id)
 {
@@ -144,6 +145,9 @@ void agent_release(struct allocator *a, struct alloc_bond *bond, const struct re
         return;
     }
     resources_add(agent->available, bare);
+    if (PLANTED(OFFER_TWICE)) {
+        resources_add(agent->available, bare);
+    }
     grow_to(a, agent);
 }
 

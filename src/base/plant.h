@@ -8,7 +8,7 @@
 #define PLANT_NONE 0
 #define PLANT_ACKNOWLEDGE_BEFORE_DURABLE 1 // the disk answers before the batch is on it
 #define PLANT_DROP_RETRY_TIMER 2           // a status update is sent once and never again
-#define PLANT_OFFER_TWICE 3                // what a declined offer held is given back twice
+#define PLANT_OFFER_TWICE 3                // what comes back to an agent is counted twice
 #define PLANT_REUSE_UPDATE_POSITION 4      // an acknowledgement of an older update counts
 #define PLANT_FORGET_TASK 5                // a returning agent's last task is not taken over
 
