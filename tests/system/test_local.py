@@ -32,6 +32,11 @@ def programs_of(process):
     return leftovers.find_descendants(process.pid)
 
 
+def find_cgroups(process):
+    """What its agents (there are at most two in these tests) have as their root."""
+    return [path for index in (1, 2) for path in leftovers.find_cgroups("mesos-local-%d-%d" % (process.pid, index))]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_serves_and_ends(cluster, number):
     process, master, agents = start(cluster, "--num_slaves=2")
@@ -45,6 +50,7 @@ def test_serves_and_ends(cluster, number):
     assert status == 0
     process.send_signal(number)
     assert process.wait(15) == 0
+    assert not find_cgroups(process)
 
 
 def test_running_tasks_end_with_it(cluster):
@@ -69,6 +75,7 @@ def test_its_death_ends_the_programs(cluster):
     process.kill()
     process.wait()
     wait_for(lambda: not set(running) & set(leftovers.find_descendants()))
+    assert not find_cgroups(process)
 
 
 def test_ends_when_a_program_does(cluster):
@@ -77,6 +84,8 @@ def test_ends_when_a_program_does(cluster):
     os.kill(agent, signal.SIGKILL)
     assert process.wait(15) == 1
     assert "The agent-1 was ended by signal Killed." in process.stderr.read()
+    for path in find_cgroups(process):  # one that is killed cannot remove its own
+        leftovers.remove_cgroup(path)
 
 
 def test_passes_flags_on(cluster):
