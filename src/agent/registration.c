@@ -145,8 +145,13 @@ static void send_registration(struct agent *agent)
         again.frameworks =
             arena_calloc(arena, agent->frameworks.count + 1, sizeof(again.frameworks[0]));
         MAP_FOREACH (&agent->frameworks, entry) {
-            again.frameworks[again.n_frameworks++] = describe_framework(
-                CHECK_CAST(agent_framework, FRAMEWORK_MAGIC, entry->value), arena);
+            const struct agent_framework *framework =
+                CHECK_CAST(agent_framework, FRAMEWORK_MAGIC, entry->value);
+            // What is being shut down was given back when the master removed it, and may be in use
+            // by others; its end will not be told.
+            if (!framework->is_terminating) {
+                again.frameworks[again.n_frameworks++] = describe_framework(framework, arena);
+            }
         }
         message.type = MESETA__LINK__TO_MASTER__TYPE__REREGISTER;
         message.reregister = &again;

@@ -78,6 +78,21 @@ static void test_executor_ends_during_reregistration(void **state)
     assert_int_equal(count_sent(f, TO_MASTER(EXECUTOR_EXITED)), 1);
 }
 
+// A framework that is being shut down is not named: the master has given its resources to others.
+static void test_terminating_framework_is_not_named(void **state)
+{
+    struct fixture *f = *state;
+    f_register(f);
+    start_task(f, "t");
+    f_receive(f, "{'type':'SHUTDOWN_FRAMEWORK','shutdown_framework':{'framework_id':"
+                 "{'value':'F'}}}");
+    agent_link_closed(f->agent, f->now);
+    agent_link_opened(f->agent, f->now);
+    f_advance(f, NS_PER_S);
+    assert_int_equal(f_last_sent(f)->type, TO_MASTER(REREGISTER));
+    assert_int_equal(f_last_sent(f)->reregister->n_frameworks, 0);
+}
+
 // A framework that has nothing left here but an update that nobody will acknowledge.
 static void test_shutdown_of_a_framework_without_executors(void **state)
 {
@@ -374,6 +389,7 @@ int main(void)
         TEST(registration_backs_off),
         TEST(executor_ends_during_reregistration),
         TEST(shutdown_of_a_framework_without_executors),
+        TEST(terminating_framework_is_not_named),
         TEST(refused_agent_tries_again),
         TEST(ping),
         TEST(reregistration_names_all_tasks),
