@@ -100,8 +100,8 @@ static int run_jobs(const struct options *options, struct sim_result *result)
 {
     enum { JOBS_MAX = 64 };
     int64_t jobs = options->jobs < JOBS_MAX ? options->jobs : JOBS_MAX;
-    int pipes[JOBS_MAX], failed = 0;
-    pid_t pids[JOBS_MAX];
+    int pipes[JOBS_MAX] = {0}, failed = 0;
+    pid_t pids[JOBS_MAX] = {0};
     for (int64_t i = 0; i < jobs; i++) {
         pipes[i] = start_job(options, i, &pids[i]);
         if (pipes[i] < 0) {
