@@ -19,6 +19,7 @@ static void copy_options(struct agent *agent, const struct agent_options *option
     agent->options.info = NULL;
     agent->options.work_dir = arena_strdup(arena, options->work_dir);
     agent->options.launcher_dir = arena_strdup(arena, options->launcher_dir);
+    agent->options.boot_id = arena_strdup(arena, options->boot_id != NULL ? options->boot_id : "");
     size_t count = 0;
     while (options->environment != NULL && options->environment[count] != NULL) {
         count++;
@@ -50,6 +51,7 @@ struct agent *agent_new(const struct agent_options *options, const struct agent_
     prng_seed(&agent->prng, options->seed);
     list_init(&agent->completed_frameworks);
     agent_registration_init(agent);
+    agent_recovery_init(agent);
     agent_gc_init(agent);
     agent->info_arena = arena_new(0, 0);
     agent->info = WIRE_COPY(agent->info_arena, Mesos__V1__AgentInfo, options->info);
@@ -109,6 +111,7 @@ void agent_set_id(struct agent *agent, const char *id)
     arena_free(agent->info_arena);
     agent->info_arena = arena;
     agent->info = info;
+    agent_checkpoint_self(agent);
 }
 
 void agent_set_address(struct agent *agent, const char *ip, const char *hostname)

@@ -34,6 +34,7 @@ struct agent_launch {
     const Mesos__V1__CommandInfo *command;
     char *const *environment;          // "NAME=value", complete, NULL-terminated
     const struct resources *resources; // executor's and its first task's
+    bool outlives_agent;               // it goes on when the agent's process ends
 };
 
 // How a container ended.
@@ -64,6 +65,10 @@ struct agent_ops {
     void (*reconnect)(void *ctx);
     // After agent_shutdown: nothing runs any more.
     void (*on_shut_down)(void *ctx);
+    // Keeps the message under `key`, for agent_recover of a later process; NULL takes the key away.
+    // Whatever else is asked for in this turn must not leave before that is durable. NULL here:
+    // nothing outlives this agent.
+    void (*checkpoint)(void *ctx, const char *key, const ProtobufCMessage *message);
 };
 
 // ---- making ----
@@ -86,8 +91,9 @@ struct agent_options {
     int64_t executor_reregistration_timeout_ns;
     // What it tells of itself. `info` is copied; its id is the core's to set.
     const Mesos__V1__AgentInfo *info;
-    const char *ip; // as text
-    uint64_t seed;  // for uuids and jitter
+    const char *ip;      // as text
+    uint64_t seed;       // for uuids and jitter
+    const char *boot_id; // of the machine's start; "" when unknown
 };
 
 struct agent *agent_new(const struct agent_options *options, const struct agent_ops *ops, void *ctx,
@@ -99,6 +105,34 @@ void agent_run_timers(struct agent *agent, struct instant now);
 
 // The agent's own address, when it was not known at start (no --ip). Before it is registered.
 void agent_set_address(struct agent *agent, const char *ip, const char *hostname);
+
+// ---- recovery ----
+
+// What an earlier process had asked to keep (`checkpoint` above).
+struct agent_record {
+    const char *key;
+    const void *value;
+    size_t size;
+};
+
+struct agent_recovery {
+    const struct agent_record *records;
+    size_t count;
+    bool is_strict;      // what cannot be understood is an error, rather than left out
+    bool is_additive;    // the agent may offer more than it did; else it must be the same
+    bool is_cleanup;     // end what still runs, then on_shut_down
+    bool takes_hostname; // the own host name is not known yet: take over the former one
+};
+
+// Takes over what the records tell, before anything else. Afterwards agent->containers are those
+// that may still run: for each of them agent_container_launched (it does) or
+// agent_container_terminated is to follow; then agent_recovery_start. Until all executors are back
+// or gone, or --executor_reregistration_timeout is over, the agent does not register.
+// `ret_is_rebooted`: the machine was started anew since, so that no container can be alive. An
+// error has a text: -EBADMSG (records that make no sense), -EINVAL (the agent changed too much).
+int agent_recover(struct agent *agent, const struct agent_recovery *recovery, bool *ret_is_rebooted,
+                  struct instant now, struct error *err);
+void agent_recovery_start(struct agent *agent, struct instant now);
 
 // ---- the master ----
 void agent_link_opened(struct agent *agent, struct instant now);
@@ -129,6 +163,9 @@ void agent_container_terminated(struct agent *agent, const char *container_id,
 // sandboxes go the earlier the fuller it is.
 void agent_disk_usage(struct agent *agent, double usage, struct instant now);
 void agent_path_removed(struct agent *agent, bool succeeded);
+// A sandbox of a former process, last changed so long ago. After agent_recover, the youngest first.
+void agent_leftover_found(struct agent *agent, const char *path, int64_t age_ns,
+                          struct instant now);
 
 // ---- the end ----
 // Unregisters, shuts the executors down, and then says on_shut_down.

@@ -158,6 +158,9 @@ void agent_subscribe(struct agent *agent, const Mesos__V1__Executor__Call *call,
         send_shutdown(agent, stream);
         return;
     }
+    if (executor->is_recovering) {
+        agent_recovery_note_heard(executor, call->subscribe);
+    }
     if (executor->stream != NULL) {
         log_warning("Closing already existing connection from executor '%s' of framework %s",
                     executor->id, executor->framework->id);
@@ -183,6 +186,7 @@ void agent_subscribe(struct agent *agent, const Mesos__V1__Executor__Call *call,
         agent_status_from_executor(executor, &status, now);
     }
     drop_unheard_tasks(executor, call->subscribe, now);
+    agent_recovery_executor_done(executor, now);
     if (!executor->was_sent_task && list_is_empty(&executor->queued)) {
         log_warning("Executor '%s' of framework %s has never been sent a task, and all of its "
                     "queued tasks were killed",
@@ -329,9 +333,15 @@ void agent_container_terminated(struct agent *agent, const char *container_id,
     }
     end_tasks(executor, termination, now);
     if (!executor->is_generated) {
-        agent_send_exited(agent, executor->framework->info->id, executor->info->executor_id,
-                          termination->has_status ? termination->status : -1);
+        executor->exit_status = termination->has_status ? termination->status : -1;
+        // Where no registration is under way, the next one names it still, and its end is told then.
+        executor->has_unsent_exit = agent->state == AGENT_DISCONNECTED || agent->is_recovering;
+        if (!executor->has_unsent_exit) {
+            agent_send_exited(agent, executor->framework->info->id, executor->info->executor_id,
+                              executor->exit_status);
+        }
     }
+    agent_recovery_executor_done(executor, now);
     agent_executor_remove_if_done(executor, now);
 }
 
@@ -363,6 +373,7 @@ void agent_executor_remove(struct agent_executor *executor, struct instant now)
     CHECK(executor->state == EXECUTOR_TERMINATED);
     log_info("Cleaning up executor '%s' of framework %s", executor->id, framework->id);
     forget_tasks(executor);
+    agent_checkpoint_drop_executor(executor);
     agent_gc_schedule(agent, executor->directory, now);
     struct arena *scratch AUTO_ARENA = arena_new(1024, 0);
     agent_gc_schedule(agent, agent_path_executor(agent, framework->id, executor->id, scratch), now);
@@ -389,6 +400,7 @@ void agent_framework_remove_if_idle(struct agent_framework *framework, struct in
     }
     struct arena *scratch AUTO_ARENA = arena_new(512, 0);
     agent_gc_schedule(agent, agent_path_framework(agent, framework->id, scratch), now);
+    agent_checkpoint_drop_framework(framework);
     map_remove(&agent->frameworks, framework->id);
     list_append(&agent->completed_frameworks, &framework->link);
     if (++agent->completed_framework_count > AGENT_COMPLETED_FRAMEWORKS_MAX) {

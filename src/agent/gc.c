@@ -86,6 +86,22 @@ void agent_gc_schedule(struct agent *agent, const char *path, struct instant now
     log_debug("Scheduled '%s' for gc", path);
 }
 
+void agent_leftover_found(struct agent *agent, const char *path, int64_t age_ns, struct instant now)
+{
+    if (map_has(&agent->gc.by_path, path)) {
+        return;
+    }
+    int64_t age = age_ns < 0 ? 0 : age_ns;
+    int64_t delay = agent->options.gc_delay_ns;
+    struct gc_entry *entry = mem_zalloc(sizeof(*entry));
+    entry->path = mem_strdup(path);
+    entry->deadline = now.mono + (age < delay ? delay - age : 0);
+    // It is older than all that are there.
+    list_prepend(&agent->gc.entries, &entry->link);
+    map_put(&agent->gc.by_path, path, entry);
+    gc_arm(agent);
+}
+
 void agent_gc_unschedule(struct agent *agent, const char *path)
 {
     struct gc_entry *entry = map_get(&agent->gc.by_path, path);

@@ -51,6 +51,7 @@ void agent_task_set_stage(struct agent_task *task, enum agent_task_stage stage);
 void agent_task_set_state(struct agent_task *task, Mesos__V1__TaskState state);
 // Ended, and nobody waits for its updates: into the executor's ring.
 void agent_task_complete(struct agent_task *task);
+struct agent_status *agent_status_new(const Mesos__V1__TaskStatus *message); // a copy of it
 struct agent_status *agent_status_ref(struct agent_status *status);
 struct agent_status *agent_status_unref(struct agent_status *status);
 
@@ -85,6 +86,8 @@ void agent_executor_remove_if_done(struct agent_executor *executor, struct insta
 void agent_finish_if_idle(struct agent *agent, struct instant now);
 
 // ---- status.c ----
+// Notes it as the newest of the task; takes a reference of its own.
+void agent_task_add_status(struct agent_task *task, struct agent_status *status);
 struct own_update {
     const char *framework_id;
     struct agent_framework *framework; // NULL: unknown to the agent
@@ -128,6 +131,47 @@ void agent_streams_resume_framework(struct agent *agent, const char *framework_i
                                     struct instant now);
 void agent_streams_drop_framework(struct agent *agent, const char *framework_id);
 void agent_streams_free(struct agent *agent);
+
+// Taken over from records: an update that is not acknowledged, and what was acknowledged before.
+// False: an update between is missing.
+bool agent_stream_recover_update(struct agent *agent, const char *framework_id, uint64_t number,
+                                 struct agent_status *status);
+// `seen`: uuids of UUID_SIZE bytes each, the oldest first.
+void agent_stream_recover(struct agent *agent, const char *framework_id, const char *task_id,
+                          uint64_t next, const uint8_t *seen, size_t seen_count);
+
+// ---- checkpoint.c: what is written down, for frameworks that want it ----
+struct agent_update_place {
+    const char *framework_id;
+    const char *task_id;
+    uint64_t number;
+};
+bool agent_framework_is_durable(const struct agent_framework *framework);
+void agent_checkpoint_self(struct agent *agent); // without an id: forgets
+void agent_checkpoint_framework(const struct agent_framework *framework);
+void agent_checkpoint_drop_framework(const struct agent_framework *framework);
+void agent_checkpoint_executor(const struct agent_executor *executor);
+void agent_checkpoint_drop_executor(const struct agent_executor *executor); // and its tasks
+void agent_checkpoint_task(const struct agent_task *task);
+void agent_checkpoint_drop_task(const struct agent_task *task);
+// A NULL status takes the update away.
+void agent_checkpoint_update(struct agent *agent, const struct agent_update_place *place,
+                             const Mesos__V1__TaskStatus *status);
+// `next` is the first that is not acknowledged, `last` the one before; NULL: the stream ended.
+void agent_checkpoint_stream(struct agent *agent, const struct agent_update_place *next,
+                             const Mesos__V1__TaskStatus *last, const void *seen, size_t seen_size);
+
+// ---- compatible.c ----
+int agent_check_compatible(const struct agent *agent, const Mesos__V1__AgentInfo *before,
+                           bool is_additive, struct error *err);
+
+// ---- recover.c ----
+void agent_recovery_init(struct agent *agent);
+// An executor that was awaited is back, or gone.
+void agent_recovery_executor_done(struct agent_executor *executor, struct instant now);
+// What an executor that is back says it was given; the rest of its tasks never arrived.
+void agent_recovery_note_heard(struct agent_executor *executor,
+                               const Mesos__V1__Executor__Call__Subscribe *subscribe);
 
 // ---- registration.c ----
 void agent_registration_init(struct agent *agent);

@@ -84,6 +84,7 @@ static struct agent_executor *start_executor(const struct run *run,
     struct agent_executor *executor =
         agent_executor_new(framework, run->executor_info, run->is_generated);
     executor->allocated = own;
+    agent_checkpoint_executor(executor);
     log_info("Launching executor '%s' of framework %s in container %s", id, framework->id,
              executor->container_id);
     return executor;
@@ -102,6 +103,7 @@ static void launch_container(const struct run *run, struct agent_executor *execu
         .command = executor->info->command,
         .environment = agent_environment_make(executor, run->arena),
         .resources = executor->allocated,
+        .outlives_agent = agent_framework_is_durable(executor->framework),
     };
     struct error err;
     agent_executor_arm_registration(executor, run->now);
@@ -155,7 +157,7 @@ static void queue_task(const struct run *run, struct agent_framework *framework)
             return;
         }
     }
-    agent_task_new(executor, run->task, resources);
+    agent_checkpoint_task(agent_task_new(executor, run->task, resources));
     if (is_new) {
         launch_container(run, executor);
     } else if (executor->state == EXECUTOR_RUNNING) {
@@ -171,6 +173,7 @@ static struct agent_framework *find_framework(struct agent *agent,
     if (framework == NULL) {
         agent_gc_unschedule(agent, agent_path_framework(agent, info->id->value, arena));
         framework = agent_framework_new(agent, info);
+        agent_checkpoint_framework(framework);
     }
     return framework;
 }

@@ -111,8 +111,11 @@ void agent_task_complete(struct agent_task *task)
     struct agent_executor *executor = task->executor;
     map_remove(&executor->framework->tasks, task->info->task_id->value);
     agent_task_set_stage(task, TASK_COMPLETED);
+    agent_checkpoint_task(task);
     if (++executor->completed_count > AGENT_COMPLETED_TASKS_MAX) {
-        agent_task_free(LIST_ENTRY(executor->completed.next, struct agent_task, link));
+        struct agent_task *oldest = LIST_ENTRY(executor->completed.next, struct agent_task, link);
+        agent_checkpoint_drop_task(oldest);
+        agent_task_free(oldest);
         executor->completed_count--;
     }
 }

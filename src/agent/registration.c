@@ -120,7 +120,8 @@ static Meseta__Link__FrameworkOnAgent *describe_framework(const struct agent_fra
     f->executors = arena_calloc(arena, framework->executors.count + 1, sizeof(f->executors[0]));
     MAP_FOREACH (&framework->executors, entry) {
         struct agent_executor *executor = CHECK_CAST(agent_executor, EXECUTOR_MAGIC, entry->value);
-        if (!executor->is_generated && executor->state != EXECUTOR_TERMINATED) {
+        if (!executor->is_generated &&
+            (executor->state != EXECUTOR_TERMINATED || executor->has_unsent_exit)) {
             f->executors[f->n_executors++] = executor->info;
         }
         put_tasks(f, &executor->queued, arena);
@@ -167,7 +168,7 @@ static void send_registration(struct agent *agent)
 static void registration_due(struct timer *timer, struct instant now)
 {
     struct agent *agent = CONTAINER_OF(timer, struct agent, registration);
-    if (agent->state != AGENT_CONNECTED || agent->is_resetting) {
+    if (agent->state != AGENT_CONNECTED || agent->is_resetting || agent->is_recovering) {
         return;
     }
     send_registration(agent);
@@ -230,6 +231,24 @@ void agent_link_closed(struct agent *agent, struct instant now)
 
 // ---- what the master says ----
 
+// Executors that ended while there was no master to tell.
+static void send_earlier_exits(struct agent *agent)
+{
+    MAP_FOREACH (&agent->frameworks, entry) {
+        struct agent_framework *framework =
+            CHECK_CAST(agent_framework, FRAMEWORK_MAGIC, entry->value);
+        MAP_FOREACH (&framework->executors, inner) {
+            struct agent_executor *executor =
+                CHECK_CAST(agent_executor, EXECUTOR_MAGIC, inner->value);
+            if (executor->has_unsent_exit) {
+                executor->has_unsent_exit = false;
+                agent_send_exited(agent, framework->info->id, executor->info->executor_id,
+                                  executor->exit_status);
+            }
+        }
+    }
+}
+
 static void handle_registered(struct agent *agent,
                               const Meseta__Link__ToAgent__Registered *registered, bool again,
                               struct instant now)
@@ -255,6 +274,7 @@ static void handle_registered(struct agent *agent,
         registered->ping_timeout_total_ns + registered->ping_timeout_total_ns / 4;
     timer_set(&agent->timers, &agent->ping, now.mono + agent->ping_timeout_ns);
     agent->state = AGENT_REGISTERED;
+    send_earlier_exits(agent);
     send_exits(agent);
     agent_streams_resume(agent, now);
 }
@@ -384,8 +404,9 @@ static void handle_update_framework(struct agent *agent,
         return;
     }
     struct agent_framework *framework = map_get(&agent->frameworks, info->id->value);
-    if (framework != NULL) {
+    if (framework != NULL && !wire_is_equal(&framework->info->base, &info->base)) {
         agent_framework_set_info(framework, info);
+        agent_checkpoint_framework(framework);
     }
     agent_streams_resume_framework(agent, info->id->value, now);
 }
@@ -525,6 +546,8 @@ void agent_finish_if_idle(struct agent *agent, struct instant now)
     }
     if (agent->state == AGENT_TERMINATING) {
         if (!agent->has_ended) {
+            // Whoever starts here next is a new agent.
+            agent_set_id(agent, NULL);
             agent->has_ended = true;
             agent->ops.on_shut_down(agent->ctx);
         }

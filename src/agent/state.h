@@ -80,7 +80,10 @@ struct agent_executor {
     pid_t pid;       // 0 while unknown
     void *stream;    // the shell's; NULL while it is not connected
     bool was_sent_task;
-    struct list queued; // struct agent_task, in order of arrival
+    bool is_recovering;   // taken over from a former process; neither back nor gone yet
+    bool has_unsent_exit; // ended before the agent was registered again:
+    int exit_status;      // as waitpid gives it, or -1
+    struct list queued;   // struct agent_task, in order of arrival
     struct list launched;
     struct list terminated;
     struct list completed;
@@ -115,6 +118,7 @@ struct agent_metrics {
     uint64_t valid_status_updates, invalid_status_updates;
     uint64_t valid_framework_messages, invalid_framework_messages;
     uint64_t removals_succeeded, removals_failed;
+    uint64_t recovery_errors;
 };
 
 //                  link opened            (RE)REGISTERED
@@ -149,8 +153,13 @@ struct agent {
     struct resources *total;
 
     enum agent_state state;
-    bool is_resetting; // removed by the master: forgets its id when idle
-    bool has_ended;    // on_shut_down was called
+    bool is_resetting;           // removed by the master: forgets its id when idle
+    bool has_ended;              // on_shut_down was called
+    bool is_recovering;          // does not register yet
+    bool is_cleanup;             // ends what it recovered, and then itself
+    size_t recovering_executors; // with is_recovering
+    struct timer recovery;       // until the executors must be back
+    double recovery_time_s;      // what the recovery took; negative before its end
     struct timer registration;
     int64_t registration_backoff_ns;
     struct list exits; // executors that ended since the master was asked to admit the agent

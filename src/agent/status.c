@@ -46,8 +46,15 @@ static void count_terminal(struct agent *agent, Mesos__V1__TaskState state)
     }
 }
 
+struct agent_status *agent_status_new(const Mesos__V1__TaskStatus *message)
+{
+    struct agent_status *status = status_new(512);
+    status->message = WIRE_COPY(status->arena, Mesos__V1__TaskStatus, message);
+    return status;
+}
+
 // The statuses of a task: one for each stretch of the same state, the newest of it.
-static void task_add_status(struct agent_task *task, struct agent_status *status)
+void agent_task_add_status(struct agent_task *task, struct agent_status *status)
 {
     if (task->status_count > 0 &&
         task->statuses[task->status_count - 1]->message->state == status->message->state) {
@@ -104,7 +111,7 @@ static bool task_apply(struct agent_task *task, struct agent_status *status)
                   task_id, task_state_name(state), task_state_name(task->state));
         return false;
     }
-    task_add_status(task, status);
+    agent_task_add_status(task, status);
     agent_task_set_state(task, state);
     if (task_state_is_terminal(state)) {
         task_end(task);

@@ -36,6 +36,8 @@ struct stream {
     size_t capacity;
     uint8_t seen[SEEN_MAX][UUID_SIZE];
     size_t seen_count; // ever; the ring holds the last ones
+    bool is_durable;   // its updates are written down:
+    uint64_t first;    // number of the first pending one
     struct timer timer;
     int64_t delay_ns; // until the next try
 };
@@ -136,6 +138,57 @@ static struct stream *stream_open(struct agent *agent, const char *framework_id,
     return stream;
 }
 
+// ---- what is written down ----
+
+static struct agent_update_place stream_place(const struct stream *stream, size_t index)
+{
+    return (struct agent_update_place){
+        .framework_id = stream->group->framework_id,
+        .task_id = stream->task_id,
+        .number = stream->first + index,
+    };
+}
+
+static void keep_update(struct stream *stream, size_t index)
+{
+    if (stream->is_durable) {
+        struct agent_update_place place = stream_place(stream, index);
+        agent_checkpoint_update(stream->agent, &place, stream->pending[index]->message);
+    }
+}
+
+// The first pending update was acknowledged.
+static void keep_acknowledgement(struct stream *stream, bool is_last)
+{
+    if (!stream->is_durable) {
+        return;
+    }
+    struct agent_update_place place = stream_place(stream, 0);
+    agent_checkpoint_update(stream->agent, &place, NULL);
+    place.number++;
+    // In the order in which they came, the oldest first.
+    uint8_t seen[SEEN_MAX][UUID_SIZE];
+    size_t count = stream->seen_count < SEEN_MAX ? stream->seen_count : SEEN_MAX;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(seen[i], stream->seen[(stream->seen_count - count + i) % SEEN_MAX], UUID_SIZE);
+    }
+    agent_checkpoint_stream(stream->agent, &place, is_last ? NULL : stream->pending[0]->message,
+                            seen, count * UUID_SIZE);
+}
+
+static void drop_kept(struct stream *stream)
+{
+    if (!stream->is_durable) {
+        return;
+    }
+    for (size_t i = 0; i < stream->count; i++) {
+        struct agent_update_place place = stream_place(stream, i);
+        agent_checkpoint_update(stream->agent, &place, NULL);
+    }
+    struct agent_update_place place = stream_place(stream, 0);
+    agent_checkpoint_stream(stream->agent, &place, NULL, NULL, 0);
+}
+
 static void stream_close(struct stream *stream)
 {
     struct agent *agent = stream->agent;
@@ -159,6 +212,16 @@ static bool stream_has_seen(const struct stream *stream, const uint8_t *uuid)
     return false;
 }
 
+static void stream_append(struct stream *stream, struct agent_status *status)
+{
+    if (stream->count == stream->capacity) {
+        stream->capacity = stream->capacity == 0 ? 4 : stream->capacity * 2;
+        stream->pending =
+            mem_realloc_array(stream->pending, stream->capacity, sizeof(struct agent_status *));
+    }
+    stream->pending[stream->count++] = agent_status_ref(status);
+}
+
 void agent_stream_update(struct agent *agent, const char *framework_id, struct agent_status *status,
                          struct instant now)
 {
@@ -171,15 +234,16 @@ void agent_stream_update(struct agent *agent, const char *framework_id, struct a
         return;
     }
     memcpy(stream->seen[stream->seen_count++ % SEEN_MAX], message->uuid.data, UUID_SIZE);
+    // Of a task that is not here only the master's question tells, after a restart.
+    const struct agent_task *task = stream_task(stream);
+    if (task != NULL && agent_framework_is_durable(task->executor->framework)) {
+        stream->is_durable = true;
+    }
     if (stream->count == PENDING_MAX) {
         agent_status_unref(stream->pending[--stream->count]);
     }
-    if (stream->count == stream->capacity) {
-        stream->capacity = stream->capacity == 0 ? 4 : stream->capacity * 2;
-        stream->pending =
-            mem_realloc_array(stream->pending, stream->capacity, sizeof(struct agent_status *));
-    }
-    stream->pending[stream->count++] = agent_status_ref(status);
+    stream_append(stream, status);
+    keep_update(stream, stream->count - 1);
     if (stream->count == 1) {
         stream->delay_ns = RETRY_MIN_NS;
         stream_send(stream, now);
@@ -200,8 +264,10 @@ bool agent_stream_acknowledge(struct agent *agent, const char *framework_id, con
     }
     *ret_is_last = task_state_is_terminal(stream->pending[0]->message->state);
     timer_cancel(&agent->timers, &stream->timer);
+    keep_acknowledgement(stream, *ret_is_last);
     agent_status_unref(stream->pending[0]);
     stream->count--;
+    stream->first++;
     memmove(stream->pending, stream->pending + 1, stream->count * sizeof(stream->pending[0]));
     if (*ret_is_last) {
         stream_close(stream);
@@ -252,8 +318,44 @@ void agent_streams_drop_framework(struct agent *agent, const char *framework_id)
 {
     struct stream_group *group = map_remove(&agent->streams, framework_id);
     if (group != NULL) {
+        MAP_FOREACH (&group->streams, entry) {
+            drop_kept(entry->value);
+        }
         group_free(group);
     }
+}
+
+// ---- recovery ----
+
+void agent_stream_recover(struct agent *agent, const char *framework_id, const char *task_id,
+                          uint64_t next, const uint8_t *seen, size_t seen_count)
+{
+    struct stream *stream = stream_open(agent, framework_id, task_id);
+    stream->is_durable = true;
+    stream->first = next;
+    for (size_t i = 0; i < seen_count; i++) {
+        memcpy(stream->seen[stream->seen_count++ % SEEN_MAX], seen + i * UUID_SIZE, UUID_SIZE);
+    }
+}
+
+bool agent_stream_recover_update(struct agent *agent, const char *framework_id, uint64_t number,
+                                 struct agent_status *status)
+{
+    const Mesos__V1__TaskStatus *message = status->message;
+    struct stream *stream = stream_open(agent, framework_id, message->task_id->value);
+    if (stream->count == 0 && number >= stream->first) {
+        stream->first = number;
+    }
+    if (number != stream->first + stream->count) {
+        return false;
+    }
+    stream->is_durable = true;
+    if (!stream_has_seen(stream, message->uuid.data)) {
+        memcpy(stream->seen[stream->seen_count++ % SEEN_MAX], message->uuid.data, UUID_SIZE);
+    }
+    stream_append(stream, status);
+    stream->delay_ns = RETRY_MIN_NS;
+    return true;
 }
 
 void agent_streams_free(struct agent *agent)

@@ -44,7 +44,8 @@ static void turn_ended(struct env_hook *hook, struct instant now)
     } else {
         env_timer_set(d->env, &d->core_timer, deadline > now.mono ? deadline - now.mono : 0);
     }
-    if (d->is_stopping && d->agent->has_ended && d->removals == 0) {
+    // A removal that is under way on its thread comes back to us.
+    if (d->removals == 0 && (d->is_leaving || (d->is_stopping && d->agent->has_ended))) {
         env_stop(d->env, 0);
     }
 }
@@ -105,6 +106,7 @@ static int container_launch(void *ctx, const struct agent_launch *launch, struct
         .resources = launch->resources,
         .stdout_name = "stdout",
         .stderr_name = "stderr",
+        .outlives_agent = launch->outlives_agent,
     };
     return containerizer_launch(d->containerizer, &order, err);
 }
@@ -132,10 +134,18 @@ static void reconnect(void *ctx)
 
 static void on_shut_down(void *ctx)
 {
-    agent_daemon_touch(daemon_cast(ctx));
+    struct agent_daemon *d = daemon_cast(ctx);
+    d->is_stopping = true;
+    agent_daemon_touch(d);
+}
+
+static void checkpoint(void *ctx, const char *key, const ProtobufCMessage *message)
+{
+    agent_recovery_keep(daemon_cast(ctx), key, message);
 }
 
 static const struct agent_ops ops = {
+    .checkpoint = checkpoint,
     .send_to_master = send_to_master,
     .send_event = send_event,
     .close_stream = close_stream,
@@ -169,6 +179,7 @@ static void on_terminated(void *ctx, const char *container_id,
         .limited = t->limited,
     };
     agent_container_terminated(d->agent, container_id, &termination, env_now(d->env));
+    agent_recovery_container_ended(d, container_id);
     agent_daemon_touch(d);
 }
 
@@ -210,6 +221,15 @@ void agent_daemon_shutdown(struct agent_daemon *d, const char *message)
     d->is_stopping = true;
     agent_link_stop(d->link);
     agent_shutdown(d->agent, message, env_now(d->env));
+    agent_daemon_touch(d);
+}
+
+void agent_daemon_leave(struct agent_daemon *d, const char *message)
+{
+    log_info("%s; executors of checkpointing frameworks go on", message);
+    d->is_leaving = true;
+    agent_link_stop(d->link);
+    containerizer_leave(d->containerizer);
     agent_daemon_touch(d);
 }
 
@@ -294,6 +314,7 @@ static int start_containerizer(struct agent_daemon *d, struct error *err)
         .fetcher_cache_size = f->fetcher_cache_size,
         .fetcher_stall_timeout_ns = f->fetcher_stall_timeout,
         .frameworks_home = f->frameworks_home,
+        .recovers = true,
     };
     static const struct containerizer_callbacks callbacks = {
         .on_launched = on_launched,
@@ -344,6 +365,7 @@ static int start_core(struct agent_daemon *d, struct error *err)
         .info = info,
         .ip = ip != NULL ? ip : "127.0.0.1",
         .seed = env_random_u64(),
+        .boot_id = agent_recovery_boot_id(d),
     };
     d->agent = agent_new(&options, &ops, d, env_now(d->env), err);
     return d->agent != NULL ? 0 : -EINVAL;
@@ -399,6 +421,7 @@ int agent_daemon_new(struct env *env, const struct agent_flags *flags,
     d->arena = arena_new(0, 0);
     d->hook.run = turn_ended;
     list_init(&d->hook.link);
+    list_init(&d->store_hook.link);
     d->core_timer.run = core_due;
     d->disk_timer.run = disk_due;
     int r = set_paths(d, err);
@@ -416,6 +439,9 @@ int agent_daemon_new(struct env *env, const struct agent_flags *flags,
         attach_log(d);
         r = start_link(d, err);
     }
+    if (r == 0) {
+        r = agent_recovery_run(d, err);
+    }
     if (r < 0) {
         agent_daemon_free(d);
         return r;
@@ -431,7 +457,6 @@ struct agent_daemon *agent_daemon_free(struct agent_daemon *d)
     if (d == NULL) {
         return NULL;
     }
-    env_hook_cancel(&d->hook);
     env_timer_cancel(d->env, &d->core_timer);
     env_timer_cancel(d->env, &d->disk_timer);
     agent_link_free(d->link);
@@ -444,6 +469,8 @@ struct agent_daemon *agent_daemon_free(struct agent_daemon *d)
     if (d->containerizer != NULL) {
         containerizer_free(d->containerizer);
     }
+    agent_recovery_free(d);
+    env_hook_cancel(&d->hook); // streams that ended with the server asked for it
     arena_free(d->arena);
     mem_free(d->attached_id);
     d->magic = 0;

@@ -15,6 +15,7 @@
 #include "wire/json.h"
 
 struct agent_link;
+struct store;
 
 struct agent_daemon {
     uint32_t magic;
@@ -38,15 +39,23 @@ struct agent_daemon {
     uint64_t trash_count; // paths moved away so far
     size_t removals;      // of them, still being removed
     bool is_stopping;
+    bool is_leaving; // stops without a word, and leaves the executors that outlive it
+    struct store *store;
+    struct env_hook store_hook; // makes durable what the turn kept
+    char **ended;               // containers that ended in this turn
+    size_t ended_count;
 };
 
 // ---- agent_daemon.c ----
 int agent_daemon_new(struct env *env, const struct agent_flags *flags,
                      struct agent_daemon **ret_daemon, struct error *err);
 struct agent_daemon *agent_daemon_free(struct agent_daemon *daemon);
-// SIGTERM and SIGUSR1: unregisters, shuts the executors down, then stops the loop. A second time:
-// no more grace for executors.
+// SIGUSR1: unregisters, shuts the executors down, then stops the loop. A second time: no more grace
+// for executors.
 void agent_daemon_shutdown(struct agent_daemon *daemon, const char *message);
+// SIGTERM: stops the loop. Executors of frameworks that checkpoint go on, and are found again by
+// the next agent with this --work_dir; others are destroyed.
+void agent_daemon_leave(struct agent_daemon *daemon, const char *message);
 // To be called by whoever entered the core.
 void agent_daemon_touch(struct agent_daemon *daemon);
 
@@ -68,6 +77,20 @@ void agent_sandbox_remove(struct agent_daemon *daemon, const char *path);
 // What an agent that ended before could not remove any more.
 void agent_sandbox_sweep(struct agent_daemon *daemon);
 void agent_sandbox_attach(struct agent_daemon *daemon, const char *agent_id);
+
+// ---- agent_recovery.c ----
+// Before the loop runs, when core and containerizer are there and nothing else has entered them.
+int agent_recovery_run(struct agent_daemon *daemon, struct error *err);
+void agent_recovery_free(struct agent_daemon *daemon);
+const char *agent_recovery_boot_id(struct agent_daemon *daemon); // "" when unknown
+// The core's `checkpoint`.
+void agent_recovery_keep(struct agent_daemon *daemon, const char *key,
+                         const ProtobufCMessage *message);
+// What is kept of it goes as soon as this turn is durable.
+void agent_recovery_container_ended(struct agent_daemon *daemon, const char *container_id);
+
+// ---- agent_leftovers.c ----
+void agent_leftovers_schedule(struct agent_daemon *daemon);
 
 // ---- agent_link.c ----
 struct agent_link_callbacks {

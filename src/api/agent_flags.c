@@ -75,14 +75,25 @@ static const struct flag rows[] = {
     ROW(executor_registration_timeout, FLAG_DURATION, "1mins", 0,
         "How long an executor may take from its launch to its SUBSCRIBE."),
     ROW(executor_reregistration_timeout, FLAG_DURATION, "2secs", 0,
-        "What executors of checkpointing frameworks are told in MESOS_SUBSCRIPTION_BACKOFF_MAX."),
+        "How long executors of checkpointing frameworks may take to come back to an agent that was "
+        "started anew; what they are told in MESOS_SUBSCRIPTION_BACKOFF_MAX."),
     ROW(executor_shutdown_grace_period, FLAG_DURATION, "5secs", 0,
         "How long an executor may take to end after SHUTDOWN."),
     ROW(executor_environment_variables, FLAG_TEXT, NULL, FLAG_FILE,
         "A JSON object of variables. It replaces the agent's own environment, which executors "
         "inherit otherwise (but for MESOS_* and LIBPROCESS_*)."),
     ROW(recovery_timeout, FLAG_DURATION, "15mins", 0,
-        "What executors of checkpointing frameworks are told in MESOS_RECOVERY_TIMEOUT."),
+        "How long executors of checkpointing frameworks wait for their agent to come back: what "
+        "they are told in MESOS_RECOVERY_TIMEOUT."),
+    ROW(recover, FLAG_TEXT, "reconnect", 0,
+        "What becomes of executors that a former agent left: reconnect (go on with them) or "
+        "cleanup (end them, and then this agent: for an incompatible upgrade)."),
+    ROW(strict, FLAG_BOOL, "true", 0,
+        "Whether checkpoints that cannot be understood keep the agent from starting. Otherwise "
+        "they are left out."),
+    ROW(reconfiguration_policy, FLAG_TEXT, "equal", 0,
+        "What may have changed since the former agent, so that its id and tasks are taken over: "
+        "equal (nothing) or additive (more resources and attributes, and a first domain)."),
     ROW(max_completed_executors_per_framework, FLAG_SIZE, "150", 0,
         "How many ended executors of a framework are remembered."),
     ROW(fetcher_cache_dir, FLAG_TEXT, "/tmp/mesos/fetch", 0,
@@ -132,9 +143,6 @@ static const struct flag pending_rows[] = {
     PENDING(20, "jwt_secret_key", "executor_secret_key", FLAG_TEXT, NULL),
     PENDING_BOOL(21, "gc_non_executor_container_sandboxes", "false"),
     PENDING_TEXT(22, "container_logger", NULL),
-    PENDING_TEXT(23, "recover", "reconnect"),
-    PENDING_TEXT(24, "reconfiguration_policy", "equal"),
-    PENDING_BOOL(25, "strict", "true"),
     PENDING_BOOL(26, "cgroups_cpu_enable_pids_and_tids_count", "false"),
     PENDING_TEXT(27, "cgroups_net_cls_primary_handle", NULL),
     PENDING_TEXT(28, "cgroups_net_cls_secondary_handles", NULL),
@@ -283,6 +291,14 @@ static int check_values(const struct agent_flags *f, struct error *err)
         return error_set(err, -EINVAL,
                          "Flags 'gc_delay' and 'executor_shutdown_grace_period' "
                          "must not be negative");
+    }
+    if (strcmp(f->recover, "reconnect") != 0 && strcmp(f->recover, "cleanup") != 0) {
+        return error_set(err, -EINVAL, "Flag 'recover' must be 'reconnect' or 'cleanup'");
+    }
+    if (strcmp(f->reconfiguration_policy, "equal") != 0 &&
+        strcmp(f->reconfiguration_policy, "additive") != 0) {
+        return error_set(err, -EINVAL,
+                         "Flag 'reconfiguration_policy' must be 'equal' or 'additive'");
     }
     return 0;
 }

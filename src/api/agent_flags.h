@@ -45,6 +45,9 @@ struct agent_flags {
     int64_t executor_shutdown_grace_period;
     char *executor_environment_variables;
     int64_t recovery_timeout;
+    char *recover;
+    bool strict;
+    char *reconfiguration_policy;
     uint64_t max_completed_executors_per_framework;
     char *fetcher_cache_dir;
     uint64_t fetcher_cache_size;

@@ -30,6 +30,7 @@ static const struct {
     COUNTER("slave/invalid_status_updates", invalid_status_updates),
     COUNTER("slave/valid_framework_messages", valid_framework_messages),
     COUNTER("slave/invalid_framework_messages", invalid_framework_messages),
+    COUNTER("slave/recovery_errors", recovery_errors),
     COUNTER("gc/path_removals_succeeded", removals_succeeded),
     COUNTER("gc/path_removals_failed", removals_failed),
 #undef COUNTER
@@ -101,6 +102,9 @@ void agent_metrics_put(void *ctx, struct api_metric_sink *sink)
     double now = (double)env_now(d->env).wall * NS_TO_S;
     api_put_system_metrics(sink);
     api_metric(sink, "slave/uptime_secs", now - agent->start_time);
+    if (agent->recovery_time_s >= 0) {
+        api_metric(sink, "slave/recovery_time_secs", agent->recovery_time_s);
+    }
     api_metric(sink, "slave/registered", agent->state == AGENT_REGISTERED ? 1 : 0);
     api_metric(sink, "slave/frameworks_active", (double)agent->frameworks.count);
     api_metric(sink, "slave/executor_directory_max_allowed_age_secs",

@@ -294,6 +294,11 @@ struct cgroup *cgroup_adopt(struct cgroup_driver *driver, const char *id)
     return cgroup;
 }
 
+int cgroup_watch_again(struct cgroup *cgroup, struct error *err)
+{
+    return cgroup->driver->ops->create(cgroup, err);
+}
+
 struct cgroup *cgroup_free(struct cgroup *cgroup)
 {
     if (cgroup != NULL) {

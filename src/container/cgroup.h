@@ -56,6 +56,8 @@ int cgroup_new(struct cgroup_driver *driver, const char *id, struct cgroup **ret
                struct error *err);
 // For one that is there already, to take it down.
 struct cgroup *cgroup_adopt(struct cgroup_driver *driver, const char *id);
+// After cgroup_adopt, for one that goes on: opens what cgroup_oom_fd tells.
+int cgroup_watch_again(struct cgroup *cgroup, struct error *err);
 struct cgroup *cgroup_free(struct cgroup *cgroup); // frees the object, not the directories
 
 // Mesos' rules: shares and weights follow cpus; the soft memory limit always moves, the hard one is

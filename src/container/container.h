@@ -75,6 +75,7 @@ struct container {
     bool has_status;
     int status;
     struct container_watch reply, oom;
+    struct container_watch supervisor; // of one that an earlier agent launched
     char reply_data[sizeof(struct order_reply)];
     size_t reply_size;
 
@@ -87,6 +88,7 @@ struct container {
     struct timer step_timer; // the take-down
     int64_t step_delay_ns;
     int64_t destroy_since; // monotonic
+    bool outlives_agent;   // has a supervisor and a file, see container_recover.c
     bool is_orphan;        // found at start: nobody is told
     bool is_overdue;       // the destroy timeout was reported
 };
@@ -98,6 +100,7 @@ struct containerizer {
     void *ctx;
     // Copies of what the options say.
     char *helper_path;
+    char *containers_dir; // files of those that outlive the agent
     bool switch_user;
     bool cpu, memory, enable_cfs;
     int64_t destroy_timeout_ns;
@@ -110,6 +113,7 @@ struct containerizer {
     int epoll_fd;
     uv_poll_t *poll; // on epoll_fd; freed by its close callback
     uint64_t destroy_errors;
+    bool leaves; // containerizer_leave was called
 };
 
 // ---- container_launch.c ----
@@ -129,7 +133,16 @@ void container_on_exit(void *ctx, pid_t pid, int status);
 bool container_take_down_now(struct container *container);
 struct container *container_free(struct container *container);
 
+// ---- container_recover.c ----
+// Its file, with the lock on it, for the helper.
+int container_open_run_file(struct container *container, int *ret_fd, struct error *err);
+// It is to go on after containerizer_free.
+bool container_is_left(const struct container *container);
+
 // ---- containerizer.c ----
+void container_read_limits(const struct resources *resources, struct cgroup_limits *ret_limits);
+// Destroys what has cgroups and is not known.
+void container_destroy_orphans(struct containerizer *c);
 void container_watch(struct container *container, struct container_watch *watch, int fd,
                      uint32_t events, void (*run)(struct container *container));
 void container_unwatch(struct container *container, struct container_watch *watch);

@@ -219,6 +219,7 @@ struct container *container_free(struct container *container)
     list_remove(&container->queue_link);
     container_unwatch(container, &container->reply);
     container_unwatch(container, &container->oom);
+    container_unwatch(container, &container->supervisor);
     container_close_files(container);
     cgroup_free(container->cgroup);
     session_free(container->session);

@@ -125,6 +125,9 @@ static int write_order(struct container *container, bool enters, int *ret_fd, st
         order_put_numbers(&order, ORDER_RLIMIT, numbers, ARRAY_COUNT(numbers));
     }
     order_put_user(&order, container->user);
+    if (container->outlives_agent) {
+        order_put_number(&order, ORDER_SUPERVISE, 1);
+    }
     put_command(container, &order);
     for (char **variable = container->environment; *variable != NULL; variable++) {
         order_put_text(&order, ORDER_ENVIRONMENT, *variable);
@@ -176,13 +179,21 @@ static int spawn_helper(struct container *container, int cgroup_fd, int order_fd
     static char name[] = "mesos-containerizer";
     char *arguments[] = {name, NULL};
     char *environment[] = {NULL};
-    int fds[ORDER_FD_COUNT] = {-1, container->out_fd, container->err_fd, order_fd, reply_fd};
+    int fds[ORDER_RUN_FD + 1] = {-1, container->out_fd, container->err_fd, order_fd, reply_fd};
+    AUTO_CLOSE int run_fd = -1;
+    if (container->outlives_agent) {
+        int code = container_open_run_file(container, &run_fd, err);
+        if (code < 0) {
+            return code;
+        }
+        fds[ORDER_RUN_FD] = run_fd;
+    }
     struct env_spawn spawn = {
         .file = container->owner->helper_path,
         .arguments = arguments,
         .environment = environment,
         .fds = fds,
-        .fd_count = ARRAY_COUNT(fds),
+        .fd_count = container->outlives_agent ? ARRAY_COUNT(fds) : ORDER_FD_COUNT,
         .new_session = true,
         .cgroup_fd = cgroup_fd < 0 ? 0 : cgroup_fd,
     };

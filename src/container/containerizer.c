@@ -42,8 +42,8 @@ void container_unwatch(struct container *container, struct container_watch *watc
         return;
     }
     CHECK(epoll_ctl(container->owner->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL) == 0);
-    if (watch == &container->reply) {
-        close(watch->fd); // the other one belongs to the cgroup
+    if (watch != &container->oom) {
+        close(watch->fd); // that one belongs to the cgroup
     }
     watch->fd = -1;
 }
@@ -99,7 +99,7 @@ static int make_driver(struct containerizer *c, const struct containerizer_optio
 }
 
 // Containers of an agent that is no more, unless another agent shares the root.
-static void adopt_orphans(struct containerizer *c)
+void container_destroy_orphans(struct containerizer *c)
 {
     if (c->driver == NULL) {
         return;
@@ -112,6 +112,9 @@ static void adopt_orphans(struct containerizer *c)
         log_warning("Another agent uses the same cgroups root: orphaned containers are left alone");
     }
     MAP_FOREACH (&ids, entry) {
+        if (map_has(&c->containers, entry->key)) {
+            continue;
+        }
         log_info("Destroying the orphaned container %s", entry->key);
         struct container *container = mem_zalloc(sizeof(*container));
         container->magic = CONTAINER_MAGIC;
@@ -119,7 +122,8 @@ static void adopt_orphans(struct containerizer *c)
         container->id = mem_strdup(entry->key);
         container->is_orphan = true;
         container->cgroup = cgroup_adopt(c->driver, entry->key);
-        container->out_fd = container->err_fd = container->reply.fd = container->oom.fd = -1;
+        container->out_fd = container->err_fd = container->reply.fd = container->oom.fd =
+            container->supervisor.fd = -1;
         list_init(&container->queue_link);
         map_put(&c->containers, container->id, container);
         container_begin_destroy(container);
@@ -164,6 +168,7 @@ static int prepare(struct containerizer *c, const struct containerizer_options *
     }
     c->cpu = isolation.posix_cpu;
     c->memory = isolation.posix_memory;
+    c->containers_dir = mem_printf("%s/containers", options->runtime_dir);
     c->helper_path = mem_printf("%s/mesos-containerizer", options->launcher_dir);
     if (access(c->helper_path, X_OK) < 0) {
         return error_errno(err, -errno, "Failed to find the helper '%s'", c->helper_path);
@@ -202,7 +207,9 @@ int containerizer_new(struct env *env, const struct containerizer_options *optio
         .frameworks_home = options->frameworks_home,
     };
     c->fetcher = fetcher_new(env, &fetcher_options);
-    adopt_orphans(c);
+    if (!options->recovers) {
+        container_destroy_orphans(c);
+    }
     *ret_containerizer = c;
     return 0;
 }
@@ -212,8 +219,21 @@ static void on_poll_closed(uv_handle_t *handle)
     mem_free(handle);
 }
 
+static void let_go(struct containerizer *c)
+{
+    MAP_FOREACH (&c->containers, entry) {
+        struct container *container = entry->value;
+        if (container_is_left(container)) {
+            log_info("Container %s goes on", container->id);
+            map_remove(&c->containers, container->id);
+            container_free(container);
+        }
+    }
+}
+
 static void destroy_all_now(struct containerizer *c)
 {
+    let_go(c);
     for (int i = 0; i < FREE_TRIES_MAX && c->containers.count > 0; i++) {
         MAP_FOREACH (&c->containers, entry) {
             struct container *container = entry->value;
@@ -249,6 +269,7 @@ struct containerizer *containerizer_free(struct containerizer *c)
     fd_close_at(&c->epoll_fd);
     cgroup_driver_free(c->driver);
     mem_free(c->helper_path);
+    mem_free(c->containers_dir);
     c->magic = 0;
     mem_free(c);
     return NULL;
@@ -269,7 +290,7 @@ static bool is_id_sound(const char *id)
     return true;
 }
 
-static void read_limits(const struct resources *resources, struct cgroup_limits *ret_limits)
+void container_read_limits(const struct resources *resources, struct cgroup_limits *ret_limits)
 {
     ret_limits->cpus = 0;
     ret_limits->mem_bytes = 0;
@@ -302,7 +323,8 @@ static struct container *container_make(struct containerizer *c,
     container->magic = CONTAINER_MAGIC;
     container->owner = c;
     container->id = mem_strdup(launch->container_id);
-    container->out_fd = container->err_fd = container->reply.fd = container->oom.fd = -1;
+    container->out_fd = container->err_fd = container->reply.fd = container->oom.fd =
+        container->supervisor.fd = -1;
     list_init(&container->queue_link);
     struct arena *arena = container->arena = arena_new(0, 0);
     container->sandbox = arena_strdup(arena, launch->sandbox);
@@ -311,12 +333,13 @@ static struct container *container_make(struct containerizer *c,
     container->stderr_name = arena_strdup(arena, launch->stderr_name);
     container->command = WIRE_COPY(arena, Mesos__V1__CommandInfo, launch->command);
     container->environment = copy_texts(arena, launch->environment);
+    container->outlives_agent = launch->outlives_agent;
     container->rlimit_count = launch->rlimits == NULL ? 0 : launch->rlimit_count;
     if (container->rlimit_count > 0) {
         container->rlimits =
             arena_dup(arena, launch->rlimits, container->rlimit_count * sizeof(launch->rlimits[0]));
     }
-    read_limits(launch->resources, &container->limits);
+    container_read_limits(launch->resources, &container->limits);
     return container;
 }
 
@@ -364,7 +387,7 @@ int containerizer_update(struct containerizer *c, const char *container_id,
     if (container == NULL) {
         return -ENOENT;
     }
-    read_limits(resources, &container->limits);
+    container_read_limits(resources, &container->limits);
     if (container->cgroup == NULL || container->state == CONTAINER_DESTROYING) {
         return 0;
     }

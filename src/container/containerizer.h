@@ -34,6 +34,8 @@ struct containerizer_options {
     uint64_t fetcher_cache_size;
     int64_t fetcher_stall_timeout_ns;
     const char *frameworks_home; // prefix for relative URIs, or NULL
+    // containerizer_recover will be called. Without: what an earlier agent left is destroyed.
+    bool recovers;
 };
 
 struct container_termination {
@@ -71,12 +73,28 @@ struct container_launch {
     const char *stderr_name;
     const struct container_rlimit *rlimits; // may be NULL
     size_t rlimit_count;
+    bool outlives_agent; // goes on when the agent's process ends; see containerizer_recover
 };
 
 int containerizer_new(struct env *env, const struct containerizer_options *options,
                       const struct containerizer_callbacks *callbacks, void *ctx,
                       struct containerizer **ret_containerizer, struct error *err);
 struct containerizer *containerizer_free(struct containerizer *c); // kills what still runs
+
+struct container_recovery {
+    const char *container_id;
+    const struct resources *resources; // the limits
+};
+// Takes over the containers that were launched to outlive their agent, once and before the first
+// launch: each ends in on_launched (it runs) or on_terminated (it ended; with its status when that
+// is known). All others that are found are destroyed. After a start of the machine
+// (`is_rebooted`) none can be alive.
+void containerizer_recover(struct containerizer *c, const struct container_recovery *containers,
+                           size_t count, bool is_rebooted);
+// What is kept of a container that ended: to be called when its end was written down.
+void containerizer_forget(struct containerizer *c, const char *container_id);
+// From now on containerizer_free leaves those alone that outlive the agent.
+void containerizer_leave(struct containerizer *c);
 
 // 0: accepted, on_terminated will be called some day. A negative code: refused (bad id, id in use).
 int containerizer_launch(struct containerizer *c, const struct container_launch *launch,

@@ -11,7 +11,8 @@
 #include <stdint.h>
 
 // Descriptors of the helper programs, beside 0, 1 and 2.
-enum { ORDER_FD = 3, ORDER_REPLY_FD = 4, ORDER_FD_COUNT = 5 };
+// ORDER_RUN_FD is there with ORDER_SUPERVISE only.
+enum { ORDER_FD = 3, ORDER_REPLY_FD = 4, ORDER_FD_COUNT = 5, ORDER_RUN_FD = 5 };
 
 // What stands in a record. Numbers are int64_t in memory order.
 enum order_tag {
@@ -30,6 +31,9 @@ enum order_tag {
     ORDER_URI_OUTPUT,      // text: relative path in the sandbox
     ORDER_URI_OPTIONS,     // number: enum order_uri_option, or-ed
     ORDER_URI_CACHE_FILE,  // text: absolute path of its file in the cache
+    // Number, not read: stay as the parent of what is run, and write to ORDER_RUN_FD, a line each:
+    // the own pid; and in the end the status of what was run, as waitpid gives it.
+    ORDER_SUPERVISE,
 };
 
 enum order_uri_option {

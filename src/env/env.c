@@ -260,6 +260,12 @@ void env_at_turn_end(struct env *env, struct env_hook *hook)
     }
 }
 
+void env_before_turn_end(struct env *env, struct env_hook *hook)
+{
+    list_remove(&hook->link);
+    list_prepend(&env->hooks, &hook->link);
+}
+
 void env_hook_cancel(struct env_hook *hook)
 {
     list_remove(&hook->link);

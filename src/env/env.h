@@ -45,6 +45,8 @@ struct env_hook {
     void (*run)(struct env_hook *hook, struct instant now);
 };
 void env_at_turn_end(struct env *env, struct env_hook *hook);
+// The same, before all that were asked for so far: what must be durable before it is sent.
+void env_before_turn_end(struct env *env, struct env_hook *hook);
 void env_hook_cancel(struct env_hook *hook);
 
 // A signal handler on the loop; one per signal.

@@ -404,7 +404,7 @@ static void on_written(uv_write_t *request, int status)
         return;
     }
     consume(t, size);
-    flush(t);
+    ask_flush(t); // not at once: what was queued in this turn may have to wait for its end
 }
 
 static void write_later(struct transport *t)

@@ -96,9 +96,10 @@ static char **make_arguments(const struct local_process *p, const struct local_p
     return arguments;
 }
 
-static _Noreturn void run_child(char *const *arguments, int log, pid_t parent)
+// `death_signal` comes when mesos-local dies.
+static _Noreturn void run_child(char *const *arguments, int log, pid_t parent, int death_signal)
 {
-    if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent) {
+    if (prctl(PR_SET_PDEATHSIG, death_signal) < 0 || getppid() != parent) {
         _exit(EXIT_FAILURE);
     }
     // A terminal's Ctrl-C is for mesos-local, which then ends the others in order.
@@ -146,7 +147,7 @@ int local_process_start(struct local_process *p, const struct local_process_orde
     pid_t parent = getpid();
     p->pid = fork();
     if (p->pid == 0) {
-        run_child(arguments, log, parent);
+        run_child(arguments, log, parent, o->index == 0 ? SIGTERM : SIGUSR1);
     }
     return p->pid < 0 ? error_errno(err, -errno, "Cannot start the %s", p->name) : 0;
 }

@@ -34,7 +34,8 @@ struct local_process_order {
 // there. The caller frees with mem_free.
 char *local_program_directory(void);
 
-// Starts it with a log file for its output. It gets SIGTERM when this process dies.
+// Starts it with a log file for its output. When this process dies, a master gets SIGTERM
+// and an agent SIGUSR1, on which it takes its tasks down.
 int local_process_start(struct local_process *process, const struct local_process_order *order,
                         struct error *err);
 void local_process_signal(const struct local_process *process, int signal);

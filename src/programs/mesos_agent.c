@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// mesos-agent (also installed as mesos-slave). SIGTERM, SIGINT and SIGUSR1: the agent unregisters,
-// asks its executors to shut down, kills those that do not within their grace period, and ends.
-// A second one: no more grace.
+// mesos-agent (also installed as mesos-slave). SIGUSR1: the agent unregisters, asks its executors
+// to shut down, kills those that do not within their grace period, and ends; a second one: no more
+// grace. SIGTERM and SIGINT: it ends at once, as for an upgrade; executors of frameworks that
+// checkpoint go on, and the next agent finds them.
 
 #include <signal.h>
 #include <stdio.h>
@@ -14,10 +15,12 @@
 
 static void on_signal(void *ctx, int signal)
 {
-    const char *name = signal == SIGTERM ? "SIGTERM" : signal == SIGINT ? "SIGINT" : "SIGUSR1";
-    char message[64];
-    snprintf(message, sizeof(message), "Received %s signal", name);
-    agent_daemon_shutdown(ctx, message);
+    if (signal == SIGUSR1) {
+        agent_daemon_shutdown(ctx, "Received SIGUSR1 signal");
+    } else {
+        agent_daemon_leave(ctx, signal == SIGTERM ? "Received SIGTERM signal"
+                                                  : "Received SIGINT signal");
+    }
 }
 
 static int run(struct agent_flags *flags, struct error *err)

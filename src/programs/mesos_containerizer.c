@@ -5,6 +5,7 @@
 // descriptor 4 (order.h: struct order_reply), which closes by itself when the exec succeeds. It
 // decides nothing: the agent resolved and checked everything beforehand. It is on the way of every
 // container, so it is linked with nothing at all (bare.h) and starts in a fraction of the time.
+// Where a container is to outlive its agent, the agent's child stays behind as supervise.h has it.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 
 #include "bare.h"
 #include "container/order.h"
+#include "supervise.h"
 
 // Where a program is looked for when the container's environment has no PATH.
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -99,6 +101,7 @@ struct plan {
     int64_t uid;
     int64_t gid;
     bool has_user;
+    bool is_supervised;
 };
 
 static void *map_memory(size_t size, int protection, int flags, int fd)
@@ -207,6 +210,9 @@ static void take_record(struct plan *plan, const struct order_record *record)
         return;
     case ORDER_GROUP:
         plan->groups[plan->group_count++] = (uint32_t)number_of(record, 0);
+        return;
+    case ORDER_SUPERVISE:
+        plan->is_supervised = true;
         return;
     default:
         fail_malformed();
@@ -319,7 +325,14 @@ int bare_main(void)
         fail(code, "Failed to change to the directory", plan.directory);
     }
     BARE_CALL3(SYS_umask, 022, 0, 0);
+    long supervisor = 0;
+    if (plan.is_supervised && (supervisor = supervise_fork()) < 0) {
+        fail(supervisor, "Failed to start under supervision", NULL);
+    }
     become_user(&plan);
+    if (plan.is_supervised && (code = supervise_bind(supervisor)) < 0) {
+        fail(code, "Failed to start under supervision", NULL);
+    }
     // Signals need nothing: the agent's spawn left them by default and none blocked.
     fail(find_and_run(&plan), "Failed to execute", plan.file);
 }

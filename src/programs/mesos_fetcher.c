@@ -9,11 +9,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -345,7 +347,12 @@ static int prepare(struct job *job, struct error *err)
             }
         }
     }
-    return become_user(job, err);
+    int code = become_user(job, err);
+    // Nobody would wait for what is fetched. A change of user would have undone this.
+    if (code == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) {
+        return error_errno(err, -errno, "Failed to ask for the end with the agent");
+    }
+    return code;
 }
 
 // What the order says, one after the other. Returns the exit status.

@@ -217,10 +217,9 @@ def test_unacknowledged_update_comes_again(agent, scheduler):
     assert scheduler.wait_end(task_id)["state"] == "TASK_FINISHED"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
-def test_end(cluster, master, agent, scheduler, number):
+def test_end(cluster, master, agent, scheduler):
     task_id, _ = start(scheduler)
-    assert agent.stop(number) == 0
+    assert agent.stop(signal.SIGUSR1) == 0
     assert scheduler.wait_end(task_id)["state"] == "TASK_LOST"
     wait_for(lambda: not cluster.find_registration(agent, master), what="the master to forget it")
 
@@ -228,9 +227,9 @@ def test_end(cluster, master, agent, scheduler, number):
 def test_second_signal_is_impatient(agent, scheduler):
     start(scheduler, "trap '' TERM; while true; do sleep 1; done",
           kill_policy={"grace_period": {"nanoseconds": 3600 * 10**9}})
-    agent.send_signal(signal.SIGTERM)
+    agent.send_signal(signal.SIGUSR1)
     wait_for(lambda: agent.metrics()["slave/executors_terminating"] == 1.0, what="the end to begin")
-    assert agent.stop(signal.SIGTERM, timeout=8) == 0
+    assert agent.stop(signal.SIGUSR1, timeout=8) == 0
 
 
 def test_environment(cluster, master):

@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -90,7 +91,23 @@ static void on_shut_down(void *ctx)
     f->shut_down_count++;
 }
 
-int fixture_setup(void **state)
+static void checkpoint(void *ctx, const char *key, const ProtobufCMessage *message)
+{
+    struct fixture *f = ctx;
+    struct buf *value = map_remove(&f->kept, key);
+    if (value != NULL) {
+        buf_free(value);
+        mem_free(value);
+    }
+    f->kept_count++;
+    if (message != NULL) {
+        value = mem_zalloc(sizeof(*value));
+        wire_encode(message, value);
+        map_put(&f->kept, key, value);
+    }
+}
+
+static void make_agent(struct fixture *f)
 {
     static const struct agent_ops ops = {
         .send_to_master = send_to_master,
@@ -102,20 +119,17 @@ int fixture_setup(void **state)
         .remove_path = remove_path,
         .reconnect = reconnect,
         .on_shut_down = on_shut_down,
+        .checkpoint = checkpoint,
     };
-    struct fixture *f = mem_zalloc(sizeof(*f));
-    f->arena = arena_new(0, 0);
-    f->now = (struct instant){.mono = NS_PER_S, .wall = 1700000000 * NS_PER_S};
-    static const char text[] =
-        "{\"hostname\":\"host\",\"port\":5051,\"resources\":["
-        "{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":4}},"
-        "{\"name\":\"mem\",\"type\":\"SCALAR\",\"scalar\":{\"value\":4096}}]}";
+    const char *text =
+        arena_printf(f->arena, "{\"hostname\":\"host\",\"port\":5051%s,\"resources\":[%s]}",
+                     f->attributes, f->resources);
     ProtobufCMessage *info;
     struct error err;
     CHECK(wire_json_decode(&mesos__v1__agent_info__descriptor, f->arena, text, strlen(text), &info,
                            &err) == 0);
-    static char path[] = "PATH=/bin", checkpoint[] = "MESOS_CHECKPOINT=inherited";
-    static char *environment[] = {path, checkpoint, NULL};
+    static char path[] = "PATH=/bin", inherited[] = "MESOS_CHECKPOINT=inherited";
+    static char *environment[] = {path, inherited, NULL};
     struct agent_options options = {
         .work_dir = "/work",
         .launcher_dir = "/libexec",
@@ -132,9 +146,22 @@ int fixture_setup(void **state)
         .info = (Mesos__V1__AgentInfo *)(void *)info,
         .ip = "10.0.0.7",
         .seed = 7,
+        .boot_id = f->boot_id,
     };
     f->agent = agent_new(&options, &ops, f, f->now, &err);
     CHECK(f->agent != NULL);
+}
+
+int fixture_setup(void **state)
+{
+    struct fixture *f = mem_zalloc(sizeof(*f));
+    f->arena = arena_new(0, 0);
+    f->now = (struct instant){.mono = NS_PER_S, .wall = 1700000000 * NS_PER_S};
+    f->boot_id = "boot-1";
+    f->attributes = "";
+    f->resources = "{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":4}},"
+                   "{\"name\":\"mem\",\"type\":\"SCALAR\",\"scalar\":{\"value\":4096}}";
+    make_agent(f);
     *state = f;
     return 0;
 }
@@ -143,9 +170,53 @@ int fixture_teardown(void **state)
 {
     struct fixture *f = *state;
     agent_free(f->agent);
+    MAP_FOREACH (&f->kept, entry) {
+        buf_free(entry->value);
+        mem_free(entry->value);
+    }
+    map_free(&f->kept);
     arena_free(f->arena);
     mem_free(f);
     return 0;
+}
+
+static int compare_records(const void *a, const void *b)
+{
+    return strcmp(((const struct agent_record *)a)->key, ((const struct agent_record *)b)->key);
+}
+
+int f_restart(struct fixture *f, const struct agent_recovery *how, struct error *err)
+{
+    agent_free(f->agent);
+    make_agent(f);
+    // A copy: what is recovered may be forgotten meanwhile.
+    struct agent_record *records = arena_calloc(f->arena, f->kept.count + 1, sizeof(*records));
+    size_t count = 0;
+    MAP_FOREACH (&f->kept, entry) {
+        const struct buf *value = entry->value;
+        records[count++] = (struct agent_record){
+            .key = arena_strdup(f->arena, entry->key),
+            .value = arena_dup(f->arena, value->data, value->size),
+            .size = value->size,
+        };
+    }
+    qsort(records, count, sizeof(*records), compare_records);
+    struct agent_recovery recovery = *how;
+    recovery.records = records;
+    recovery.count = count;
+    return agent_recover(f->agent, &recovery, &f->is_rebooted, f->now, err);
+}
+
+struct agent_executor *f_executor(struct fixture *f, const char *executor_id)
+{
+    struct agent_framework *framework = map_get(&f->agent->frameworks, "F");
+    return framework == NULL ? NULL : map_get(&framework->executors, executor_id);
+}
+
+struct agent_task *f_task(struct fixture *f, const char *task_id)
+{
+    struct agent_framework *framework = map_get(&f->agent->frameworks, "F");
+    return framework == NULL ? NULL : map_get(&framework->tasks, task_id);
 }
 
 static ProtobufCMessage *decode(struct fixture *f, const ProtobufCMessageDescriptor *descriptor,
@@ -205,7 +276,8 @@ void f_advance(struct fixture *f, int64_t ns)
     "{'name':'cpus','type':'SCALAR','scalar':{'value':" cpus "},'allocation_info':{'role':'*'}},"  \
     "{'name':'mem','type':'SCALAR','scalar':{'value':" mem "},'allocation_info':{'role':'*'}}"
 
-#define FRAMEWORK "'framework_info':{'user':'joe','name':'test','id':{'value':'F'}}"
+#define FRAMEWORK "'framework_info':{'user':'joe','name':'test','id':{'value':'F'},'checkpoint':%s}"
+#define CHECKPOINT(f) ((f)->is_checkpointing ? "true" : "false")
 
 void f_run_task(struct fixture *f, const char *task_id, const char *more)
 {
@@ -213,7 +285,7 @@ void f_run_task(struct fixture *f, const char *task_id, const char *more)
               "{'type':'RUN_TASK','run_task':{" FRAMEWORK ",'task':{'name':'n',"
               "'task_id':{'value':'%s'},'agent_id':{'value':'S1'},'command':{'value':'sleep 1'},"
               "'resources':[" RESOURCES("1", "100") "]%s}}}",
-              task_id, more);
+              CHECKPOINT(f), task_id, more);
 }
 
 void f_run_custom(struct fixture *f, const char *task_id, const char *executor_id)
@@ -225,7 +297,7 @@ void f_run_custom(struct fixture *f, const char *task_id, const char *executor_i
               "'command':{'value':'./exec'},'resources':[" RESOURCES(
                   "0.5", "32") "]},"
                                "'resources':[" RESOURCES("1", "100") "]}}}",
-              task_id, executor_id);
+              CHECKPOINT(f), task_id, executor_id);
 }
 
 static int act(struct fixture *f, void *stream, ProtobufCMessage *message)

@@ -41,10 +41,21 @@ struct fixture {
     size_t closed_count, reconnect_count, shut_down_count;
     const char *refuse_launch; // text of a refusal, or NULL
     const char *refuse_update;
+    struct map kept;                              // key -> struct buf, what was to be written down
+    size_t kept_count;                            // how often
+    bool is_checkpointing;                        // of framework F
+    const char *boot_id, *resources, *attributes; // of the next agent that is made
+    bool is_rebooted;                             // f_restart found so
 };
 
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
+
+// Another process: a new agent that recovers what was kept. The containers are the caller's to
+// report, then agent_recovery_start.
+int f_restart(struct fixture *f, const struct agent_recovery *how, struct error *err);
+struct agent_executor *f_executor(struct fixture *f, const char *executor_id); // NULL: none
+struct agent_task *f_task(struct fixture *f, const char *task_id);
 
 // printf with ' for ": f_receive(f, "{'type':'PING'}").
 void f_receive(struct fixture *f, const char *format, ...) __attribute__((format(printf, 2, 3)));

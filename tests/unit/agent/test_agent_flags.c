@@ -82,13 +82,12 @@ static void test_pending_flags_take_their_default_only(void **state)
     struct agent_flags f;
     struct error err;
     assert_int_equal(PARSE(&f, &err, "--master=h:1", "--work_dir=/w", "--containerizers=mesos",
-                           "--strict", "--no-docker_ignore_runtime", "--perf_duration=10000ms",
-                           "--recover=reconnect"),
+                           "--no-docker_ignore_runtime", "--perf_duration=10000ms"),
                      0);
     agent_flags_free(&f);
     const char *const refused[] = {
-        "--containerizers=docker,mesos", "--no-strict", "--recover=cleanup",      "--modules=x",
-        "--perf_duration=11secs",        "--hooks=",    "--slave_subsystems=cpu",
+        "--containerizers=docker,mesos", "--modules=x", "--perf_duration=11secs", "--hooks=",
+        "--slave_subsystems=cpu",
     };
     for (size_t i = 0; i < ARRAY_COUNT(refused); i++) {
         int r = PARSE(&f, &err, "--master=h:1", "--work_dir=/w", refused[i]);

@@ -224,6 +224,7 @@ int world_launch(struct world *w, const struct order *order)
         .resources = resources,
         .stdout_name = "stdout",
         .stderr_name = "stderr",
+        .outlives_agent = order->outlives_agent,
     };
     struct outcome *outcome = mem_zalloc(sizeof(*outcome));
     outcome->asked_at = env_refresh_now(w->env).mono;
@@ -272,6 +273,35 @@ void world_sleep(struct world *w, int64_t ns)
 {
     env_timer_set(w->env, &w->timer, ns);
     env_run(w->env);
+}
+
+void world_restart(struct world *w, const char *const *ids, size_t count,
+                   void (*meanwhile)(struct world *w))
+{
+    containerizer_leave(w->c);
+    w->c = containerizer_free(w->c);
+    if (meanwhile != NULL) {
+        meanwhile(w);
+    }
+    struct containerizer_callbacks callbacks = {on_launched, on_terminated};
+    struct error err = {0};
+    w->options.recovers = true;
+    assert_int_equal(containerizer_new(w->env, &w->options, &callbacks, w, &w->c, &err), 0);
+    AUTO_RESOURCES struct resources *resources = NULL;
+    assert_int_equal(resources_parse("cpus:1;mem:64", "*", &resources, NULL), 0);
+    struct container_recovery *recovery = arena_calloc(w->arena, count + 1, sizeof(*recovery));
+    w->launched = w->terminated = 0;
+    w->accepted = count;
+    for (size_t i = 0; i < count; i++) {
+        recovery[i] = (struct container_recovery){.container_id = ids[i], .resources = resources};
+        struct outcome *outcome = world_outcome(w, ids[i]);
+        if (outcome == NULL) {
+            outcome = mem_zalloc(sizeof(*outcome));
+            map_put(&w->outcomes, ids[i], outcome);
+        }
+        outcome->launched = false;
+    }
+    containerizer_recover(w->c, recovery, count, false);
 }
 
 struct outcome *world_run(struct world *w, const struct order *order)

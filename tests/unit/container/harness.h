@@ -63,6 +63,7 @@ struct order {
     bool executable;
     bool no_extract;
     const char *output_file;
+    bool outlives_agent;
 };
 
 // NULL in case the setting cannot be had here (no root): the test is to be skipped.
@@ -79,6 +80,10 @@ struct outcome *world_outcome(struct world *w, const char *id);
 void world_wait_all(struct world *w);
 void world_wait_launched(struct world *w, size_t count);
 void world_sleep(struct world *w, int64_t ns);
+// The containerizer ends and leaves what outlives it; another one recovers the containers `ids`,
+// which count as launched anew. `meanwhile` (or NULL) runs between the two.
+void world_restart(struct world *w, const char *const *ids, size_t count,
+                   void (*meanwhile)(struct world *w));
 // Launches it alone and waits for its end.
 struct outcome *world_run(struct world *w, const struct order *order);
 

@@ -482,6 +482,81 @@ static void test_orphans(void **state)
     world_end(w);
 }
 
+static void go(struct world *w)
+{
+    const char *path = arena_printf(w->arena, "%s/go", world_sandbox(w, "ends"));
+    assert_int_equal(file_write(path, "", 0, NULL), 0);
+    usleep(300 * 1000);
+}
+
+static void test_recover(void **state)
+{
+    BEGIN(state);
+    static const char waiting[] = "until [ -e go ]; do sleep 0.02; done; sleep 1000 & exit 7";
+    world_launch(w, &(struct order){.id = "runs", .shell = "sleep 1000", .outlives_agent = true});
+    world_launch(w, &(struct order){.id = "ends", .shell = waiting, .outlives_agent = true});
+    world_wait_launched(w, 2);
+    pid_t pid = world_outcome(w, "runs")->pid;
+    // Both go on, twice.
+    static const char *const both[] = {"runs", "ends"};
+    for (int i = 0; i < 2; i++) {
+        world_restart(w, both, 2, NULL);
+        world_wait_launched(w, 2);
+        assert_int_equal(world_outcome(w, "runs")->pid, pid);
+    }
+    // One ends while nobody looks; one was never started.
+    static const char *const all[] = {"runs", "ends", "never"};
+    world_restart(w, all, 3, go);
+    for (int i = 0; i < 200 && w->terminated < 2; i++) {
+        world_sleep(w, 50 * NS_PER_MS);
+    }
+    struct outcome *o = world_outcome(w, "ends");
+    assert_true(o->terminated && o->has_status && !o->has_reason);
+    assert_int_equal(WEXITSTATUS(o->status), 7);
+    o = world_outcome(w, "never");
+    assert_true(o->terminated && !o->has_status);
+    assert_non_null(strstr(o->message, "unknown container"));
+    assert_false(world_outcome(w, "runs")->terminated);
+    containerizer_destroy(w->c, "runs");
+    world_wait_all(w);
+    assert_int_equal(world_count_processes(w), 0);
+    world_end(w);
+}
+
+static void test_recovered_exit(void **state)
+{
+    BEGIN(state);
+    world_launch(w, &(struct order){.id = "ends",
+                                    .shell = "until [ -e go ]; do sleep 0.02; done; kill -9 $$",
+                                    .outlives_agent = true});
+    world_wait_launched(w, 1);
+    static const char *const ids[] = {"ends"};
+    world_restart(w, ids, 1, NULL);
+    world_wait_launched(w, 1);
+    go(w);
+    world_wait_all(w);
+    struct outcome *o = world_outcome(w, "ends");
+    assert_true(o->has_status && WIFSIGNALED(o->status));
+    assert_int_equal(WTERMSIG(o->status), SIGKILL);
+    world_end(w);
+}
+
+static void test_recover_orphan(void **state)
+{
+    BEGIN(state);
+    world_launch(w, &(struct order){.id = "o", .shell = "sleep 1000", .outlives_agent = true});
+    world_wait_launched(w, 1);
+    assert_true(world_count_processes(w) > 0);
+    world_restart(w, NULL, 0, NULL);
+    for (int i = 0; i < 200 && world_count_processes(w) > 0; i++) {
+        world_sleep(w, 50 * NS_PER_MS);
+    }
+    assert_int_equal(world_count_processes(w), 0);
+    const char *path = arena_printf(w->arena, "%s/containers/o", w->directory);
+    assert_int_equal(access(path, F_OK), -1);
+    world_end(w);
+}
+
 // An agent that ends leaves the root to another one that is idle.
 static void test_shared_root(void **state)
 {
@@ -589,14 +664,15 @@ int main(int argc, char **argv)
         cmocka_set_test_filter(argv[1]);
     }
     const struct CMUnitTest tests[] = {
-        BOTH(test_exit_codes),    BOTH(test_surroundings), BOTH(test_arguments),
-        BOTH(test_bad_commands),  BOTH(test_refusals),     BOTH(test_user),
-        BOTH(test_look_up),       BOTH(test_destroy),      BOTH(test_destroy_at_once),
-        BOTH(test_leftovers),     BOTH(test_own_sessions), BOTH(test_escape),
-        BOTH(test_fork_storm),    BOTH(test_many_at_once), BOTH(test_memory_limit),
-        BOTH(test_memory_raised), BOTH(test_swap_limit),   BOTH(test_cpu_limit),
-        BOTH(test_usage),         BOTH(test_free_kills),   BOTH(test_orphans),
-        BOTH(test_shared_root),   BOTH(test_full_disk),    BOTH(test_bad_options),
+        BOTH(test_exit_codes),    BOTH(test_surroundings),   BOTH(test_arguments),
+        BOTH(test_bad_commands),  BOTH(test_refusals),       BOTH(test_user),
+        BOTH(test_look_up),       BOTH(test_destroy),        BOTH(test_destroy_at_once),
+        BOTH(test_leftovers),     BOTH(test_own_sessions),   BOTH(test_escape),
+        BOTH(test_fork_storm),    BOTH(test_many_at_once),   BOTH(test_memory_limit),
+        BOTH(test_memory_raised), BOTH(test_swap_limit),     BOTH(test_cpu_limit),
+        BOTH(test_usage),         BOTH(test_free_kills),     BOTH(test_orphans),
+        BOTH(test_shared_root),   BOTH(test_full_disk),      BOTH(test_bad_options),
+        BOTH(test_recover),       BOTH(test_recovered_exit), BOTH(test_recover_orphan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "supervise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "bare.h"
+#include "container/order.h"
+
+static _Noreturn void end(long status)
+{
+    for (;;) {
+        BARE_CALL3(SYS_exit_group, status, 0, 0);
+    }
+}
+
+// A line of its own. What is cut short (the disk is full) lacks its end, so nobody takes it for more.
+static void write_line(unsigned long number)
+{
+    char text[24];
+    char *at = text + sizeof(text);
+    *--at = '\n';
+    do {
+        *--at = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    BARE_CALL3(SYS_write, ORDER_RUN_FD, at, text + sizeof(text) - at);
+}
+
+// Kills the children that the kernel lists. False: there are none, or the kernel keeps no list.
+static bool kill_children(void)
+{
+    char text[4096];
+    long fd = bare_call6(SYS_openat, AT_FDCWD, (long)"/proc/thread-self/children",
+                         O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    if (fd < 0) {
+        return false;
+    }
+    long size = BARE_CALL3(SYS_read, fd, text, sizeof(text));
+    BARE_CALL3(SYS_close, fd, 0, 0);
+    // Each number is followed by a blank; one that was cut off is not, and its turn comes later.
+    long pid = 0;
+    for (long i = 0; i < size; i++) {
+        if (text[i] >= '0' && text[i] <= '9') {
+            pid = pid * 10 + (text[i] - '0');
+        } else {
+            if (pid > 1) {
+                BARE_CALL3(SYS_kill, pid, SIGKILL, 0);
+            }
+            pid = 0;
+        }
+    }
+    return size > 0;
+}
+
+static _Noreturn void end_like(int status)
+{
+    if (WIFEXITED(status)) {
+        end(WEXITSTATUS(status));
+    }
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = 0};
+    bare_call6(SYS_prlimit64, 0, RLIMIT_CORE, (long)&none, 0, 0, 0);
+    BARE_CALL3(SYS_kill, BARE_CALL3(SYS_getpid, 0, 0, 0), WTERMSIG(status), 0);
+    end(128 + WTERMSIG(status));
+}
+
+static _Noreturn void stay(long child)
+{
+    for (int fd = 0; fd < ORDER_FD_COUNT; fd++) {
+        BARE_CALL3(SYS_close, fd, 0, 0);
+    }
+    BARE_CALL3(SYS_chdir, "/", 0, 0);
+    int status = 0, child_status = 0;
+    bool has_ended = false;
+    for (;;) {
+        long pid = bare_call6(SYS_wait4, -1, (long)&status, 0, 0, 0, 0);
+        if (pid == -EINTR) {
+            continue;
+        }
+        if (pid < 0) {
+            break; // no child is left
+        }
+        if (pid == child) {
+            has_ended = true;
+            child_status = status;
+            write_line((unsigned long)status);
+        }
+        if (has_ended && !kill_children()) {
+            break;
+        }
+    }
+    end_like(child_status);
+}
+
+long supervise_fork(void)
+{
+    long code = BARE_CALL3(SYS_fcntl, ORDER_RUN_FD, F_SETFD, FD_CLOEXEC);
+    if (code < 0) {
+        return code;
+    }
+    long self = BARE_CALL3(SYS_getpid, 0, 0, 0);
+    write_line((unsigned long)self);
+    code = bare_call6(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0, 0);
+    if (code < 0) {
+        return code;
+    }
+    long child = bare_call6(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
+    if (child > 0) {
+        stay(child);
+    }
+    return child < 0 ? child : self;
+}
+
+long supervise_bind(long supervisor)
+{
+    long code = bare_call6(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
+    if (code < 0) {
+        return code;
+    }
+    return BARE_CALL3(SYS_getppid, 0, 0, 0) == supervisor ? 0 : -ESRCH;
+}
