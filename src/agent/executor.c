@@ -334,7 +334,8 @@ void agent_container_terminated(struct agent *agent, const char *container_id,
     end_tasks(executor, termination, now);
     if (!executor->is_generated) {
         executor->exit_status = termination->has_status ? termination->status : -1;
-        // Where no registration is under way, the next one names it still, and its end is told then.
+        // Where no registration is under way, the next one names it still, and its end is told
+        // then.
         executor->has_unsent_exit = agent->state == AGENT_DISCONNECTED || agent->is_recovering;
         if (!executor->has_unsent_exit) {
             agent_send_exited(agent, executor->framework->info->id, executor->info->executor_id,

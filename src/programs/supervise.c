@@ -21,7 +21,8 @@ static _Noreturn void end(long status)
     }
 }
 
-// A line of its own. What is cut short (the disk is full) lacks its end, so nobody takes it for more.
+// A line of its own. What is cut short (the disk is full) lacks its end, so nobody takes it for
+// more.
 static void write_line(unsigned long number)
 {
     char text[24];
