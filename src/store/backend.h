@@ -16,6 +16,12 @@ struct store_batch {
 };
 
 struct store_backend {
+    // A place that answers later has begin_commit and begin_walk in place of commit and walk: they
+    // start the work, and store_backend_item and then store_backend_done tell what came of it,
+    // from the loop. Nothing else is begun in between. The batches stay where they are until then.
+    void (*begin_commit)(void *place, struct store *store, const struct store_batch *batches,
+                         size_t count);
+    void (*begin_walk)(void *place, struct store *store);
     // Makes the batches durable, all or none, in this order.
     int (*commit)(void *place, const struct store_batch *batches, size_t count, struct error *err);
     // Calls `item` for each key in order (strcmp); its arguments are valid during the call.
@@ -23,5 +29,11 @@ struct store_backend {
                 struct error *err);
     void (*free)(void *place);
 };
+
+// One item of a walk; they need not come in order.
+void store_backend_item(struct store *store, const struct store_item *item);
+// `result` is 0, or a negative code with its text in `err`. Runs the callbacks that are due, and
+// begins what was asked for meanwhile.
+void store_backend_done(struct store *store, int result, const struct error *err);
 
 struct store *store_new(const struct store_backend *backend, void *place);

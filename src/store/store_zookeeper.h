@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The store in ZooKeeper, apart from store.h since it needs the loop. What it means to be its owner
+// is said in zookeeper.c.
+
+#pragma once
+
+#include <stdint.h>
+
+#include "env/env.h"
+#include "store/store.h"
+
+struct store_zookeeper_options {
+    const char *url; // "zk://...", "file://..."
+    int64_t session_timeout_ns;
+    int64_t fetch_timeout_ns; // for a load
+    int64_t store_timeout_ns; // for what one flush writes
+};
+
+// Connects at once. The first load takes the store over from whoever had it: only one who leads may
+// ask for it, and nothing may be applied before it. When somebody else takes it over later, the
+// next write fails with -ESTALE, as nothing of it was written. -ETIMEDOUT: no answer in time.
+// -EINVAL: the URL cannot be read.
+int store_zookeeper_new(struct env *env, const struct store_zookeeper_options *options,
+                        struct store **ret_store, struct error *err);
