@@ -104,7 +104,8 @@ static void front(void *ctx, struct http_request *r)
         http_respond_text(r, 404, "Not Found");
         return;
     }
-    respond(ctx, r, "/index.html");
+    if (master_require_leader(ctx, r))
+        respond(ctx, r, "/index.html");
 }
 
 static const struct api_route routes[] = {

@@ -8,6 +8,7 @@
 #include "api/timing.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "election/election.h"
 #include "master/records.h"
 
 #define MASTER_SERVER_MAGIC 0x6d737276u
@@ -25,9 +26,13 @@ struct master_server {
     struct list streams;  // scheduler_stream.link
     struct list links;    // agent_link.link
     struct list writes;   // pending_write.link
-    bool recovered;       // the registry was read
-    bool failed;          // the registry is of no more use: the program ends with this turn
+    struct election *election;
+    const Mesos__V1__MasterInfo *leader; // NULL: none is known
+    bool leads;                          // elected; `leader` is ourselves
+    bool recovered;                      // the registry was read
+    bool failed; // leadership or registry is lost: the program ends with this turn
     struct instant started;
+    struct instant elected; // with leads
     char *cluster;
     char *log_dir;
     char *webui_dir;
@@ -46,7 +51,9 @@ struct master_server {
 // Runs the turn's end for the core. After every input to it.
 void master_server_touch(struct master_server *server);
 
-// 503 until the registry was read.
+// What only the leader answers: another master redirects to it, or says 503 while there is none.
+bool master_require_leader(struct master_server *server, struct http_request *r);
+// The same, and 503 until the registry was read.
 bool master_require_recovery(struct master_server *server, struct http_request *r);
 
 // master_scheduler.c

@@ -197,6 +197,8 @@ static int compare_names(const void *a, const void *b)
 static void roles_endpoint(void *ctx, struct http_request *r)
 {
     struct master_server *server = ctx;
+    if (!master_require_leader(server, r))
+        return;
     const struct master *m = server->core;
     struct map known = MAP_INIT;
     collect_roles(m, &known);

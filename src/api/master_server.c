@@ -81,6 +81,13 @@ static void note_round(void *ctx, bool begins)
 
 // ---- the registry ----
 
+// The program ends with this turn; nothing is decided any more.
+static void give_up(struct master_server *server)
+{
+    server->failed = true;
+    env_stop(server->env, EXIT_FAILURE);
+}
+
 struct pending_write {
     struct list link;
     struct master_server *server;
@@ -106,9 +113,8 @@ static void write_is_durable(void *ctx, int result, const struct error *err)
         // What is stored is unknown now: nothing more may be decided here.
         if (!server->failed)
             log_error("Failed to write the registry: %s", err->text);
-        server->failed = true;
         mem_free(write);
-        env_stop(server->env, EXIT_FAILURE);
+        give_up(server);
         return;
     }
     int64_t now = clock_ns();
@@ -157,16 +163,87 @@ static void registry_is_loaded(void *ctx, int result, const struct store_item *i
     }
     if (result < 0) {
         log_error("Failed to recover the registry: %s", err->text);
-        server->failed = true;
-        env_stop(server->env, EXIT_FAILURE);
+        give_up(server);
         return;
     }
     server->recovered = true;
     master_server_touch(server);
 }
 
+// ---- who leads ----
+
+static void leader_changed(void *ctx, const Mesos__V1__MasterInfo *leader, bool is_self)
+{
+    struct master_server *server = ctx;
+    server->leader = leader;
+    if (server->failed)
+        return;
+    if (server->leads && !is_self) {
+        if (leader != NULL)
+            log_error("Lost leadership to the master at %s; ending", leader->pid);
+        else
+            log_error("Lost leadership: the session with ZooKeeper or our candidate is gone; "
+                      "ending");
+        give_up(server);
+    } else if (server->leads) {
+        log_info("Elected again");
+    } else if (is_self) {
+        log_info("Elected as the leading master");
+        server->leads = true;
+        server->elected = env_now(server->env);
+        server->load_began = clock_ns();
+        store_load(server->store, registry_is_loaded, server);
+        master_server_touch(server);
+    } else if (leader != NULL) {
+        log_info("The leading master is %s with id %s", leader->pid, leader->id);
+    } else {
+        log_info("No master leads");
+    }
+}
+
+static void election_failed(void *ctx, const struct error *why)
+{
+    struct master_server *server = ctx;
+    if (!server->failed)
+        log_error("%s; ending", why->text);
+    give_up(server);
+}
+
+static bool respond_redirect(struct master_server *server, struct http_request *r,
+                             const char *target)
+{
+    const Mesos__V1__MasterInfo *info = server->leader;
+    if (info == NULL) {
+        http_respond_text(r, 503, "No leader elected");
+        return false;
+    }
+    char address[256];
+    uint16_t port;
+    const char *host = info->hostname;
+    if ((host == NULL || host[0] == '\0') && election_address(info, address, &port))
+        host = address;
+    char *location = arena_printf(http_arena(r), "//%s:%u%s", host != NULL ? host : "",
+                                  (unsigned)info->port, target);
+    struct http_header header = {"Location", location};
+    http_respond(r, 307, NULL, NULL, 0, &header, 1);
+    return false;
+}
+
+bool master_require_leader(struct master_server *server, struct http_request *r)
+{
+    if (server->leads && !server->failed)
+        return true;
+    if (server->failed) {
+        http_respond_text(r, 503, "No leader elected");
+        return false;
+    }
+    return respond_redirect(server, r, http_raw_target(r));
+}
+
 bool master_require_recovery(struct master_server *server, struct http_request *r)
 {
+    if (!master_require_leader(server, r))
+        return false;
     if (server->recovered)
         return true;
     http_respond_text(r, 503, "Master has not finished recovery");
@@ -183,10 +260,7 @@ static void redirect(void *ctx, struct http_request *r)
         http_respond_text(r, 404, "Not Found");
         return;
     }
-    const Mesos__V1__MasterInfo *info = master_info(server->core);
-    char *location = arena_printf(http_arena(r), "//%s:%u", info->hostname, (unsigned)info->port);
-    struct http_header header = {"Location", location};
-    http_respond(r, 307, NULL, NULL, 0, &header, 1);
+    respond_redirect(server, r, "");
 }
 
 static void teardown(void *ctx, struct http_request *r)
@@ -248,7 +322,7 @@ static void put_metrics(void *ctx, struct api_metric_sink *sink)
 {
     struct master_server *server = ctx;
     master_put_metrics(server->core, env_now(server->env), put_metric, sink);
-    api_metric(sink, "master/elected", 1);
+    api_metric(sink, "master/elected", server->leads ? 1 : 0);
     api_put_system_metrics(sink);
     put_timings(server, sink);
     put_queues(server, sink);
@@ -257,7 +331,7 @@ static void put_metrics(void *ctx, struct api_metric_sink *sink)
 static bool is_healthy(void *ctx)
 {
     struct master_server *server = ctx;
-    return server->recovered;
+    return !server->leads || server->recovered;
 }
 
 static void handle(void *ctx, struct http_request *r)
@@ -330,9 +404,16 @@ int master_server_new(const struct master_server_options *options,
         options->advertise_port != 0 ? options->advertise_port : http_server_port(server->http);
     server->core = master_new(&master, &ops, server, env_now(server->env));
     server->load_took_ms = -1;
-    server->load_began = clock_ns();
-    store_load(server->store, registry_is_loaded, server);
-    master_server_touch(server);
+    static const struct election_callbacks callbacks = {.on_leader = leader_changed,
+                                                        .on_failed = election_failed};
+    struct election_options election = {.url = options->zk,
+                                        .session_timeout_ns = options->zk_session_timeout_ns,
+                                        .candidate = master_info(server->core)};
+    r = election_new(options->env, &election, &callbacks, server, &server->election, err);
+    if (r < 0) {
+        master_server_free(server);
+        return r;
+    }
     *ret_server = server;
     return 0;
 }
@@ -342,6 +423,7 @@ struct master_server *master_server_free(struct master_server *server)
     if (server == NULL)
         return NULL;
     CHECK(server->magic == MASTER_SERVER_MAGIC);
+    election_free(server->election);
     env_timer_cancel(server->env, &server->timer);
     env_hook_cancel(&server->turn);
     master_free(server->core);

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The master's shell: the core driven by the event loop, HTTP, the agent link and a store. One
-// object holds them together; a program makes it, runs the loop, and frees it.
+// The master's shell: the core driven by the event loop, HTTP, the agent link, an election and a
+// store. One object holds them together; a program makes it, runs the loop, and frees it.
+//
+//   STANDBY ──elected──> RECOVERS ──the registry was read──> LEADS
+//      (redirects)                                             │ leadership or registry lost
+//                                                              v
+//                                                        the loop is stopped with EXIT_FAILURE
 
 #pragma once
 
@@ -19,6 +24,8 @@ struct master_server_options {
     uint16_t listen_port;           // 0: any
     uint16_t advertise_port;        // 0: the one it listens on
     struct master_options master;   // `port` is filled in
+    const char *zk;                 // where masters contend, as election.h takes it; NULL: we lead
+    int64_t zk_session_timeout_ns;  // with zk
     const char *cluster;            // shown by /state; NULL: none
     const char *log_dir;            // likewise
     const char *webui_dir;          // NULL: the assets that were built in

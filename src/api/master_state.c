@@ -83,9 +83,8 @@ static void put_self(struct json_writer *w, const struct master_server *server)
     size_t active = 0;
     MAP_FOREACH (&m->agents, entry)
         active += ((const struct agent *)entry->value)->active;
-    double start = master_v0_seconds(server->started.wall);
-    json_key_double(w, "start_time", start);
-    json_key_double(w, "elected_time", start);
+    json_key_double(w, "start_time", master_v0_seconds(server->started.wall));
+    json_key_double(w, "elected_time", master_v0_seconds(server->elected.wall));
     json_key_string(w, "id", m->info->id);
     json_key_string(w, "pid", m->info->pid);
     json_key_string(w, "hostname", m->info->hostname);
@@ -108,6 +107,8 @@ static void put_self(struct json_writer *w, const struct master_server *server)
 static void state(void *ctx, struct http_request *r)
 {
     struct master_server *server = ctx;
+    if (!master_require_leader(server, r))
+        return;
     const struct master *m = server->core;
     AUTO_BUF struct buf out = BUF_INIT;
     struct json_writer w;
@@ -132,6 +133,8 @@ static void state(void *ctx, struct http_request *r)
 static void slaves(void *ctx, struct http_request *r)
 {
     struct master_server *server = ctx;
+    if (!master_require_leader(server, r))
+        return;
     AUTO_BUF struct buf out = BUF_INIT;
     struct json_writer w;
     json_begin(&w, &out);
@@ -144,6 +147,8 @@ static void slaves(void *ctx, struct http_request *r)
 static void frameworks(void *ctx, struct http_request *r)
 {
     struct master_server *server = ctx;
+    if (!master_require_leader(server, r))
+        return;
     AUTO_BUF struct buf out = BUF_INIT;
     struct json_writer w;
     json_begin(&w, &out);
@@ -239,6 +244,8 @@ static size_t query_number(struct http_request *r, const char *name, size_t othe
 static void tasks(void *ctx, struct http_request *r)
 {
     struct master_server *server = ctx;
+    if (!master_require_leader(server, r))
+        return;
     const struct master *m = server->core;
     AUTO_ARENA struct arena *arena = arena_new(0, 0);
     struct task_rows rows = {.framework_id = http_query(r, "framework_id"),
@@ -343,6 +350,8 @@ static void free_summaries(struct map *summaries)
 static void state_summary(void *ctx, struct http_request *r)
 {
     struct master_server *server = ctx;
+    if (!master_require_leader(server, r))
+        return;
     const struct master *m = server->core;
     struct map agents = MAP_INIT, by_framework = MAP_INIT;
     summarise(m, &agents, &by_framework);

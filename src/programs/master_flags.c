@@ -27,11 +27,22 @@ static const struct flag rows[] = {
         "Whether to look up the name of the address; else the address itself is told."),
     ROW(work_dir, FLAG_TEXT, NULL, 0, "Where the registry is kept. Not needed for in_memory."),
     ROW(registry, FLAG_TEXT, "replicated_log", 0,
-        "How the registry is kept. replicated_log: it outlives the master, in the SQLite file "
-        "registry.db in --work_dir. in_memory: it ends with the master, and agents bring back "
-        "what runs."),
+        "How the registry is kept. replicated_log: it outlives the master, with --zk in ZooKeeper "
+        "(beneath log_replicas in its path), else in the SQLite file registry.db in --work_dir. "
+        "in_memory: it ends with the master, and agents bring back what runs."),
     ROW(quorum, FLAG_SIZE, NULL, 0,
-        "The number of registry replicas that make a majority. Not used by a single master."),
+        "The number of registry replicas that make a majority. Needed with --zk, as in Mesos; "
+        "what counts is the quorum of ZooKeeper's own servers."),
+    ROW(registry_fetch_timeout, FLAG_DURATION, "1mins", 0,
+        "How long reading the registry from ZooKeeper may take before the master ends."),
+    ROW(registry_store_timeout, FLAG_DURATION, "20secs", 0,
+        "How long writing to the registry in ZooKeeper may take before the master ends."),
+    ROW(zk, FLAG_TEXT, NULL, 0,
+        "Where masters elect their leader: zk://host1:port1,host2:port2,.../path, "
+        "zk://user:password@host:port/path, or file:// and the path of a file that has it. Not "
+        "given: this master is the only one."),
+    ROW(zk_session_timeout, FLAG_DURATION, "10secs", 0,
+        "How long ZooKeeper may hear nothing of this master before another one leads."),
     ROW(cluster, FLAG_TEXT, NULL, 0, "The cluster's name, for people."),
     ROW(roles, FLAG_TEXT, NULL, 0, "The only roles that frameworks may have, comma separated."),
     ROW(weights, FLAG_TEXT, NULL, 0, "\"role=weight,role=weight\": shares between roles."),
@@ -81,10 +92,7 @@ static const struct flag rows[] = {
 #define PENDING_TIME(n, name, text) PENDING(n, name, NULL, FLAG_DURATION, text)
 
 static const struct flag pending_rows[] = {
-    PENDING_TIME(0, "zk_session_timeout", "10secs"),
     PENDING_BOOL(1, "registry_strict", "false"),
-    PENDING_TIME(2, "registry_fetch_timeout", "60secs"),
-    PENDING_TIME(3, "registry_store_timeout", "20secs"),
     PENDING_BOOL(4, "log_auto_initialize", "true"),
     PENDING(5, "recovery_agent_removal_limit", "recovery_slave_removal_limit", FLAG_TEXT, "100%"),
     PENDING(6, "agent_removal_rate_limit", "slave_removal_rate_limit", FLAG_TEXT, NULL),
@@ -116,7 +124,6 @@ static const struct flag pending_rows[] = {
     PENDING_TEXT(32, "master_contender", NULL),
     PENDING_TEXT(33, "master_detector", NULL),
     PENDING_BOOL(34, "memory_profiling", "false"),
-    PENDING_TEXT(35, "zk", NULL),
     PENDING_TEXT(36, "ip_discovery_command", NULL),
     PENDING_BOOL(37, "require_agent_domain", "false"),
     PENDING_TEXT(38, "domain", NULL),
@@ -185,8 +192,16 @@ static int check_registry(const struct master_flags *f, struct error *err)
     if (strcmp(f->registry, "replicated_log") != 0)
         return error_set(err, -EINVAL, "'%s' is not a supported option for registry persistence",
                          f->registry);
-    if (f->work_dir == NULL || f->work_dir[0] == '\0')
+    if (f->zk == NULL && (f->work_dir == NULL || f->work_dir[0] == '\0'))
         return error_set(err, -EINVAL, "--work_dir needed for replicated log based registry");
+    if (f->zk != NULL && f->quorum == 0)
+        return error_set(err, -EINVAL,
+                         "Need to specify --quorum for replicated log based registry when using "
+                         "ZooKeeper");
+    if (f->registry_fetch_timeout <= 0 || f->registry_store_timeout <= 0)
+        return error_set(err, -EINVAL,
+                         "Flags 'registry_fetch_timeout' and 'registry_store_timeout' must be more "
+                         "than nothing");
     return 0;
 }
 
@@ -213,6 +228,8 @@ static int check_values(const struct master_flags *f, const bool *given, struct 
     if (r == 0 && is_given(given, "quorum") && f->quorum == 0)
         r = error_set(err, -EINVAL,
                       "Invalid value for --quorum: Must be at least 1, the majority of one master");
+    if (r == 0 && (f->zk_session_timeout < NS_PER_S || f->zk_session_timeout > 3600 * NS_PER_S))
+        r = error_set(err, -EINVAL, "Flag 'zk_session_timeout' must be from 1secs to 1hrs");
     if (r == 0)
         r = check_ip("ip", f->ip, err);
     if (r == 0)

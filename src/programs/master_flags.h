@@ -24,6 +24,10 @@ struct master_flags {
     char *work_dir;
     char *registry;
     uint64_t quorum; // 0: not given
+    int64_t registry_fetch_timeout;
+    int64_t registry_store_timeout;
+    char *zk; // NULL: the only master
+    int64_t zk_session_timeout;
     char *cluster;
     char *roles;
     char *weights;

@@ -19,6 +19,7 @@
 #include "base/text.h"
 #include "master_flags.h"
 #include "model/validate.h"
+#include "store/store_zookeeper.h"
 
 // ---- who we are ----
 
@@ -164,6 +165,8 @@ static int serve(struct env *env, const struct master_flags *flags, struct store
         .listen_ip = flags->ip != NULL ? flags->ip : "0.0.0.0",
         .listen_port = (uint16_t)flags->port,
         .advertise_port = (uint16_t)flags->advertise_port,
+        .zk = flags->zk,
+        .zk_session_timeout_ns = flags->zk_session_timeout,
         .cluster = flags->cluster,
         .log_dir = flags->log_dir,
         .webui_dir = flags->webui_dir,
@@ -196,11 +199,24 @@ static int serve(struct env *env, const struct master_flags *flags, struct store
     return r;
 }
 
-static int open_store(const struct master_flags *flags, struct store **ret_store, struct error *err)
+static int open_store(struct env *env, const struct master_flags *flags, struct store **ret_store,
+                      struct error *err)
 {
     if (strcmp(flags->registry, "in_memory") == 0) {
         *ret_store = store_memory_new();
         return 0;
+    }
+    if (flags->zk != NULL) {
+        struct store_zookeeper_options options = {
+            .url = flags->zk,
+            .session_timeout_ns = flags->zk_session_timeout,
+            .fetch_timeout_ns = flags->registry_fetch_timeout,
+            .store_timeout_ns = flags->registry_store_timeout,
+        };
+        int r = store_zookeeper_new(env, &options, ret_store, err);
+        if (r == 0)
+            log_info("The registry is kept in ZooKeeper");
+        return r < 0 ? error_wrap(err, r, "--zk") : 0;
     }
     int r = path_make_directories(flags->work_dir, 0755, err);
     if (r < 0)
@@ -226,7 +242,7 @@ static int run(const struct master_flags *flags, struct error *err)
         r = check_roles(&roles, err);
     struct store *store = NULL;
     if (r == 0)
-        r = open_store(flags, &store, err);
+        r = open_store(env, flags, &store, err);
     if (r == 0)
         r = serve(env, flags, store, &roles, err);
     store_free(store);
