@@ -408,7 +408,8 @@ static int start_link(struct agent_daemon *d, struct error *err)
         .on_close = on_link_close,
     };
     AUTO_FREE char *master = mem_strdup(d->flags->master);
-    return agent_link_new(d->env, text_trim(master), &callbacks, d, &d->link, err);
+    return agent_link_new(d->env, text_trim(master), d->flags->zk_session_timeout, &callbacks, d,
+                          &d->link, err);
 }
 
 int agent_daemon_new(struct env *env, const struct agent_flags *flags,

@@ -98,8 +98,9 @@ struct agent_link_callbacks {
     void (*on_message)(void *ctx, const Meseta__Link__ToAgent *message);
     void (*on_close)(void *ctx);
 };
-// `master` is "host:port". It connects, follows to the leader, and connects again whenever it must.
-int agent_link_new(struct env *env, const char *master,
+// `master` is "host:port", or where masters are to be looked for, as election.h takes it. It
+// connects, follows to the leader, and connects again whenever it must.
+int agent_link_new(struct env *env, const char *master, int64_t zk_session_timeout_ns,
                    const struct agent_link_callbacks *callbacks, void *ctx,
                    struct agent_link **ret_link, struct error *err);
 struct agent_link *agent_link_free(struct agent_link *link);

@@ -20,7 +20,12 @@
 static const struct flag rows[] = {
     ROW(master, FLAG_TEXT, NULL, FLAG_REQUIRED | FLAG_FILE,
         "The master's host:port. Any master of the cluster will do: one that does not lead names "
-        "the leader. May be file:///path of a file with the same in it."),
+        "the leader. Or where masters elect their leader: "
+        "zk://[user:password@]host1:port1,host2:port2,.../path. May be file:///path of a file with "
+        "the same in it."),
+    ROW(zk_session_timeout, FLAG_DURATION, "10secs", 0,
+        "How long ZooKeeper may hear nothing of this agent before it ends the session in which the "
+        "agent looks for the master."),
     ROW(ip, FLAG_TEXT, NULL, 0,
         "The address to listen on and to tell others. Without it (and without LIBPROCESS_IP): all "
         "addresses, and the one that reaches the master is told."),
@@ -204,7 +209,6 @@ static const struct flag pending_rows[] = {
     PENDING_TEXT(84, "seccomp_profile_name", NULL),
     PENDING_BOOL(85, "http_command_executor", "false"),
     PENDING_TEXT(86, "ip6", NULL),
-    PENDING_TIME(87, "zk_session_timeout", "10secs"),
     PENDING_TEXT(88, "ip_discovery_command", NULL),
     PENDING_TEXT(89, "ip6_discovery_command", NULL),
     PENDING_BOOL(90, "memory_profiling", "false"),

@@ -15,6 +15,7 @@ enum { AGENT_FLAGS_PENDING_MAX = 128 };
 
 struct agent_flags {
     char *master;
+    int64_t zk_session_timeout;
     char *ip;
     int64_t port;
     char *advertise_ip;

@@ -2,7 +2,8 @@
 //
 // The agent's end of the link: finds the leading master and keeps a connection to it. A master that
 // does not lead names the leader, and the link goes there; whenever it breaks, it starts anew with
-// what --master says, at once at first and then with back-off.
+// what --master says, at once at first and then with back-off. Where --master is a ZooKeeper URL,
+// the leader of the election stands for it, and the link moves when another one leads.
 
 #include <errno.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "base/mem.h"
 #include "base/prng.h"
 #include "base/text.h"
+#include "election/election.h"
 #include "net/link.h"
 #include "wire/wire.h"
 
@@ -25,7 +27,8 @@ struct agent_link {
     struct env *env;
     struct agent_link_callbacks callbacks;
     void *ctx;
-    char *host; // of --master
+    struct election *election; // NULL: --master is an address
+    char *host;                // of --master, or of the elected leader; NULL: none is known
     uint16_t port;
     char *leader;      // "host:port" to go to next, or NULL
     size_t redirects;  // in a row
@@ -134,6 +137,9 @@ static void connect_now(struct agent_link *l)
         .on_frame = on_frame,
         .on_close = on_close,
     };
+    if (l->host == NULL) {
+        return; // until one is elected
+    }
     AUTO_FREE char *host = NULL;
     uint16_t port = l->port;
     if (l->leader != NULL && split_address(l->leader, &host, &port, NULL) < 0) {
@@ -157,32 +163,74 @@ static void dropped_due(struct env_hook *hook, struct instant now)
     l->callbacks.on_close(l->ctx);
 }
 
-int agent_link_new(struct env *env, const char *master,
+static void leader_changed(void *ctx, const Mesos__V1__MasterInfo *leader, bool is_self)
+{
+    struct agent_link *l = ctx;
+    (void)is_self;
+    char host[256];
+    uint16_t port;
+    if (leader == NULL) {
+        // The connection stays: it ends when that master does.
+        log_info("No master leads");
+        return;
+    }
+    if (!election_address(leader, host, &port)) {
+        log_error("The leading master %s names no address", leader->id);
+        return;
+    }
+    log_info("The leading master is %s:%u", host, (unsigned)port);
+    mem_free(l->host);
+    l->host = mem_strdup(host);
+    l->port = port;
+    agent_link_reconnect(l);
+    if (!l->is_stopping) {
+        env_timer_set(l->env, &l->retry, 0);
+    }
+}
+
+static void election_failed(void *ctx, const struct error *why)
+{
+    (void)ctx;
+    log_error("Cannot look for the leading master: %s", why->text);
+}
+
+static int find_master(struct agent_link *l, const char *master, int64_t zk_session_timeout_ns,
+                       struct error *err)
+{
+    if (!election_is_url(master)) {
+        env_timer_set(l->env, &l->retry, 0);
+        return split_address(master, &l->host, &l->port, err);
+    }
+    static const struct election_callbacks callbacks = {
+        .on_leader = leader_changed,
+        .on_failed = election_failed,
+    };
+    struct election_options options = {
+        .url = master,
+        .session_timeout_ns = zk_session_timeout_ns,
+    };
+    int r = election_new(l->env, &options, &callbacks, l, &l->election, err);
+    return r < 0 ? error_wrap(err, r, "--master") : 0;
+}
+
+int agent_link_new(struct env *env, const char *master, int64_t zk_session_timeout_ns,
                    const struct agent_link_callbacks *callbacks, void *ctx,
                    struct agent_link **ret_link, struct error *err)
 {
-    if (text_starts_with(master, "zk://")) {
-        return error_set(err, -ENOTSUP,
-                         "--master=zk://... is not supported yet; give a master's host:port");
-    }
-    char *host;
-    uint16_t port;
-    int r = split_address(master, &host, &port, err);
-    if (r < 0) {
-        return r;
-    }
     struct agent_link *l = mem_zalloc(sizeof(*l));
     l->env = env;
     l->callbacks = *callbacks;
     l->ctx = ctx;
-    l->host = host;
-    l->port = port;
     l->delay_ns = RETRY_MIN_NS;
     l->retry.run = retry_due;
     l->dropped.run = dropped_due;
     list_init(&l->dropped.link);
     prng_seed(&l->prng, env_random_u64());
-    env_timer_set(env, &l->retry, 0);
+    int r = find_master(l, master, zk_session_timeout_ns, err);
+    if (r < 0) {
+        agent_link_free(l);
+        return r;
+    }
     *ret_link = l;
     return 0;
 }
@@ -192,6 +240,7 @@ struct agent_link *agent_link_free(struct agent_link *l)
     if (l == NULL) {
         return NULL;
     }
+    election_free(l->election);
     env_timer_cancel(l->env, &l->retry);
     env_hook_cancel(&l->dropped);
     if (l->link != NULL) {

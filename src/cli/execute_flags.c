@@ -12,7 +12,8 @@
 
 static const struct flag rows[] = {
     ROW(master, FLAG_TEXT, NULL, FLAG_REQUIRED,
-        "The master: host:port, or file:///path to a file that holds it."),
+        "The master: host:port, or zk://[user:password@]host1:port1,host2:port2,.../path where "
+        "masters elect their leader, or file:///path to a file that holds one of these."),
     ROW(task, FLAG_TEXT, NULL, FLAG_FILE,
         "A TaskInfo as JSON, or a file that holds it (file:///path or /path). Its agent_id need "
         "not "

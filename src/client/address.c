@@ -62,9 +62,7 @@ static int address_parse_master_text(const char *text, struct address *ret_addre
                                      struct error *err)
 {
     if (text_starts_with(text, "zk://")) {
-        return error_set(err, -ENOTSUP,
-                         "'%s': finding the master through ZooKeeper is not supported yet; "
-                         "give the master as host:port",
+        return error_set(err, -ENOTSUP, "'%s' is no address: the master has to be looked for there",
                          text);
     }
     if (text_starts_with(text, "https://")) {

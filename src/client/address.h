@@ -22,7 +22,7 @@ int address_parse(const char *text, uint16_t default_port, struct address *ret_a
                   struct error *err);
 
 // What --master takes: an address, "http://host:port", or "file:///path" whose content is one of
-// these. -ENOTSUP for zk:// and https://, which need what is not there yet.
+// these. -ENOTSUP for https://, which is not there yet; zk:// is the election's (election.h).
 int address_parse_master(const char *text, struct address *ret_address, struct error *err);
 
 // The address in a Location header: "//host:port/path" or "http://host:port/path".

@@ -15,10 +15,12 @@
 #include "client/backoff.h"
 #include "client/poster.h"
 #include "client/stream.h"
+#include "election/election.h"
 
 #define SCHEDULER_TARGET "/api/v1/scheduler"
 #define SCHEDULER_BACKOFF_MIN_NS (100 * NS_PER_MS)
 #define SCHEDULER_BACKOFF_MAX_NS (5 * NS_PER_S)
+#define SCHEDULER_ZK_SESSION_NS (10 * NS_PER_S)
 
 enum {
     SCHEDULER_MAGIC = 0x53636864,
@@ -36,7 +38,9 @@ struct scheduler {
     struct arena *arena; // of framework_info
     Mesos__V1__FrameworkInfo *framework_info;
     char *authorization;       // header value, or NULL
-    struct address configured; // where to begin
+    struct election *election; // NULL: the master was given by its address
+    bool has_address;          // false until a leader was found
+    struct address configured; // where to begin: the address given, or the elected leader's
     struct address address;    // where we are, or were sent to
     unsigned redirects;        // in a row
     struct backoff backoff;
@@ -99,7 +103,7 @@ static void scheduler_run_retry(struct timer *timer, struct instant now)
         scheduler_close(s, &s->broken);
     } else if (s->broken.code != 0) {
         scheduler_disconnect(s, &s->broken);
-    } else if (s->state == SCHEDULER_WAITING) {
+    } else if (s->state == SCHEDULER_WAITING && s->has_address) {
         scheduler_subscribe(s);
     }
 }
@@ -226,15 +230,59 @@ static void scheduler_subscribe(struct scheduler *s)
     s->stream = event_stream_new(s->env, &order, &callbacks, s);
 }
 
+// ---- finding the master ----
+
+static void scheduler_on_leader(void *ctx, const Mesos__V1__MasterInfo *leader, bool is_self)
+{
+    (void)is_self;
+    struct scheduler *s = CHECK_CAST(scheduler, SCHEDULER_MAGIC, ctx);
+    struct address address;
+    if (leader == NULL || s->state == SCHEDULER_CLOSED ||
+        !election_address(leader, address.host, &address.port)) {
+        return; // a master that leads no more ends, and its stream with it
+    }
+    s->configured = address;
+    s->has_address = true;
+    if (s->state != SCHEDULER_WAITING) {
+        struct error why;
+        error_set(&why, -EREMCHG, "Another master leads: %s:%u", address.host, address.port);
+        scheduler_disconnect(s, &why);
+    }
+    s->address = address;
+    env_timer_set(s->env, &s->retry_timer, 0);
+}
+
+static void scheduler_on_election_failed(void *ctx, const struct error *why)
+{
+    struct scheduler *s = CHECK_CAST(scheduler, SCHEDULER_MAGIC, ctx);
+    if (s->state != SCHEDULER_CLOSED) {
+        scheduler_close(s, why);
+    }
+}
+
+static int scheduler_find_master(struct scheduler *s, const char *master, struct error *err)
+{
+    if (!election_is_url(master)) {
+        s->has_address = true;
+        env_timer_set(s->env, &s->retry_timer, 0);
+        return address_parse_master(master, &s->configured, err);
+    }
+    static const struct election_callbacks callbacks = {
+        .on_leader = scheduler_on_leader,
+        .on_failed = scheduler_on_election_failed,
+    };
+    struct election_options options = {
+        .url = master,
+        .session_timeout_ns = SCHEDULER_ZK_SESSION_NS,
+    };
+    int r = election_new(s->env, &options, &callbacks, s, &s->election, err);
+    return r < 0 ? error_wrap(err, r, "Cannot look for the master") : 0;
+}
+
 int scheduler_new(struct env *env, const struct scheduler_options *options,
                   const struct scheduler_callbacks *callbacks, void *ctx,
                   struct scheduler **ret_scheduler, struct error *err)
 {
-    struct address address;
-    int r = address_parse_master(options->master, &address, err);
-    if (r < 0) {
-        return r;
-    }
     struct scheduler *s = mem_zalloc(sizeof(*s));
     s->magic = SCHEDULER_MAGIC;
     s->env = env;
@@ -243,8 +291,6 @@ int scheduler_new(struct env *env, const struct scheduler_options *options,
     s->content = options->content;
     s->arena = arena_new(0, 0);
     s->framework_info = WIRE_COPY(s->arena, Mesos__V1__FrameworkInfo, options->framework_info);
-    s->configured = address;
-    s->address = address;
     s->retry_timer.run = scheduler_run_retry;
     s->heartbeat_timer.run = scheduler_run_heartbeat;
     backoff_init(&s->backoff,
@@ -258,7 +304,12 @@ int scheduler_new(struct env *env, const struct scheduler_options *options,
         s->authorization = buf_take(&header);
     }
     s->state = SCHEDULER_WAITING;
-    env_timer_set(env, &s->retry_timer, 0);
+    int r = scheduler_find_master(s, options->master, err);
+    if (r < 0) {
+        scheduler_free(s);
+        return r;
+    }
+    s->address = s->configured;
     *ret_scheduler = s;
     return 0;
 }
@@ -270,6 +321,7 @@ struct scheduler *scheduler_free(struct scheduler *s)
     }
     CHECK(s->magic == SCHEDULER_MAGIC);
     scheduler_drop_connection(s);
+    election_free(s->election);
     env_timer_cancel(s->env, &s->retry_timer);
     arena_free(s->arena);
     mem_free(s->authorization);

@@ -32,7 +32,7 @@ enum scheduler_state {
 };
 
 struct scheduler_options {
-    const char *master; // as address_parse_master takes it
+    const char *master; // as address_parse_master takes it, or a ZooKeeper URL (election.h)
     enum content_type content;
     const Mesos__V1__FrameworkInfo *framework_info; // copied; with `id`: subscribes under it
     const char *principal;                          // with secret: HTTP Basic; NULL: none

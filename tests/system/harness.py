@@ -482,8 +482,9 @@ class Cluster:
         self.masters.append(master)
         return master.wait_serving() if wait else master
 
-    def start_agent(self, master=None, wait=True, environment=None, prefix=(), **flags):
-        """Starts an agent and, with `wait`, waits until the master counts it as active."""
+    def start_agent(self, master=None, wait=True, environment=None, prefix=(), master_flag=None, **flags):
+        """Starts an agent and, with `wait`, waits until the master counts it as active. `master_flag`: what --master
+        says when it is not that master's address."""
         name = "agent-%d" % len(self.agents)
         master = master or (self.masters[-1] if self.masters else None)
         flags = {"ip": "127.0.0.1", "port": find_port(), "hostname": "127.0.0.1",
@@ -491,7 +492,7 @@ class Cluster:
                  "resources": "cpus:2;mem:1024;disk:1024", "launcher": "posix",
                  "isolation": "posix/cpu,posix/mem", "cgroups_root": self.cgroups_root, **flags}
         if master is not None:
-            flags.setdefault("master", master.address)
+            flags["master"] = master_flag or master.address
         agent = Daemon(self, name, "mesos-agent", flags, environment, prefix).start()
         self.agents.append(agent)
         if wait:

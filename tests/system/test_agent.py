@@ -240,7 +240,7 @@ def test_environment(cluster, master):
 
 
 @pytest.mark.parametrize("flag,text", [
-    ("--master=zk://127.0.0.1:2181/mesos", "not supported yet"),
+    ("--master=zk://127.0.0.1:2181/", "is not supported"),
     ("--master=nonsense", "nonsense"),
     ("--resources=cpus:x", "cpus"),
     ("--attributes=broken", "broken"),

@@ -254,7 +254,7 @@ def test_master_from_a_file(cluster, master, agent):
     (["--master=x", "--task={}", "--name=a"], "cannot be given beside --task"),
     (["--master=x", "--task={}"], "Failed to load --task"),
     (["--master=x", "--task=/no/such/file"], "Failed to load --task"),
-    (["--master=zk://a:2181/mesos", "--name=a", "--command=b"], "ZooKeeper is not supported yet"),
+    (["--master=zk://a:2181/", "--name=a", "--command=b"], "Expecting a (chroot) path for ZooKeeper"),
     (["--master=x:y", "--name=a", "--command=b"], "Bad address 'x:y'"),
     (["--master=x", "--name=a", "--command=b", "--bogus=1"], "bogus"),
 ])

@@ -331,11 +331,18 @@ static void test_bad_master(void **state)
     struct env *env;
     assert_int_equal(env_new(&env, NULL), 0);
     Mesos__V1__FrameworkInfo info = MESOS__V1__FRAMEWORK_INFO__INIT;
-    struct scheduler_options options = {.master = "zk://a/b", .framework_info = &info};
-    struct scheduler_callbacks callbacks = {0};
-    struct scheduler *scheduler = NULL;
-    assert_int_equal(scheduler_new(env, &options, &callbacks, NULL, &scheduler, NULL), -ENOTSUP);
-    assert_null(scheduler);
+    static const struct {
+        const char *master;
+        int code;
+    } cases[] = {{"zk://a/", -EINVAL}, {"zk://a", -EINVAL}, {"https://a:1", -ENOTSUP}};
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct scheduler_options options = {.master = cases[i].master, .framework_info = &info};
+        struct scheduler_callbacks callbacks = {0};
+        struct scheduler *scheduler = NULL;
+        assert_int_equal(scheduler_new(env, &options, &callbacks, NULL, &scheduler, NULL),
+                         cases[i].code);
+        assert_null(scheduler);
+    }
     env_free(env);
 }
 
