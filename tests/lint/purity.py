@@ -24,7 +24,7 @@ EXCEPTIONS = {
 ALLOWED = set("""
 memcpy memmove memset memcmp memchr memrchr memmem mempcpy rawmemchr
 strlen strnlen strcmp strncmp strcasecmp strncasecmp strchr strrchr strchrnul strstr strspn strcspn strpbrk
-strcpy strncpy stpcpy strtok_r strerror_r __xpg_strerror_r
+strcpy strncpy stpcpy strsep strtok_r strerror_r __xpg_strerror_r
 sscanf vsscanf __isoc99_sscanf __isoc99_vsscanf __isoc23_sscanf __isoc23_vsscanf
 qsort qsort_r bsearch snprintf vsnprintf
 strtol strtoll strtoul strtoull strtod
