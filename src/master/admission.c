@@ -162,18 +162,21 @@ static int check_description(const Meseta__Link__AgentDescription *description, 
     return 0;
 }
 
-// Adds an amount that it says it uses; one that `counts` not is only looked at.
-static int add_used(struct resources *sum, Mesos__V1__Resource *const *messages, size_t count,
-                    bool counts, struct error *err)
+// Takes an amount that it says it uses from what is left; one that `counts` not is only looked at.
+// Taken one by one, since a port that two tasks claim would be one port in their sum.
+static int take_used(struct resources *left, Mesos__V1__Resource *const *messages, size_t count,
+                     bool counts, struct error *err)
 {
-    struct resources *some;
+    AUTO_RESOURCES struct resources *some = NULL;
     int r = resources_from_proto(messages, count, &some, err);
     if (r < 0)
         return r;
     resources_unallocate(some);
-    if (counts)
-        resources_add(sum, some);
-    resources_free(some);
+    if (!counts)
+        return 0;
+    if (!resources_contains(left, some))
+        return error_set(err, -EINVAL, "more than the agent has left");
+    resources_subtract(left, some);
     return 0;
 }
 
@@ -192,10 +195,10 @@ static int check_framework(struct master *m, const Mesos__V1__FrameworkInfo *inf
     return 0;
 }
 
-// Adds what runs of one framework and is not in the books of `known` (NULL: nothing is).
-static int add_framework_use(struct master *m, const struct agent *known,
-                             const Meseta__Link__FrameworkOnAgent *on_agent, struct resources *used,
-                             struct error *err)
+// Takes what runs of one framework and is not in the books of `known` (NULL: nothing is).
+static int take_framework_use(struct master *m, const struct agent *known,
+                              const Meseta__Link__FrameworkOnAgent *on_agent,
+                              struct resources *left, struct error *err)
 {
     const struct framework *f = master_framework(m, on_agent->info->id->value);
     for (size_t k = 0; k < on_agent->n_executors; k++) {
@@ -203,7 +206,7 @@ static int add_framework_use(struct master *m, const struct agent *known,
         const char *id = executor->executor_id->value;
         bool booked =
             known != NULL && f != NULL && master_agent_find_executor(known, f, id) != NULL;
-        int r = add_used(used, executor->resources, executor->n_resources, !booked, err);
+        int r = take_used(left, executor->resources, executor->n_resources, !booked, err);
         if (r < 0)
             return error_wrap(err, r, "executor '%s'", id);
     }
@@ -211,8 +214,8 @@ static int add_framework_use(struct master *m, const struct agent *known,
         const Mesos__V1__Task *task = on_agent->tasks[k];
         // Booked here, or on another agent: then it is not taken over.
         bool booked = f != NULL && map_has(&f->tasks, task->task_id->value);
-        int r = add_used(used, task->resources, task->n_resources,
-                         !booked && master_task_state_counts(task->state), err);
+        int r = take_used(left, task->resources, task->n_resources,
+                          !booked && master_task_state_counts(task->state), err);
         if (r < 0)
             return error_wrap(err, r, "task '%s'", task->task_id->value);
     }
@@ -226,22 +229,24 @@ static int check_tasks(struct master *m, Meseta__Link__ToMaster__Reregister *mes
 {
     const Mesos__V1__AgentInfo *info = message->agent->info;
     const struct agent *known = master_agent(m, info->id->value);
-    AUTO_RESOURCES struct resources *used =
-        known != NULL ? resources_copy(known->used) : resources_new();
-    resources_unallocate(used);
+    AUTO_RESOURCES struct resources *left = NULL;
+    int r = resources_from_proto(info->resources, info->n_resources, &left, err);
+    if (r < 0)
+        return r;
+    if (known != NULL) {
+        AUTO_RESOURCES struct resources *used = resources_copy(known->used);
+        resources_unallocate(used);
+        if (!resources_contains(left, used))
+            return error_set(err, -EINVAL, "its tasks use more than it has");
+        resources_subtract(left, used);
+    }
     for (size_t i = 0; i < message->n_frameworks; i++) {
-        int r = check_framework(m, message->frameworks[i]->info, err);
+        r = check_framework(m, message->frameworks[i]->info, err);
         if (r == 0 && !map_has(&m->completed_ids, message->frameworks[i]->info->id->value))
-            r = add_framework_use(m, known, message->frameworks[i], used, err);
+            r = take_framework_use(m, known, message->frameworks[i], left, err);
         if (r < 0)
             return r;
     }
-    AUTO_RESOURCES struct resources *total = NULL;
-    int r = resources_from_proto(info->resources, info->n_resources, &total, err);
-    if (r < 0)
-        return r;
-    if (!resources_contains(total, used))
-        return error_set(err, -EINVAL, "its tasks use more than it has");
     return 0;
 }
 

@@ -216,6 +216,7 @@ void master_agent_connect(struct agent *a, struct master_channel *channel)
         struct master_channel *old = a->channel;
         old->agent = NULL;
         a->channel = NULL;
+        master_admission_forget_channel(old);
         m->ops->close_agent(m->ctx, old);
     }
     a->channel = channel;
@@ -316,6 +317,7 @@ void master_agent_remove(struct agent *a, const char *message, int64_t since_ns)
         struct master_channel *channel = a->channel;
         a->channel = NULL;
         channel->agent = NULL;
+        master_admission_forget_channel(channel);
         m->ops->close_agent(m->ctx, channel);
     }
     MAP_FOREACH (&m->frameworks, entry)

@@ -4,6 +4,7 @@
 
 #include "world.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define EVENT(NAME) MESOS__V1__SCHEDULER__EVENT__TYPE__##NAME
@@ -177,7 +178,14 @@ static void test_unsound_reregistrations_are_refused(void **state)
     assert_non_null(end_next(&c->e[0], TO_AGENT(REFUSED)));
     reregister(c, 0, "OLD-S1", "cpus:2",
                with_task(c, "F", "t", "TASK_RUNNING", amount(&c->w, "cpus:3")));
-    expect_refusal(c, 0, "its tasks use more than it has");
+    expect_refusal(c, 0, "task 't': more than the agent has left");
+    // A port in two tasks: in their sum it would be one.
+    char both[4096];
+    const char *ports = amount(&c->w, "ports:[31000-31000]");
+    snprintf(both, sizeof(both), "%s,%s", with_task(c, "F", "t", "TASK_RUNNING", ports),
+             with_task(c, "G", "t2", "TASK_RUNNING", ports));
+    reregister(c, 0, "OLD-S1", "cpus:2;ports:[31000-31001]", both);
+    expect_refusal(c, 0, "task 't2': more than the agent has left");
     assert_int_equal(c->w.master->agents.count, 0);
     // One that is known may not bring more than fits, either.
     reregister(c, 0, "OLD-S1", "cpus:2",
@@ -186,7 +194,7 @@ static void test_unsound_reregistrations_are_refused(void **state)
     end_break(&c->w, &c->e[0]);
     reregister(c, 1, "OLD-S1", "cpus:2",
                with_task(c, "F", "t2", "TASK_RUNNING", amount(&c->w, "cpus:1.5")));
-    expect_refusal(c, 1, "its tasks use more than it has");
+    expect_refusal(c, 1, "task 't2': more than the agent has left");
     // What is booked already does not count twice.
     reregister(c, 1, "OLD-S1", "cpus:2",
                with_task(c, "F", "t", "TASK_RUNNING", amount(&c->w, "cpus:1")));
