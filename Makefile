@@ -9,7 +9,7 @@ VENV := .venv
 NODE := tests/system/node/node_modules/.ready
 PYTHON := $(CURDIR)/$(VENV)/bin/python
 
-.PHONY: all deb demo test test-package lint bench sim fuzz asan clean compatibility
+.PHONY: all deb demo test soak test-package lint bench sim fuzz asan clean compatibility
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
 
@@ -28,6 +28,10 @@ test: all $(VENV)/.ready $(NODE)
 # The Debian package in a new Debian system, and the commands of docs/tutorial.md.
 test-package: $(VENV)/.ready
 	/usr/bin/python3 tests/run package
+
+# The long versions of system tests: hundreds of crashes, full disks, partitions.
+soak: all $(VENV)/.ready
+	/usr/bin/python3 tests/run soak
 
 lint: $(BUILD)/build.ninja
 	/usr/bin/python3 tests/run lint

@@ -20,6 +20,15 @@ def pytest_configure(config):
     leftovers.become_subreaper()
     config.addinivalue_line("markers", "root: the test needs to be root")
     config.addinivalue_line("markers", "cgroups: the test needs cgroup controllers that it may use")
+    config.addinivalue_line("markers", "soak: takes minutes; runs with `make soak` only")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Either the soak tests (MESETA_SOAK=1) or all the others."""
+    is_soak = bool(os.environ.get("MESETA_SOAK"))
+    others = [item for item in items if bool(item.get_closest_marker("soak")) != is_soak]
+    items[:] = [item for item in items if item not in others]
+    config.hook.pytest_deselected(items=others)
 
 
 def pytest_runtest_setup(item):
