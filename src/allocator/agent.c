@@ -153,13 +153,14 @@ void agent_release(struct allocator *a, struct alloc_bond *bond, const struct re
 
 // ---- lifetime ----
 
-static void set_total(struct allocator *a, struct alloc_agent *agent, const struct resources *total)
+// Takes over `total`.
+static void set_total(struct allocator *a, struct alloc_agent *agent, struct resources *total)
 {
     if (agent->total != NULL) {
         order_add_total(a, agent->total, -1);
         resources_free(agent->total);
     }
-    agent->total = resources_copy(total);
+    agent->total = total;
     order_add_total(a, total, 1);
     agent->has_gpus = resources_scalar(total, "gpus") > 0;
     agent->is_plain = true;
@@ -192,7 +193,7 @@ void allocator_add_agent(struct allocator *a, const char *agent_id, const struct
     agent->id = mem_strdup(agent_id);
     agent->is_active = true;
     map_put(&a->agents, agent_id, agent);
-    set_total(a, agent, total);
+    set_total(a, agent, resources_copy(total));
     agent->available = resources_copy(total);
     for (size_t i = 0; i < use_count; i++) {
         hold_uses(a, agent, uses[i].framework_id, uses[i].used);
@@ -206,9 +207,48 @@ void allocator_update_agent(struct allocator *a, const char *agent_id,
 {
     struct alloc_agent *agent = agent_find(a, agent_id);
     CHECK(!a->is_running && agent != NULL);
-    set_total(a, agent, total);
+    set_total(a, agent, resources_copy(total));
     agent_recount(a, agent);
     a->is_urgent = true;
+}
+
+void allocator_transform(struct allocator *a, const char *framework_id, const char *agent_id,
+                         const struct resources *from, const struct resources *to)
+{
+    struct alloc_framework *framework = framework_get(a, framework_id, false);
+    struct alloc_agent *agent = agent_find(a, agent_id);
+    const char *role = resources_role(resources_is_empty(from) ? to : from);
+    CHECK(!a->is_running && framework != NULL && agent != NULL && role != NULL);
+    struct alloc_member *member = member_get(a, framework, role, false);
+    struct alloc_bond *bond = member != NULL ? bond_find(agent, member) : NULL;
+    CHECK(bond != NULL && bond->held != NULL);
+    for (uint32_t i = 0; i < to->count; i++) {
+        CHECK(to->entries[i].role == member->role->name);
+    }
+    CHECK(resources_contains(bond->held, from));
+    order_charge(a, member, from, -1, false);
+    resources_subtract(bond->held, from);
+    resources_add(bond->held, to);
+    order_charge(a, member, to, 1, false);
+    AUTO_RESOURCES struct resources *bare_from = resources_copy(from);
+    AUTO_RESOURCES struct resources *bare_to = resources_copy(to);
+    resources_unallocate(bare_from);
+    resources_unallocate(bare_to);
+    if (resources_is_empty(from)) {
+        CHECK(resources_contains(agent->total, bare_to));
+    } else {
+        struct resources *total = resources_copy(agent->total);
+        CHECK(resources_contains(total, bare_from));
+        resources_subtract(total, bare_from);
+        resources_add(total, bare_to);
+        set_total(a, agent, total);
+    }
+    if (resources_is_empty(bond->held)) {
+        bond->held = resources_free(bond->held);
+    }
+    bond_free_if_unused(a, bond);
+    member_free_if_unused(a, member);
+    agent_recount(a, agent);
 }
 
 void alloc_agent_free(struct allocator *a, struct alloc_agent *agent)

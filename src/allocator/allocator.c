@@ -60,7 +60,8 @@ struct allocator *allocator_free(struct allocator *a)
     }
     free_frameworks(a);
     MAP_FOREACH (&a->roles, entry) {
-        allocator_set_weight(a, entry->key, 1.0);
+        ((struct alloc_role *)entry->value)->weight = 1.0;
+        allocator_set_quota(a, entry->key, NULL);
     }
     CHECK(a->frameworks.count == 0 && a->roles.count == 0);
     for (size_t i = 0; i < a->name_count; i++) {

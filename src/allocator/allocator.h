@@ -87,6 +87,13 @@ void allocator_recover(struct allocator *a, const char *framework_id, const char
 void allocator_track(struct allocator *a, const char *framework_id, const char *agent_id,
                      const struct resources *amount);
 
+// What a framework holds of an agent (`from`, allocated to a role, offered or tracked) becomes
+// `to` of the same role and quantities, and the agent's total with it: a reservation, a volume made
+// or destroyed. `from` empty: `to` is shared and the framework holds that many copies more of it,
+// which changes no total. `to` empty: the resources are no more. CHECKs that all of it is there.
+void allocator_transform(struct allocator *a, const char *framework_id, const char *agent_id,
+                         const struct resources *from, const struct resources *to);
+
 // role_count 0: all roles of the framework. Reviving clears its filters in those roles.
 void allocator_suppress(struct allocator *a, const char *framework_id, const char *const *roles,
                         size_t role_count);
@@ -94,6 +101,22 @@ void allocator_revive(struct allocator *a, const char *framework_id, const char 
                       size_t role_count);
 
 void allocator_set_weight(struct allocator *a, const char *role, double weight);
+
+// What a role is promised, and what it may have at most, of scalars. What is not named has no
+// guarantee, or no limit; a limit of 0 is one.
+struct allocator_quantity {
+    const char *name;
+    int64_t amount; // thousandths
+};
+struct allocator_quota {
+    const struct allocator_quantity *guarantees;
+    size_t guarantee_count;
+    const struct allocator_quantity *limits;
+    size_t limit_count;
+};
+// NULL: no quota any more. Quotas of roles below others (a/b) hold as well.
+void allocator_set_quota(struct allocator *a, const char *role,
+                         const struct allocator_quota *quota);
 
 // Runs what is due: makes offers for agents that changed. Returns the number of offers made. Call
 // it when allocator_next says so (a monotonic deadline; INT64_MAX: nothing to do; <= now: due).

@@ -32,7 +32,7 @@ void framework_free_if_unused(struct allocator *a, struct alloc_framework *frame
     mem_free(framework);
 }
 
-static struct alloc_role *role_get(struct allocator *a, const char *name)
+struct alloc_role *role_get(struct allocator *a, const char *name)
 {
     struct alloc_role *role = map_get(&a->roles, name);
     if (role == NULL) {
@@ -44,10 +44,10 @@ static struct alloc_role *role_get(struct allocator *a, const char *name)
     return role;
 }
 
-// A role that was given a weight is kept for its weight.
-static void role_free_if_unused(struct allocator *a, struct alloc_role *role)
+// A role that was given a weight or a quota is kept for it.
+void role_free_if_unused(struct allocator *a, struct alloc_role *role)
 {
-    if (role->member_count > 0 || role->weight != 1.0) {
+    if (role->member_count > 0 || role->weight != 1.0 || role->quota != NULL) {
         return;
     }
     map_remove(&a->roles, role->name->text);

@@ -33,7 +33,7 @@ static bool is_name_excluded(const struct allocator *a, const char *name)
     return strstr(a->excluded_names, wanted) != NULL;
 }
 
-static size_t name_number(struct allocator *a, struct intern *name)
+size_t name_number(struct allocator *a, struct intern *name)
 {
     for (size_t i = 0; i < a->name_count; i++) {
         if (a->names[i] == name) {

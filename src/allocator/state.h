@@ -33,11 +33,19 @@ struct amounts {
     size_t count;
 };
 
+// By the allocator's numbering of names.
+struct alloc_quota {
+    struct amounts guarantees; // 0: none
+    struct amounts limits;     // AMOUNT_UNLIMITED: none
+};
+#define AMOUNT_UNLIMITED INT64_MAX
+
 struct alloc_role {
     struct intern *name;
     double weight;
-    double share;         // weighted; kept while the role is in the order
-    uint64_t allocations; // offers and uses so far
+    struct alloc_quota *quota; // NULL: none
+    double share;              // weighted; kept while the role is in the order
+    uint64_t allocations;      // offers and uses so far
     struct amounts amounts;
     struct alloc_member **order; // the members that want offers, by share
     size_t order_count;
@@ -169,6 +177,7 @@ struct allocator {
 
 // ---- order.c: amounts, shares and sorting ----
 void amounts_free(struct amounts *amounts);
+size_t name_number(struct allocator *a, struct intern *name);
 void order_add_total(struct allocator *a, const struct resources *r, int sign);
 // Counts resources for or against a member and its role, and moves both in their orders.
 void order_charge(struct allocator *a, struct alloc_member *member, const struct resources *r,
@@ -181,6 +190,8 @@ double order_share(const struct allocator *a, const struct amounts *amounts);
 int order_compare(const struct alloc_member *x, const struct alloc_member *y);
 
 // ---- member.c: roles, members, bonds, filters ----
+struct alloc_role *role_get(struct allocator *a, const char *name);
+void role_free_if_unused(struct allocator *a, struct alloc_role *role);
 struct alloc_member *member_get(struct allocator *a, struct alloc_framework *framework,
                                 const char *role, bool may_make);
 // Sets whether the member wants offers, from its flags and its framework's.

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "wire/wire.h"
+
 static void note_offer(void *ctx, const char *framework_id, const char *role, const char *agent_id,
                        const struct resources *offered)
 {
@@ -82,6 +84,17 @@ struct resources *parse(const char *text)
 {
     struct resources *r = NULL;
     struct error err = {0};
+    if (text[0] == '[') {
+        AUTO_ARENA struct arena *arena = arena_new(0, 0);
+        ProtobufCMessage **messages;
+        size_t count;
+        if (wire_json_decode_list(&mesos__v1__resource__descriptor, arena, text, strlen(text),
+                                  &messages, &count, &err) != 0 ||
+            resources_from_proto((Mesos__V1__Resource **)messages, count, &r, &err) != 0) {
+            fail_msg("'%s': %s", text, err.text);
+        }
+        return r;
+    }
     if (resources_parse(text, "*", &r, &err) != 0) {
         fail_msg("'%s': %s", text, err.text);
     }

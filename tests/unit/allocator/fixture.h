@@ -40,5 +40,6 @@ size_t fixture_count(const struct fixture *f, const char *framework);
 
 void add_framework(struct fixture *f, const char *id, const char *role, unsigned capabilities);
 void add_agent(struct fixture *f, const char *id, const char *resources);
+// As the flag --resources; a JSON list may have dynamic reservations too.
 struct resources *parse(const char *text);
 void assert_resources(const struct resources *r, const char *expected);
