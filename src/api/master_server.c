@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/master_internal.h"
+#include "base/buf.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -192,6 +193,9 @@ static void leader_changed(void *ctx, const Mesos__V1__MasterInfo *leader, bool 
         server->leads = true;
         server->elected = env_now(server->env);
         server->load_began = clock_ns();
+        AUTO_BUF struct buf znode = BUF_INIT;
+        if (election_put_znode(server->election, &znode))
+            store_set_leader(server->store, znode.data);
         store_load(server->store, registry_is_loaded, server);
         master_server_touch(server);
     } else if (leader != NULL) {

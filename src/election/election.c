@@ -93,6 +93,14 @@ bool election_address(const Mesos__V1__MasterInfo *master, char ret_host[256], u
     return true;
 }
 
+bool election_put_znode(const struct election *e, struct buf *out)
+{
+    if (e->zk == NULL || !e->is_self)
+        return false;
+    buf_printf(out, "%s/%s", e->url.path, e->lowest_name);
+    return true;
+}
+
 static void advance(struct election *e);
 
 static void touch(struct election *e)

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "env/env.h"
 #include "proto/mesos.pb-c.h"
@@ -41,6 +42,10 @@ int election_new(struct env *env, const struct election_options *options,
                  struct election **ret_election, struct error *err);
 // A candidate resigns: its znode goes. NULL is fine; returns NULL.
 struct election *election_free(struct election *election);
+
+// Appends the path of the znode by which the candidate leads. False when it does not lead, or
+// leads without ZooKeeper.
+bool election_put_znode(const struct election *election, struct buf *out);
 
 // Whether `text` (of --master, --zk) names a place where masters are to be looked for.
 bool election_is_url(const char *text);

@@ -27,6 +27,8 @@ struct store_backend {
     // Calls `item` for each key in order (strcmp); its arguments are valid during the call.
     int (*walk)(void *place, void (*item)(void *ctx, const struct store_item *item), void *ctx,
                 struct error *err);
+    // store_set_leader. NULL: the place is ours alone.
+    void (*set_leader)(void *place, const char *znode);
     void (*free)(void *place);
 };
 

@@ -102,6 +102,12 @@ static struct request *request_new(struct store *store, void *ctx)
     return request;
 }
 
+void store_set_leader(struct store *store, const char *znode)
+{
+    if (store->backend->set_leader != NULL)
+        store->backend->set_leader(store->place, znode);
+}
+
 void store_load(struct store *store, store_loaded_fn *loaded, void *ctx)
 {
     request_new(store, ctx)->loaded = loaded;

@@ -39,6 +39,9 @@ int store_sqlite_open(const char *path, struct store **ret_store, struct error *
 // Batches not yet flushed are dropped and their callbacks never run. NULL is fine; returns NULL.
 struct store *store_free(struct store *store);
 
+// For a place that several processes want: the path of the election's znode by which this process
+// leads. A load takes the place over only while that znode is there. Others ignore it.
+void store_set_leader(struct store *store, const char *znode);
 // All that is stored, with the batches applied before this call. Items are copied.
 void store_load(struct store *store, store_loaded_fn *loaded, void *ctx);
 // Items are copied. A key may stand in a batch more than once: the last one counts. `durable` may

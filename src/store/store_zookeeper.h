@@ -17,9 +17,10 @@ struct store_zookeeper_options {
     int64_t store_timeout_ns; // for what one flush writes
 };
 
-// Connects at once. The first load takes the store over from whoever had it: only one who leads may
-// ask for it, and nothing may be applied before it. When somebody else takes it over later, the
-// next write fails with -ESTALE, as nothing of it was written. -ETIMEDOUT: no answer in time.
-// -EINVAL: the URL cannot be read.
+// Connects at once. The first load takes the store over from whoever had it, if the znode that
+// store_set_leader named is there at that moment: else it fails with -ESTALE. It may not be asked
+// for before store_set_leader, nor may anything be applied before it. When somebody else takes it
+// over later, the next write fails with -ESTALE, as nothing of it was written. -ETIMEDOUT: no
+// answer in time. -EINVAL: the URL cannot be read.
 int store_zookeeper_new(struct env *env, const struct store_zookeeper_options *options,
                         struct store **ret_store, struct error *err);

@@ -6,11 +6,14 @@
 //                                                 its version by one
 //   <path>/log_replicas/meseta/entries/NN/<key>   the value; NN is a part of the key's hash
 //
-// A load takes the store over: it writes a new owner's name into `epoch`, and reads. From then on
-// every write is one multi that sets `epoch` from the version that we know to the next one, so that
-// it fails when somebody else has taken over, whatever the clocks say, and so that it can be told
-// after a lost answer whether it was applied: the version says so. One multi is under way at a
-// time; what is flushed meanwhile goes with the next one.
+// A load takes the store over: it writes a new owner's name into `epoch`, and reads. That is one
+// multi with a check that the election's znode by which its owner leads is still there. Who was
+// stopped in the midst of it and woke when another led finds that znode gone, and takes nothing; so
+// the owners follow one another as the leaders do. From then on every write is one multi that sets
+// `epoch` from the version that we know to the next one, so that it fails when somebody else has
+// taken over, whatever the clocks say, and so that it can be told after a lost answer whether it
+// was applied: the version says so. One multi is under way at a time; what is flushed meanwhile
+// goes with the next one.
 //
 //   IDLE ──load──> TAKING ──> LISTING ──> IDLE        (no connection: begins again at TAKING)
 //   IDLE ──commit──> WRITING ──> IDLE, or the next piece
@@ -62,14 +65,16 @@ struct place {
     char *epoch_path; // root + "/epoch"
     char owner[UUID_TEXT_SIZE];
     bool is_owner;
-    int32_t version; // of epoch, as of the last answer
-    struct map keys; // every key that is there; the value is a constant
+    int32_t version;   // of epoch, as of the last answer
+    char *leader_path; // the znode by which we lead; NULL before the election said so
+    struct map keys;   // every key that is there; the value is a constant
     struct timer timeout;
     struct env_hook hook;
     // TAKING: a step is under way. The layout is made part by part.
     bool is_pending;
     bool layout_wanted; // the epoch was not there
     size_t made;        // parts of the layout that exist
+    struct Stat taken;  // of epoch, filled in by the multi that takes it
     // LISTING
     struct arena *found_arena;
     struct store_item *found;
@@ -243,22 +248,41 @@ static bool is_own(const struct place *p, const char *value, int size)
     return size == (int)strlen(p->owner) && memcmp(value, p->owner, (size_t)size) == 0;
 }
 
-static void epoch_is_taken(int rc, const struct Stat *stat, const void *data)
+static void become_owner(struct place *p, int32_t version)
+{
+    p->is_owner = true;
+    p->version = version;
+    p->state = LISTING;
+    log_info("The registry in ZooKeeper is ours, epoch version %d", (int)p->version);
+    touch(p);
+}
+
+enum { TAKE_CHECK, TAKE_SET, TAKE_OPS };
+
+static void epoch_is_taken(int rc, const void *data)
 {
     struct place *p = take_answer(data);
     if (p->state != TAKING || is_lost(rc))
         return;
-    if (rc == ZOK) {
-        p->is_owner = true;
-        p->version = stat->version;
-        p->state = LISTING;
-        log_info("The registry in ZooKeeper is ours, epoch version %d", (int)p->version);
-        touch(p);
-    } else if (rc == ZBADVERSION) {
+    if (rc == ZOK)
+        become_owner(p, p->taken.version);
+    else if (rc == ZBADVERSION)
         touch(p); // somebody wrote meanwhile
-    } else {
+    else if (rc == ZNONODE && p->results[TAKE_CHECK].err == ZNONODE)
+        fail(p, -ESTALE, "the registry in ZooKeeper was not taken over: this master leads no more");
+    else
         fail_rc(p, rc, "take over the registry in ZooKeeper");
-    }
+}
+
+static void take_epoch(struct place *p, int32_t version)
+{
+    arena_reset(p->piece_arena);
+    zoo_op_t *ops = arena_calloc(p->piece_arena, TAKE_OPS, sizeof(*ops));
+    p->results = arena_calloc(p->piece_arena, TAKE_OPS, sizeof(*p->results));
+    zoo_check_op_init(&ops[TAKE_CHECK], p->leader_path, -1);
+    zoo_set_op_init(&ops[TAKE_SET], p->epoch_path, p->owner, (int)strlen(p->owner), version,
+                    &p->taken);
+    asked(p, zoo_amulti(zk_handle(p->zk), TAKE_OPS, ops, p->results, epoch_is_taken, p));
 }
 
 static void epoch_was_read(int rc, const char *value, int size, const struct Stat *stat,
@@ -279,15 +303,14 @@ static void epoch_was_read(int rc, const char *value, int size, const struct Sta
     }
     if (is_own(p, value, size)) {
         // Taken by a request whose answer was lost.
-        epoch_is_taken(ZOK, stat, p);
+        become_owner(p, stat->version);
         return;
     }
     if (p->is_owner) {
         fail_deposed(p);
         return;
     }
-    asked(p, zoo_aset(zk_handle(p->zk), p->epoch_path, p->owner, (int)strlen(p->owner),
-                      stat->version, epoch_is_taken, p));
+    take_epoch(p, stat->version);
 }
 
 static void ignore_sync(int rc, const char *value, const void *data)
@@ -657,10 +680,17 @@ static void begin_commit(void *place, struct store *store, const struct store_ba
 static void begin_walk(void *place, struct store *store)
 {
     struct place *p = place;
-    CHECK(p->state == IDLE && store == p->store);
+    CHECK(p->state == IDLE && store == p->store && p->leader_path != NULL);
     p->state = TAKING;
     env_timer_set(p->env, &p->timeout, p->fetch_timeout_ns);
     touch(p);
+}
+
+static void set_leader(void *place, const char *znode)
+{
+    struct place *p = place;
+    mem_free(p->leader_path);
+    p->leader_path = mem_strdup(znode);
 }
 
 static void free_place(void *place)
@@ -675,6 +705,7 @@ static void free_place(void *place)
     map_free(&p->keys);
     mem_free(p->root);
     mem_free(p->epoch_path);
+    mem_free(p->leader_path);
     mem_free(p->found);
     mem_free(p->names);
     arena_free(p->found_arena);
@@ -686,8 +717,10 @@ static void free_place(void *place)
 int store_zookeeper_new(struct env *env, const struct store_zookeeper_options *options,
                         struct store **ret_store, struct error *err)
 {
-    static const struct store_backend backend = {
-        .begin_commit = begin_commit, .begin_walk = begin_walk, .free = free_place};
+    static const struct store_backend backend = {.begin_commit = begin_commit,
+                                                 .begin_walk = begin_walk,
+                                                 .set_leader = set_leader,
+                                                 .free = free_place};
     struct zk_url url;
     int r = zk_url_parse(options->url, &url, err);
     if (r < 0)
