@@ -293,21 +293,58 @@ def test_a_write_whose_fate_is_unknown_is_done_once(cluster, zk, what):
 
 
 def test_a_takeover_whose_fate_is_unknown_is_done(cluster, zk):
-    """The same while a new leader writes its name (SET_DATA) and while it makes the layout (MULTI)."""
+    """The same while a new leader makes the layout, while it takes the registry over (both MULTI), and while it reads."""
     proxy = zookeeper.Proxy(zk.nodes[0].port)
+    multi, get_data = zookeeper.Proxy.MULTI, 4
     try:
-        for kind in (zookeeper.Proxy.MULTI, 5, 4):
-            for what in ("request", "answer"):
-                if kind == zookeeper.Proxy.MULTI and what == "request":
-                    with zk.client() as client:  # ZooKeeper is empty only once
-                        assert "mesos" not in client.children("/")
-                proxy.kind, proxy.loses, proxy.lost = kind, what, 0
-                master = start_master(cluster, zk, zk="zk://127.0.0.1:%d/mesos" % proxy.port)
-                wait_leader([master])
-                if kind != zookeeper.Proxy.MULTI or what == "request":
-                    assert proxy.lost == 1, (kind, what)
-                proxy.loses = None
-                assert master.stop() == 0
+        for path, kind, what in (("/a", multi, "request"), ("/a", multi, "request"), ("/a", multi, "answer"),
+                                 ("/b", multi, "answer"), ("/a", get_data, "request"), ("/a", get_data, "answer")):
+            proxy.kind, proxy.loses, proxy.lost = kind, what, 0
+            master = start_master(cluster, zk, zk="zk://127.0.0.1:%d%s" % (proxy.port, path))
+            wait_leader([master])
+            assert proxy.lost == 1, (path, kind, what)
+            assert master.stop() == 0
+    finally:
+        proxy.close()
+
+
+EPOCH = "/mesos/log_replicas/meseta/epoch"
+
+
+@pytest.mark.parametrize("how", ["is deaf", "sleeps"])
+def test_a_leader_that_is_late_in_taking_over_deposes_nobody(cluster, zk, how):
+    """The first master has been elected, and what would take the registry over is on its way when it hears no more, or
+    is stopped. Another one is elected, and leads; then the first one's request arrives, or the first one wakes."""
+    proxy = zookeeper.Proxy(zk.nodes[0].port)
+    proxy.hold(b"/mesos/json.info_0000000000\xff\xff\xff\xff")  # a check of that znode, any version
+    try:
+        session = "10secs" if how == "is deaf" else "2secs"
+        late = start_master(cluster, zk, zk="zk://127.0.0.1:%d/mesos" % proxy.port, zk_session_timeout=session)
+        assert proxy.held.wait(20 * PATIENCE)
+        if how == "is deaf":
+            with zk.client() as client:
+                client.delete("/mesos/json.info_0000000000")
+        else:
+            late.send_signal(signal.SIGSTOP)
+        master = start_master(cluster, zk)
+        wait_leader([master])
+        agent = start_agent(cluster, zk, master)
+        with zk.client() as client:
+            before = client.get(EPOCH)
+        proxy.let_go()
+        if how == "sleeps":
+            proxy.hear()
+            late.send_signal(signal.SIGCONT)
+        wait_for(lambda: not late.is_running(), 20, "the late one to end")
+        assert late.process.returncode == 1
+        assert "is ours" not in late.read_log()
+        if how == "is deaf":
+            assert "was not taken over: this master leads no more" in late.read_log()
+        with zk.client() as client:
+            assert client.get(EPOCH) == before
+        # The other one can still write.
+        start_agent(cluster, zk, master)
+        assert is_leader(master) and cluster.find_registration(agent, master)
     finally:
         proxy.close()
 

@@ -118,7 +118,10 @@ class ZooKeeper:
 
 class Proxy:
     """Stands before one node and can lose, once, a request of some kind or the answer to it: then it breaks the
-    connection that it came on. `loses` is "request" or "answer"; `lost` counts."""
+    connection that it came on. `loses` is "request" or "answer"; `lost` counts.
+
+    hold(part) keeps back the first request with those bytes in it until let_go(), and all that ZooKeeper says on other
+    connections until hear()."""
 
     MULTI = 14
 
@@ -128,6 +131,9 @@ class Proxy:
         self.kind = self.MULTI
         self.lost = 0
         self.is_open = True
+        self.held_part = self.held_pair = None
+        self.held, self.goes, self.hears = threading.Event(), threading.Event(), threading.Event()
+        self.hears.set()
         self.connections = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -148,6 +154,23 @@ class Proxy:
             swallow = threading.Event()
             threading.Thread(target=self._requests, args=(pair, swallow), daemon=True).start()
             threading.Thread(target=self._answers, args=(pair, swallow), daemon=True).start()
+
+    def hold(self, part):
+        self.held_part = part
+
+    def let_go(self):
+        self.goes.set()
+
+    def hear(self):
+        self.hears.set()
+
+    def _keep_back(self, pair, frame):
+        if self.held_part is None or self.held_part not in frame:
+            return
+        self.held_part, self.held_pair = None, pair
+        self.hears.clear()
+        self.held.set()
+        self.goes.wait()
 
     @staticmethod
     def _read(sock, size):
@@ -181,6 +204,7 @@ class Proxy:
                     if how == "request":
                         break
                     swallow.set()
+                self._keep_back(pair, frame)
                 pair[1].sendall(head + frame)
         except OSError:
             pass
@@ -192,6 +216,8 @@ class Proxy:
                 data = pair[1].recv(65536)
                 if not data or swallow.is_set():
                     break
+                if pair is not self.held_pair:
+                    self.hears.wait()
                 pair[0].sendall(data)
         except OSError:
             pass
@@ -200,6 +226,8 @@ class Proxy:
     def close(self):
         self.is_open = False
         self.listener.close()
+        self.goes.set()
+        self.hears.set()
         for pair in self.connections:
             self._break(pair)
             for sock in pair:
