@@ -12,7 +12,11 @@
 #include "base/mem.h"
 #include "net/http_client.h"
 
-enum { POST_MAGIC = 0x506f7374, POST_TEXT_MAX = 1024 };
+enum {
+    POST_MAGIC = 0x506f7374,
+    POST_TEXT_MAX = 1024,
+    POSTS_UNDER_WAY_MAX = 256,
+};
 
 struct poster {
     struct env *env;
@@ -78,6 +82,7 @@ struct poster *poster_new(struct env *env, const struct poster_order *order)
     struct poster *p = mem_zalloc(sizeof(*p));
     p->env = env;
     p->http = http_client_new(env, order->address->host, order->address->port);
+    http_client_pipeline(p->http, POSTS_UNDER_WAY_MAX);
     p->target = mem_strdup(order->target);
     p->authorization = mem_strdup(order->authorization);
     p->stream_id = mem_strdup(order->stream_id);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The HTTP client: calls wait in a queue, and one at a time has the connection. A connection that
-// was used before and that the peer closes before any byte of the answer was merely stale: the call
-// is sent once more on a new one. Callbacks may do anything, also free the client: its memory goes
-// at the turn's end.
+// The HTTP client: calls wait in a queue, and one at a time is being answered. Behind it others may
+// have been sent already, if the client was told to (http_client_pipeline) and the connection has
+// proved that it stays open. A connection that was used before and that the peer closes before any
+// byte of the answer was merely stale: the call is sent once more on a new one, if nothing else was
+// under way when it was sent. Callbacks may do anything, also free the client: its memory goes at
+// the turn's end.
 
 #include "net/http_client.h"
 
@@ -27,8 +29,10 @@ struct http_call {
     bool sent;     // its request is with the transport
     bool answered; // a byte of the answer came
     bool sent_again;
+    bool sent_behind; // others were under way when it was sent
+    bool lost;        // it was sent, and the connection broke: it ends at the turn's end
     struct http_client *client;
-    struct list link;   // in client->calls; unlinked while it is the current one
+    struct list link;   // in client->calls or ->behind; unlinked while it is the current one
     struct buf request; // head and body
     struct http_call_callbacks callbacks;
     void *ctx;
@@ -45,8 +49,11 @@ struct http_client {
     char local_ip[TRANSPORT_NAME_SIZE];
     struct env *env;
     struct transport *transport;
-    struct http_call *current;
-    struct list calls;
+    struct http_call *current; // the one that is being sent or answered
+    struct list behind;        // sent after it, in order
+    size_t behind_count;
+    size_t under_way_max; // calls that are sent and not answered, at most
+    struct list calls;    // not sent
     struct answer_reader answer;
     struct env_hook hook;
 };
@@ -65,8 +72,23 @@ static void call_free(struct http_call *call)
     mem_free(call);
 }
 
+// Those behind the current call go back to the front of the queue: to be sent on another
+// connection, or, when the peer may have seen them, to end without an answer.
+static void put_back(struct http_client *c, bool lost)
+{
+    while (!list_is_empty(&c->behind)) {
+        struct http_call *call = LIST_ENTRY(c->behind.previous, struct http_call, link);
+        list_remove(&call->link);
+        list_prepend(&c->calls, &call->link);
+        call->sent = false;
+        call->lost = lost;
+    }
+    c->behind_count = 0;
+}
+
 static void drop_connection(struct http_client *c)
 {
+    put_back(c, true);
     c->transport = transport_close(c->transport);
     c->connected = false;
     c->reused = false;
@@ -107,24 +129,76 @@ static void send_current(struct http_client *c)
 {
     struct http_call *call = c->current;
     call->sent = true;
+    call->sent_behind = false;
     answer_start(&c->answer, call->is_head, &client_answer_callbacks, c);
     transport_write(c->transport, call->request.data, call->request.size);
 }
 
+// Sends what may follow the current call.
+static void send_behind(struct http_client *c)
+{
+    while (c->reused && c->behind_count + 1 < c->under_way_max && !list_is_empty(&c->calls)) {
+        struct http_call *call = LIST_ENTRY(c->calls.next, struct http_call, link);
+        if (call->lost) {
+            return;
+        }
+        list_remove(&call->link);
+        list_append(&c->behind, &call->link);
+        c->behind_count++;
+        call->sent = true;
+        call->sent_behind = true;
+        transport_write(c->transport, call->request.data, call->request.size);
+    }
+}
+
+// Ends those that were under way when a connection broke. The client may be dead after it.
+static void end_lost(struct http_client *c)
+{
+    while (!c->dead && c->current == NULL && !list_is_empty(&c->calls)) {
+        struct http_call *call = LIST_ENTRY(c->calls.next, struct http_call, link);
+        if (!call->lost) {
+            return;
+        }
+        struct error err;
+        error_set(&err, -ECONNRESET, "%s:%u: the connection broke before the answer", c->host,
+                  c->port);
+        call_end(call, &err);
+    }
+}
+
 static void advance(struct http_client *c)
 {
+    end_lost(c);
+    if (c->dead) {
+        return;
+    }
     if (c->current == NULL && !list_is_empty(&c->calls)) {
         c->current = LIST_ENTRY(c->calls.next, struct http_call, link);
         list_remove(&c->current->link);
     }
-    if (c->current == NULL || c->current->sent) {
+    if (c->current == NULL) {
         return;
     }
     if (c->transport == NULL) {
         c->transport = transport_connect(c->env, c->host, c->port, &client_callbacks, c);
     } else if (c->connected) {
-        send_current(c);
+        if (!c->current->sent) {
+            send_current(c);
+        }
+        send_behind(c);
     }
+}
+
+// The next call whose request is with the peer already.
+static void promote(struct http_client *c)
+{
+    if (c->behind_count == 0) {
+        return;
+    }
+    c->current = LIST_ENTRY(c->behind.next, struct http_call, link);
+    list_remove(&c->current->link);
+    c->behind_count--;
+    answer_start(&c->answer, c->current->is_head, &client_answer_callbacks, c);
 }
 
 static void client_release(struct http_client *c)
@@ -172,20 +246,30 @@ static const struct answer_callbacks client_answer_callbacks = {
     .on_data = on_answer_data,
 };
 
+// What the answer to the current call has come to; the call may be gone after it, and the client
+// dead.
 static void settle(struct http_client *c, enum answer_result result, bool nothing_left)
 {
     switch (result) {
     case ANSWER_NEEDS_MORE:
     case ANSWER_STOPPED: // cancelled or freed from within a callback
         return;
-    case ANSWER_IS_WHOLE:
-        if (c->answer.keep_alive && nothing_left && c->answer.parser.status_code != 101) {
+    case ANSWER_IS_WHOLE: {
+        struct http_call *call = TAKE_PTR(c->current);
+        if (!c->answer.keep_alive) {
+            put_back(c, false); // the peer has not looked at what came behind
+        }
+        bool stays = c->answer.keep_alive && c->answer.parser.status_code != 101 &&
+                     (nothing_left || c->behind_count > 0);
+        if (stays) {
             c->reused = true;
+            promote(c);
         } else {
             drop_connection(c);
         }
-        call_end(c->current, NULL);
+        call_end(call, NULL);
         return;
+    }
     case ANSWER_IS_BAD: {
         char text[128];
         snprintf(text, sizeof(text), "bad answer: %s", c->answer.bad_text);
@@ -215,16 +299,24 @@ static void on_connect(void *ctx, const struct error *err)
 static void on_read(void *ctx, const void *data, size_t size)
 {
     struct http_client *c = CHECK_CAST(http_client, CLIENT_MAGIC, ctx);
-    struct http_call *call = c->current;
-    if (call == NULL || !call->sent) {
-        drop_connection(c); // bytes that nobody asked for
-        ask_advance(c);
-        return;
+    const char *at = data;
+    while (size > 0) {
+        struct http_call *call = c->current;
+        if (call == NULL || !call->sent) {
+            drop_connection(c); // bytes that nobody asked for
+            ask_advance(c);
+            return;
+        }
+        call->answered = true;
+        size_t used = 0;
+        enum answer_result result = answer_feed(&c->answer, at, size, &used);
+        settle(c, result, used == size);
+        if (result != ANSWER_IS_WHOLE || c->dead || c->transport == NULL) {
+            return;
+        }
+        at += used;
+        size -= used;
     }
-    call->answered = true;
-    size_t used;
-    enum answer_result result = answer_feed(&c->answer, data, size, &used);
-    settle(c, result, used == size);
 }
 
 static void on_end(void *ctx, int code)
@@ -236,9 +328,10 @@ static void on_end(void *ctx, int code)
         ask_advance(c);
         return;
     }
-    if (!call->answered && c->reused && !call->sent_again) {
+    if (!call->answered && c->reused && !call->sent_again && !call->sent_behind) {
         call->sent = false;
         call->sent_again = true;
+        put_back(c, false);
         drop_connection(c);
         ask_advance(c);
         return;
@@ -266,10 +359,18 @@ struct http_client *http_client_new(struct env *env, const char *host, uint16_t 
     c->env = env;
     c->host = mem_strdup(host);
     c->port = port;
+    c->under_way_max = 1;
+    list_init(&c->behind);
     list_init(&c->calls);
     list_init(&c->hook.link);
     c->hook.run = on_client_hook;
     return c;
+}
+
+void http_client_pipeline(struct http_client *c, size_t under_way_max)
+{
+    CHECK(c->magic == CLIENT_MAGIC && under_way_max > 0);
+    c->under_way_max = under_way_max;
 }
 
 struct http_client *http_client_free(struct http_client *c)
@@ -298,8 +399,14 @@ static void on_call_timer(struct timer *timer, struct instant now)
     struct http_client *c = call->client;
     struct error err;
     error_set(&err, -ETIMEDOUT, "%s:%u: no answer in time", c->host, c->port);
-    if (c->current == call) {
+    if (call->sent) {
         drop_connection(c);
+        if (c->current != NULL && c->current != call) {
+            // It was answered too late for those behind it.
+            struct http_call *before = TAKE_PTR(c->current);
+            before->lost = true;
+            list_prepend(&c->calls, &before->link);
+        }
     }
     call_end(call, &err);
 }
@@ -352,6 +459,10 @@ void http_call_cancel(struct http_call *call)
 {
     CHECK(call->magic == CALL_MAGIC);
     struct http_client *c = call->client;
+    if (c->current != call && call->sent) {
+        call->callbacks = (struct http_call_callbacks){0}; // its answer is read and forgotten
+        return;
+    }
     if (c->current == call) {
         c->current = NULL;
         if (call->sent) {

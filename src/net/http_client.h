@@ -36,6 +36,10 @@ struct http_call_callbacks {
 
 // Connects when the first call is made, again when the connection was lost. ip or host name.
 struct http_client *http_client_new(struct env *env, const char *host, uint16_t port);
+// Up to `under_way_max` calls (1 until then) are sent without waiting for the answers of those
+// before them, on a connection that has answered once. When it breaks, those that were sent end
+// with an error: what the peer has done of them is unknown.
+void http_client_pipeline(struct http_client *c, size_t under_way_max);
 struct http_client *http_client_free(struct http_client *c); // running calls end without callback
 struct http_call *http_client_send(struct http_client *c, const struct http_call_options *options,
                                    const struct http_call_callbacks *callbacks, void *ctx);

@@ -374,6 +374,15 @@ struct link *link_connect(struct env *env, const char *host, uint16_t port,
     return link;
 }
 
+struct link *link_connect_from(struct env *env, const char *source, const char *host, uint16_t port,
+                               const struct link_callbacks *callbacks, void *ctx)
+{
+    struct link *link = link_new(env, callbacks, ctx);
+    link->host = mem_printf("%s:%u", host, port);
+    link->transport = transport_connect_from(env, source, host, port, &transport_callbacks, link);
+    return link;
+}
+
 // ---- both ----
 
 static void on_read(void *ctx, const void *data, size_t size)

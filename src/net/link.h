@@ -38,6 +38,9 @@ struct link *link_accept(struct env *env, struct http_request *request,
 // text "host:port" of the leader.
 struct link *link_connect(struct env *env, const char *host, uint16_t port,
                           const struct link_callbacks *callbacks, void *ctx);
+// The same from an address of ours; both are IPv4 literals.
+struct link *link_connect_from(struct env *env, const char *source, const char *host, uint16_t port,
+                               const struct link_callbacks *callbacks, void *ctx);
 struct link *link_free(struct link *link);
 void link_send(struct link *link, uint32_t channel, const void *data, size_t size);
 size_t link_queued(const struct link *link);

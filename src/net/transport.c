@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -128,13 +129,20 @@ static void on_hook(struct env_hook *hook, struct instant now)
     flush(t);
 }
 
-static struct transport *transport_new(struct env *env)
+// The handle is not initialised yet.
+static struct transport *transport_alloc(struct env *env)
 {
     struct transport *t = mem_zalloc(sizeof(*t));
     t->magic = TRANSPORT_MAGIC;
     t->env = env;
     list_init(&t->hook.link);
     t->hook.run = on_hook;
+    return t;
+}
+
+static struct transport *transport_new(struct env *env)
+{
+    struct transport *t = transport_alloc(env);
     CHECK(uv_tcp_init(env_loop(env), &t->tcp) == 0);
     t->tcp.data = t;
     return t;
@@ -601,6 +609,54 @@ struct transport *transport_connect(struct env *env, const char *host, uint16_t 
         c->resolve.data = t;
         r = uv_getaddrinfo(env_loop(env), &c->resolve, on_resolved, c->host, service, &hints);
         c->resolving = r == 0;
+    }
+    if (r < 0) {
+        t->broken = r;
+        t->hook.run = on_begin_failed;
+        env_at_turn_end(env, &t->hook);
+    }
+    return t;
+}
+
+// The kernel chooses the port when it knows where to: so many connections share one source.
+static int bind_to(struct transport *t, const struct sockaddr_in *source)
+{
+    int r = uv_tcp_init_ex(env_loop(t->env), &t->tcp, AF_INET);
+    if (r < 0) {
+        CHECK(uv_tcp_init(env_loop(t->env), &t->tcp) == 0);
+        return r;
+    }
+    uv_os_fd_t fd;
+    int yes = 1;
+    CHECK(uv_fileno((uv_handle_t *)&t->tcp, &fd) == 0);
+    if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof(yes)) < 0) {
+        return -errno;
+    }
+    return uv_tcp_bind(&t->tcp, (const struct sockaddr *)source, 0);
+}
+
+struct transport *transport_connect_from(struct env *env, const char *source, const char *host,
+                                         uint16_t port, const struct transport_callbacks *callbacks,
+                                         void *ctx)
+{
+    struct transport *t = transport_alloc(env);
+    transport_set_owner(t, callbacks, ctx);
+    t->connecting = mem_zalloc(sizeof(*t->connecting));
+    t->connecting->host = mem_strdup(host);
+    t->connecting->port = port;
+    struct sockaddr_in from = {0};
+    int r = uv_ip4_addr(source, 0, &from);
+    if (r < 0) {
+        CHECK(uv_tcp_init(env_loop(env), &t->tcp) == 0);
+    } else {
+        r = bind_to(t, &from);
+    }
+    t->tcp.data = t;
+    if (r == 0) {
+        r = uv_ip4_addr(host, port, (struct sockaddr_in *)&t->connecting->literal);
+    }
+    if (r == 0) {
+        r = connect_to(t, (struct sockaddr *)&t->connecting->literal);
     }
     if (r < 0) {
         t->broken = r;

@@ -35,6 +35,10 @@ struct transport *transport_accept(struct env *env, uv_stream_t *listener);
 // `host` is a name or an address; a name's addresses are tried in order.
 struct transport *transport_connect(struct env *env, const char *host, uint16_t port,
                                     const struct transport_callbacks *callbacks, void *ctx);
+// The same from a source address of ours (an IPv4 literal); `host` must be one too.
+struct transport *transport_connect_from(struct env *env, const char *source, const char *host,
+                                         uint16_t port, const struct transport_callbacks *callbacks,
+                                         void *ctx);
 void transport_set_owner(struct transport *t, const struct transport_callbacks *callbacks,
                          void *ctx);
 void transport_read(struct transport *t, bool on);

@@ -309,6 +309,118 @@ static void test_by_hand(void **state)
     harness_free(&h);
 }
 
+// Three calls of which the first has made the connection known; their requests come at once.
+static int pipeline_three(struct harness *h, struct record records[3], int listener, int fd)
+{
+    buf_clear(&records[0].text);
+    if (fd < 0) {
+        call(&records[0], "/warm", 0);
+        fd = harness_accept(h, listener);
+        struct buf request AUTO_BUF = BUF_INIT;
+        harness_receive(h, fd, &request, "body");
+        harness_puts(h, fd, small_answer);
+        EXPECT(&records[0], "head 200 t;data ok;end 0;");
+    }
+    struct buf request AUTO_BUF = BUF_INIT;
+    call(&records[0], "/1", 0);
+    call(&records[1], "/2", 0);
+    call(&records[2], "/3", 0);
+    harness_receive(h, fd, &request, "POST /3");
+    assert_non_null(strstr(request.data, "POST /1"));
+    assert_non_null(strstr(request.data, "POST /2"));
+    return fd;
+}
+
+static void test_pipeline(void **state)
+{
+    (void)state;
+    struct harness h;
+    struct record records[3];
+    uint16_t port;
+    harness_init(&h, NULL);
+    int listener = harness_listen(&port);
+    record_init(&records[0], &h, "127.0.0.1", port);
+    http_client_pipeline(records[0].client, 3);
+    records[2] = records[1] = records[0];
+    int fd = pipeline_three(&h, records, listener, -1);
+    // Three answers in one piece, in order.
+    char *three AUTO_FREE = mem_printf("%s%s%s", small_answer, small_answer, small_answer);
+    harness_puts(&h, fd, three);
+    for (int i = 0; i < 3; i++) {
+        EXPECT(&records[i], "head 200 t;data ok;end 0;");
+    }
+    // The peer closes behind the first: whether it saw the others nobody knows.
+    fd = pipeline_three(&h, records, listener, fd);
+    harness_puts(&h, fd, small_answer);
+    close(fd);
+    char *lost AUTO_FREE = mem_printf("end %d;", -ECONNRESET);
+    EXPECT(&records[0], "head 200 t;data ok;end 0;");
+    EXPECT(&records[1], lost);
+    EXPECT(&records[2], lost);
+    // It says that it closes: the others go to a new connection.
+    fd = pipeline_three(&h, records, listener, -1);
+    harness_puts(&h, fd, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    EXPECT(&records[0], "head 200 -;end 0;");
+    close(fd);
+    fd = harness_accept(&h, listener);
+    struct buf request AUTO_BUF = BUF_INIT;
+    harness_receive(&h, fd, &request, "body");
+    harness_puts(&h, fd, small_answer);
+    EXPECT(&records[1], "head 200 t;data ok;end 0;");
+    harness_receive(&h, fd, &request, "POST /3");
+    harness_puts(&h, fd, small_answer);
+    EXPECT(&records[2], "head 200 t;data ok;end 0;");
+    close(fd);
+    close(listener);
+    buf_free(&records[1].text);
+    buf_free(&records[2].text);
+    record_free(&records[0]);
+    harness_free(&h);
+}
+
+// One behind others times out, or is cancelled; the client is freed with calls under way.
+static void test_pipeline_ends(void **state)
+{
+    (void)state;
+    struct harness h;
+    struct record records[3];
+    uint16_t port;
+    harness_init(&h, NULL);
+    int listener = harness_listen(&port);
+    record_init(&records[0], &h, "127.0.0.1", port);
+    http_client_pipeline(records[0].client, 4);
+    records[2] = records[1] = records[0];
+    int fd = pipeline_three(&h, records, listener, -1);
+    call(&records[0], "/late", 30 * NS_PER_MS);
+    char *late AUTO_FREE = mem_printf("end %d;", -ETIMEDOUT);
+    char *lost AUTO_FREE = mem_printf("end %d;", -ECONNRESET);
+    char *both AUTO_FREE = mem_printf("%s%s", late, lost);
+    HARNESS_UNTIL(&h, records[2].text.data != NULL && records[2].text.size > 0);
+    assert_string_equal(records[0].text.data, both);
+    EXPECT(&records[1], lost);
+    EXPECT(&records[2], lost);
+    close(fd);
+    fd = pipeline_three(&h, records, listener, -1);
+    struct http_call *forgotten = call(&records[1], "/4", 0);
+    struct buf request AUTO_BUF = BUF_INIT;
+    harness_receive(&h, fd, &request, "POST /4");
+    http_call_cancel(forgotten);
+    char *four AUTO_FREE =
+        mem_printf("%s%s%s%s", small_answer, small_answer, small_answer, small_answer);
+    harness_puts(&h, fd, four);
+    for (int i = 0; i < 3; i++) {
+        EXPECT(&records[i], "head 200 t;data ok;end 0;");
+    }
+    harness_turn_for(&h, 5);
+    pipeline_three(&h, records, listener, fd);
+    buf_free(&records[1].text);
+    buf_free(&records[2].text);
+    record_free(&records[0]);
+    close(fd);
+    close(listener);
+    harness_free(&h);
+}
+
 static void test_failures(void **state)
 {
     (void)state;
@@ -390,6 +502,8 @@ int main(void)
         cmocka_unit_test(test_answer_limits),
         cmocka_unit_test(test_calls_on_one_connection),
         cmocka_unit_test(test_by_hand),
+        cmocka_unit_test(test_pipeline),
+        cmocka_unit_test(test_pipeline_ends),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_free_and_cancel_anywhere),
     };

@@ -184,6 +184,31 @@ static void test_link(void **state)
     pair_free(&pair);
 }
 
+static void test_source(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_init(&pair);
+    pair.client.link = link_connect_from(pair.h.env, "127.9.8.7", "127.0.0.1", pair.h.port,
+                                         &callbacks, &pair.client);
+    link_send(pair.client.link, 1, "first", 5);
+    HARNESS_UNTIL(&pair.h, pair.client.frames == 1 && pair.server.frames == 1);
+    assert_string_equal(link_local_ip(pair.client.link), "127.9.8.7");
+    assert_true(strncmp(link_peer(pair.server.link), "127.9.8.7:", 10) == 0);
+    // Addresses that are none, and one that is not ours.
+    static const char *const bad[][2] = {
+        {"x", "127.0.0.1"}, {"127.0.0.1", "x"}, {"192.0.2.1", "127.0.0.1"}};
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        struct end end = {0};
+        end.link =
+            link_connect_from(pair.h.env, bad[i][0], bad[i][1], pair.h.port, &callbacks, &end);
+        HARNESS_UNTIL(&pair.h, end.link == NULL);
+        assert_true(end.code < 0);
+        buf_free(&end.text);
+    }
+    pair_free(&pair);
+}
+
 static void test_free_in_callbacks(void **state)
 {
     (void)state;
@@ -295,6 +320,7 @@ int main(void)
         cmocka_unit_test(test_frames),
         cmocka_unit_test(test_frame_limits),
         cmocka_unit_test(test_link),
+        cmocka_unit_test(test_source),
         cmocka_unit_test(test_free_in_callbacks),
         cmocka_unit_test(test_free_while_opening),
         cmocka_unit_test(test_refusals),
