@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 #include "api/common.h"
+#include "base/arena.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "wire/wire.h"
 
 struct api_common *api_common_cast(void *ctx)
 {
@@ -45,6 +47,18 @@ static time_t build_time(char *ret_text, size_t size)
     return seconds;
 }
 
+Mesos__V1__VersionInfo *api_make_version(struct arena *arena)
+{
+    char date[32];
+    Mesos__V1__VersionInfo *info = WIRE_NEW(arena, Mesos__V1__VersionInfo, mesos__v1__version_info);
+    info->has_build_time = true;
+    info->build_time = (double)build_time(date, sizeof(date));
+    info->build_date = arena_strdup(arena, date);
+    info->build_user = arena_strdup(arena, "");
+    info->version = arena_strdup(arena, MESOS_VERSION);
+    return info;
+}
+
 void api_put_version(struct json_writer *w)
 {
     char date[32];
@@ -68,29 +82,48 @@ static void handle_version(void *ctx, struct http_request *r)
     api_respond_json(r, &out);
 }
 
+bool api_is_healthy(const struct api_common *common)
+{
+    return common->options.is_healthy == NULL || common->options.is_healthy(common->options.ctx);
+}
+
 static void handle_health(void *ctx, struct http_request *r)
 {
-    struct api_common *common = api_common_cast(ctx);
-    bool is_healthy =
-        common->options.is_healthy == NULL || common->options.is_healthy(common->options.ctx);
-    http_respond(r, is_healthy ? 200 : 503, NULL, NULL, 0, NULL, 0);
+    http_respond(r, api_is_healthy(api_common_cast(ctx)) ? 200 : 503, NULL, NULL, 0, NULL, 0);
 }
 
 // ---- flags ----
 
-void api_put_flags(struct api_common *common, struct json_writer *w)
+size_t api_list_flags(struct api_common *common, struct arena *arena, Mesos__V1__Flag ***ret_flags)
 {
     AUTO_BUF struct buf value = BUF_INIT;
+    size_t count = 0, most = 0;
+    for (size_t i = 0; i < common->options.flag_table_count; i++)
+        most += common->options.flags[i].count;
+    Mesos__V1__Flag **flags = arena_calloc(arena, most + 1, sizeof(Mesos__V1__Flag *));
     for (size_t i = 0; i < common->options.flag_table_count; i++) {
         const struct flag_table *table = &common->options.flags[i];
         for (size_t j = 0; j < table->count; j++) {
             buf_clear(&value);
-            if (flag_put_value(&table->rows[j], common->options.flag_values, &value)) {
-                json_key(w, table->rows[j].name);
-                json_string_n(w, value.data == NULL ? "" : value.data, value.size);
-            }
+            if (!flag_put_value(&table->rows[j], common->options.flag_values, &value))
+                continue;
+            Mesos__V1__Flag *flag = WIRE_NEW(arena, Mesos__V1__Flag, mesos__v1__flag);
+            flag->name = arena_strdup(arena, table->rows[j].name);
+            flag->value = arena_strndup(arena, value.data == NULL ? "" : value.data, value.size);
+            flags[count++] = flag;
         }
     }
+    *ret_flags = flags;
+    return count;
+}
+
+void api_put_flags(struct api_common *common, struct json_writer *w)
+{
+    AUTO_ARENA struct arena *arena = arena_new(0, 0);
+    Mesos__V1__Flag **flags;
+    size_t count = api_list_flags(common, arena, &flags);
+    for (size_t i = 0; i < count; i++)
+        json_key_string(w, flags[i]->name, flags[i]->value);
 }
 
 static void handle_flags(void *ctx, struct http_request *r)
@@ -108,6 +141,11 @@ static void handle_flags(void *ctx, struct http_request *r)
 }
 
 // ---- logging ----
+
+int api_get_verbosity(const struct api_common *common)
+{
+    return common->verbosity;
+}
 
 void api_set_verbosity(struct api_common *common, int level, int64_t duration_ns)
 {

@@ -24,6 +24,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "wire/wire.h"
 
 // Most bytes that one /files/read gives: 16 pages.
 #define READ_SIZE_MAX (16 * 4096)
@@ -98,6 +99,15 @@ void api_files_clear(struct api_common *common)
 
 // ---- resolving ----
 
+// An error's text, and the HTTP status that goes with it.
+#define refuse(err, status, ...) (error_set((err), -EINVAL, __VA_ARGS__), (status))
+
+// Errors of the v0 endpoints end with a full stop and a line.
+static void respond_error(struct http_request *r, int status, const struct error *err)
+{
+    http_respond_text(r, status, "%s.\n", err->text);
+}
+
 // Whether the canonical `path` is `root` or lies beneath it.
 static bool is_beneath(const char *path, const char *root)
 {
@@ -124,35 +134,28 @@ static const struct attached *find_attached(const struct api_common *common, con
 }
 
 // The canonical path (of PATH_MAX bytes) behind a virtual one, and the root it must stay beneath.
-// Answers the request itself and returns false when there is none.
-static bool resolve(struct api_common *common, struct http_request *r, const char *virtual_path,
-                    char *ret_path, const char **ret_root)
+// 0, or the status to answer with `err`.
+static int resolve(struct api_common *common, const char *virtual_path, char *ret_path,
+                   const char **ret_root, struct error *err)
 {
     AUTO_FREE char *key = normalize(virtual_path);
     const char *rest = "";
     const struct attached *a = find_attached(common, key, &rest);
-    if (a == NULL || (!a->is_directory && *rest != '\0')) {
-        http_respond_text(r, 404, "There is no '%s'.\n", virtual_path);
-        return false;
-    }
+    if (a == NULL || (!a->is_directory && *rest != '\0'))
+        return refuse(err, 404, "There is no '%s'", virtual_path);
     AUTO_FREE char *path =
         *rest == '\0' ? mem_strdup(a->real_path) : mem_printf("%s/%s", a->real_path, rest);
     if (realpath(path, ret_path) == NULL) {
         int code = errno;
-        if (code == ENOENT || code == ENOTDIR) {
-            http_respond_text(r, 404, "There is no '%s'.\n", virtual_path);
-        } else {
-            http_respond_text(r, 400, "Failed to determine canonical path of '%s': %s.\n", path,
-                              strerror(code));
-        }
-        return false;
+        if (code == ENOENT || code == ENOTDIR)
+            return refuse(err, 404, "There is no '%s'", virtual_path);
+        return refuse(err, 400, "Failed to determine canonical path of '%s': %s", path,
+                      strerror(code));
     }
-    if (!is_beneath(ret_path, a->real_path)) {
-        http_respond_text(r, 400, "'%s' is inaccessible.\n", path);
-        return false;
-    }
+    if (!is_beneath(ret_path, a->real_path))
+        return refuse(err, 400, "'%s' is inaccessible", path);
     *ret_root = a->real_path;
-    return true;
+    return 0;
 }
 
 // Opens a canonical path part by part; a symbolic link anywhere in it is an error. O_NONBLOCK keeps
@@ -188,29 +191,24 @@ static const char *take_path(struct http_request *r)
     return path;
 }
 
-// Opens the regular file behind `path`; answers and returns -1 when it cannot be had. `verb` is for
-// the text ("read", "download").
-static int open_file(struct api_common *common, struct http_request *r, const char *path,
-                     const char *verb, char *ret_real, struct stat *ret_stat)
+// Opens the regular file behind `path`. `verb` is for the text ("read", "download"). 0, or the
+// status to answer with `err`.
+static int open_file(struct api_common *common, const char *path, const char *verb, int *ret_fd,
+                     char *ret_real, struct stat *ret_stat, struct error *err)
 {
     const char *root;
-    if (!resolve(common, r, path, ret_real, &root)) {
-        return -1;
-    }
+    int status = resolve(common, path, ret_real, &root, err);
+    if (status > 0)
+        return status;
     AUTO_CLOSE int fd = open_canonical(ret_real, O_RDONLY);
-    if (fd < 0) {
-        http_respond_text(r, 500, "Failed to open file at '%s': %s.\n", ret_real, strerror(-fd));
-        return -1;
-    }
-    if (fstat(fd, ret_stat) < 0 || S_ISDIR(ret_stat->st_mode)) {
-        http_respond_text(r, 400, "Cannot %s a directory.\n", verb);
-        return -1;
-    }
-    if (!S_ISREG(ret_stat->st_mode)) {
-        http_respond_text(r, 400, "Cannot %s what is not a regular file.\n", verb);
-        return -1;
-    }
-    return TAKE_FD(fd);
+    if (fd < 0)
+        return refuse(err, 500, "Failed to open file at '%s': %s", ret_real, strerror(-fd));
+    if (fstat(fd, ret_stat) < 0 || S_ISDIR(ret_stat->st_mode))
+        return refuse(err, 400, "Cannot %s a directory", verb);
+    if (!S_ISREG(ret_stat->st_mode))
+        return refuse(err, 400, "Cannot %s what is not a regular file", verb);
+    *ret_fd = TAKE_FD(fd);
+    return 0;
 }
 
 // ---- browse ----
@@ -268,25 +266,41 @@ static void put_mode(mode_t mode, char ret_text[11])
     ret_text[10] = '\0';
 }
 
-static void put_file(struct json_writer *w, const char *directory, const char *name,
-                     const struct stat *st, struct names *names)
+static Mesos__V1__FileInfo *make_file(struct arena *arena, const char *directory, const char *name,
+                                      const struct stat *st, struct names *names)
 {
-    char mode[11];
-    put_mode(st->st_mode, mode);
     look_up_names(names, st);
     size_t size = strlen(directory);
     while (size > 0 && directory[size - 1] == '/') {
         size--;
     }
-    AUTO_FREE char *path = mem_printf("%.*s/%s", (int)size, directory, name);
+    Mesos__V1__FileInfo *file = WIRE_NEW(arena, Mesos__V1__FileInfo, mesos__v1__file_info);
+    file->path = arena_printf(arena, "%.*s/%s", (int)size, directory, name);
+    file->has_nlink = true;
+    file->nlink = (int32_t)st->st_nlink;
+    file->has_size = true;
+    file->size = (uint64_t)st->st_size;
+    file->mtime = WIRE_NEW(arena, Mesos__V1__TimeInfo, mesos__v1__time_info);
+    file->mtime->nanoseconds = (int64_t)st->st_mtime * NS_PER_S;
+    file->has_mode = true;
+    file->mode = st->st_mode;
+    file->uid = arena_strdup(arena, names->user);
+    file->gid = arena_strdup(arena, names->group);
+    return file;
+}
+
+static void put_file(struct json_writer *w, const Mesos__V1__FileInfo *file)
+{
+    char mode[11];
+    put_mode(file->mode, mode);
     json_object_open(w);
-    json_key_string(w, "gid", names->group);
+    json_key_string(w, "gid", file->gid);
     json_key_string(w, "mode", mode);
-    json_key_double(w, "mtime", (double)st->st_mtime);
-    json_key_u64(w, "nlink", st->st_nlink);
-    json_key_string(w, "path", path);
-    json_key_i64(w, "size", st->st_size);
-    json_key_string(w, "uid", names->user);
+    json_key_double(w, "mtime", (double)(file->mtime->nanoseconds / NS_PER_S));
+    json_key_u64(w, "nlink", (uint64_t)file->nlink);
+    json_key_string(w, "path", file->path);
+    json_key_u64(w, "size", file->size);
+    json_key_string(w, "uid", file->uid);
     json_object_close(w);
 }
 
@@ -347,33 +361,53 @@ static size_t list_names(int directory, char ***ret_names)
     return count;
 }
 
-void api_files_browse(void *ctx, struct http_request *r)
+int api_files_list(struct api_common *common, struct arena *arena, const char *path,
+                   Mesos__V1__FileInfo ***ret_files, size_t *ret_count, struct error *err)
 {
-    struct api_common *common = api_common_cast(ctx);
-    const char *path = take_path(r);
     char real[PATH_MAX];
     const char *root;
-    if (path == NULL || !resolve(common, r, path, real, &root)) {
-        return;
-    }
+    int status = resolve(common, path, real, &root, err);
+    if (status > 0)
+        return status;
     // What is no directory lists as empty.
     AUTO_CLOSE int directory = open_canonical(real, O_RDONLY | O_DIRECTORY);
     char **names = NULL;
     size_t count = directory < 0 ? 0 : list_names(directory, &names);
-    AUTO_BUF struct buf out = BUF_INIT;
-    struct json_writer w;
+    Mesos__V1__FileInfo **files = arena_calloc(arena, count + 1, sizeof(Mesos__V1__FileInfo *));
+    size_t file_count = 0;
     struct names owner = {.is_known = false};
-    json_begin(&w, &out);
-    json_array_open(&w);
     for (size_t i = 0; i < count; i++) {
         struct stat st;
-        if (stat_entry(directory, real, root, names[i], &st) == 0) {
-            put_file(&w, path, names[i], &st, &owner);
-        }
+        if (stat_entry(directory, real, root, names[i], &st) == 0)
+            files[file_count++] = make_file(arena, path, names[i], &st, &owner);
         mem_free(names[i]);
     }
-    json_array_close(&w);
     mem_free(names);
+    *ret_files = files;
+    *ret_count = file_count;
+    return 0;
+}
+
+void api_files_browse(void *ctx, struct http_request *r)
+{
+    const char *path = take_path(r);
+    if (path == NULL)
+        return;
+    Mesos__V1__FileInfo **files;
+    size_t count;
+    struct error err;
+    int status = api_files_list(api_common_cast(ctx), http_arena(r), path, &files, &count, &err);
+    if (status > 0) {
+        respond_error(r, status, &err);
+        return;
+    }
+    AUTO_BUF struct buf out = BUF_INIT;
+    struct json_writer w;
+    json_begin(&w, &out);
+    json_array_open(&w);
+    for (size_t i = 0; i < count; i++)
+        put_file(&w, files[i]);
+    json_array_close(&w);
     api_respond_json(r, &out);
 }
 
@@ -428,40 +462,56 @@ static void respond_data(struct http_request *r, int64_t offset, const char *dat
     api_respond_json(r, &out);
 }
 
+int api_files_read_piece(struct api_common *common, struct arena *arena, const char *path,
+                         int64_t offset, int64_t length, struct api_file_piece *ret_piece,
+                         struct error *err)
+{
+    char real[PATH_MAX];
+    struct stat st;
+    AUTO_CLOSE int fd = -1;
+    int status = open_file(common, path, "read", &fd, real, &st, err);
+    if (status > 0)
+        return status;
+    int64_t left = offset >= st.st_size ? 0 : st.st_size - offset;
+    int64_t wanted = length == -1 || length > left ? left : length;
+    if (offset == -1)
+        wanted = 0;
+    wanted = wanted > READ_SIZE_MAX ? READ_SIZE_MAX : wanted;
+    char *data = arena_alloc(arena, (size_t)wanted + 1);
+    ssize_t size = wanted == 0 ? 0 : pread(fd, data, (size_t)wanted, offset);
+    if (size < 0)
+        return refuse(err, 500, "Failed to read file at '%s': %s", real, strerror(errno));
+    *ret_piece = (struct api_file_piece){
+        .data = data, .size = (size_t)size, .left = left, .file_size = st.st_size};
+    return 0;
+}
+
 void api_files_read(void *ctx, struct http_request *r)
 {
-    struct api_common *common = api_common_cast(ctx);
     const char *path = take_path(r);
     int64_t offset;
     int64_t length;
-    char real[PATH_MAX];
-    struct stat st;
     if (path == NULL || !take_number(r, "offset", &offset) || !take_number(r, "length", &length)) {
         return;
     }
-    AUTO_CLOSE int fd = open_file(common, r, path, "read", real, &st);
-    if (fd < 0) {
+    struct api_file_piece piece;
+    struct error err;
+    int status = api_files_read_piece(api_common_cast(ctx), http_arena(r), path, offset, length,
+                                      &piece, &err);
+    if (status > 0) {
+        respond_error(r, status, &err);
         return;
     }
     // Without an offset: how long the file is.
     if (offset == -1) {
-        respond_data(r, st.st_size, "", 0);
+        respond_data(r, piece.file_size, "", 0);
         return;
     }
-    int64_t left = offset >= st.st_size ? 0 : st.st_size - offset;
-    int64_t wanted = length == -1 || length > left ? left : length;
-    wanted = wanted > READ_SIZE_MAX ? READ_SIZE_MAX : wanted;
-    char *data = arena_alloc(http_arena(r), (size_t)wanted + 1);
-    ssize_t size = wanted == 0 ? 0 : pread(fd, data, (size_t)wanted, offset);
-    if (size < 0) {
-        http_respond_text(r, 500, "Failed to read file at '%s': %s.\n", real, strerror(errno));
-        return;
+    size_t given = piece.size;
+    if ((int64_t)piece.size < piece.left) {
+        given = cut_at_character((const unsigned char *)piece.data, given);
     }
-    size_t given = (size_t)size;
-    if (size < left) {
-        given = cut_at_character((const unsigned char *)data, given);
-    }
-    respond_data(r, offset, data, given);
+    respond_data(r, offset, piece.data, given);
 }
 
 // ---- download ----
@@ -521,8 +571,13 @@ void api_files_download(void *ctx, struct http_request *r)
     const char *path = take_path(r);
     char real[PATH_MAX];
     struct stat st;
-    int fd = path == NULL ? -1 : open_file(common, r, path, "download", real, &st);
-    if (fd < 0) {
+    if (path == NULL)
+        return;
+    int fd;
+    struct error err;
+    int status = open_file(common, path, "download", &fd, real, &st, &err);
+    if (status > 0) {
+        respond_error(r, status, &err);
         return;
     }
     const char *slash = strrchr(real, '/');

@@ -6,6 +6,7 @@
 
 #include "api/master_server.h"
 #include "api/timing.h"
+#include "api/v1_common.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "election/election.h"
@@ -21,6 +22,7 @@ struct master_server {
     struct api_router *router;
     struct api_common *common;
     struct http_server *http;
+    struct api_v1 v1;     // the operator API
     struct env_hook turn; // steps the core and flushes the store at a turn's end
     struct timer timer;   // the core's next deadline
     struct list streams;  // scheduler_stream.link
@@ -35,6 +37,7 @@ struct master_server {
     struct instant elected; // with leads
     char *cluster;
     char *log_dir;
+    char *external_log_file;
     char *webui_dir;
     struct timing rounds;      // of the allocator
     struct timing round_waits; // from the input that made one due until it began
@@ -70,7 +73,8 @@ void master_link_send(void *ctx, struct master_channel *channel,
                       const Meseta__Link__ToAgent *message);
 void master_link_close(void *ctx, struct master_channel *channel);
 
-// master_state.c, master_roles.c, master_assets.c
+// master_state.c, master_roles.c, master_assets.c, master_v1.c
 void master_state_add_routes(struct master_server *server);
 void master_roles_add_routes(struct master_server *server);
 void master_assets_add_routes(struct master_server *server);
+void master_v1_add_routes(struct master_server *server);

@@ -375,6 +375,17 @@ static void make_router(struct master_server *server, const struct master_server
     master_state_add_routes(server);
     master_roles_add_routes(server);
     master_assets_add_routes(server);
+    master_v1_add_routes(server);
+}
+
+static void attach_log(struct master_server *server, const struct master_server_options *options)
+{
+    AUTO_FREE char *own =
+        options->log_dir != NULL ? mem_printf("%s/mesos-master.INFO", options->log_dir) : NULL;
+    const char *path = options->external_log_file != NULL ? options->external_log_file : own;
+    struct error err;
+    if (path != NULL && api_files_attach(server->common, "/master/log", path, &err) < 0)
+        log_error("Failed to attach the log file: %s", err.text);
 }
 
 int master_server_new(const struct master_server_options *options,
@@ -386,6 +397,7 @@ int master_server_new(const struct master_server_options *options,
     server->store = options->store;
     server->cluster = mem_strdup(options->cluster);
     server->log_dir = mem_strdup(options->log_dir);
+    server->external_log_file = mem_strdup(options->external_log_file);
     server->webui_dir = mem_strdup(options->webui_dir);
     server->turn.run = end_turn;
     server->timer.run = timer_is_due;
@@ -395,6 +407,7 @@ int master_server_new(const struct master_server_options *options,
     list_init(&server->writes);
     server->started = env_now(server->env);
     make_router(server, options);
+    attach_log(server, options);
     struct http_options http = {0};
     int r = http_server_new(options->env, &http, handle, server, &server->http, err);
     if (r == 0)
@@ -444,6 +457,7 @@ struct master_server *master_server_free(struct master_server *server)
     map_free(&server->registry_sizes);
     mem_free(server->cluster);
     mem_free(server->log_dir);
+    mem_free(server->external_log_file);
     mem_free(server->webui_dir);
     server->magic = 0;
     mem_free(server);

@@ -27,7 +27,8 @@ struct master_server_options {
     const char *zk;                 // where masters contend, as election.h takes it; NULL: we lead
     int64_t zk_session_timeout_ns;  // with zk
     const char *cluster;            // shown by /state; NULL: none
-    const char *log_dir;            // likewise
+    const char *log_dir;            // likewise; its log is readable as /master/log
+    const char *external_log_file;  // readable as /master/log instead; NULL: none
     const char *webui_dir;          // NULL: the assets that were built in
     const struct flag_table *flags; // for /flags
     size_t flag_table_count;

@@ -102,6 +102,8 @@ static void put_self(struct json_writer *w, const struct master_server *server)
         json_key_string(w, "cluster", server->cluster);
     if (server->log_dir != NULL)
         json_key_string(w, "log_dir", server->log_dir);
+    if (server->external_log_file != NULL)
+        json_key_string(w, "external_log_file", server->external_log_file);
 }
 
 static void state(void *ctx, struct http_request *r)

@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "wire/wire.h"
 
 struct metric {
     const char *name;
@@ -67,26 +68,43 @@ void api_put_system_metrics(struct api_metric_sink *sink)
     }
 }
 
-void api_put_metrics(struct api_common *common, struct json_writer *w)
+size_t api_list_metrics(struct api_common *common, struct arena *arena,
+                        Mesos__V1__Metric ***ret_metrics)
 {
-    struct api_metric_sink sink = {.arena = arena_new(0, 0)};
+    struct api_metric_sink sink = {.arena = arena};
     if (common->options.put_metrics != NULL) {
         common->options.put_metrics(common->options.ctx, &sink);
     }
     if (sink.count > 0) {
         qsort(sink.metrics, sink.count, sizeof(*sink.metrics), compare_metrics);
     }
-    json_object_open(w);
+    Mesos__V1__Metric **metrics = arena_calloc(arena, sink.count + 1, sizeof(Mesos__V1__Metric *));
+    size_t count = 0;
     for (size_t i = 0; i < sink.count; i++) {
         bool is_last =
             i + 1 == sink.count || strcmp(sink.metrics[i].name, sink.metrics[i + 1].name) != 0;
-        if (is_last) {
-            json_key_double(w, sink.metrics[i].name, sink.metrics[i].value);
-        }
+        if (!is_last)
+            continue;
+        Mesos__V1__Metric *metric = WIRE_NEW(arena, Mesos__V1__Metric, mesos__v1__metric);
+        metric->name = (char *)(uintptr_t)sink.metrics[i].name; // in the arena
+        metric->has_value = true;
+        metric->value = sink.metrics[i].value;
+        metrics[count++] = metric;
     }
-    json_object_close(w);
     mem_free(sink.metrics);
-    arena_free(sink.arena);
+    *ret_metrics = metrics;
+    return count;
+}
+
+void api_put_metrics(struct api_common *common, struct json_writer *w)
+{
+    AUTO_ARENA struct arena *arena = arena_new(0, 0);
+    Mesos__V1__Metric **metrics;
+    size_t count = api_list_metrics(common, arena, &metrics);
+    json_object_open(w);
+    for (size_t i = 0; i < count; i++)
+        json_key_double(w, metrics[i]->name, metrics[i]->value);
+    json_object_close(w);
 }
 
 void api_metrics_snapshot(void *ctx, struct http_request *r)

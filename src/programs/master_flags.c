@@ -79,6 +79,9 @@ static const struct flag rows[] = {
     ROW(quiet, FLAG_BOOL, "false", 0, "Do not log to standard error."),
     ROW(logging_level, FLAG_TEXT, "INFO", 0, "INFO, WARNING or ERROR: the least that is logged."),
     ROW(log_dir, FLAG_TEXT, NULL, 0, "Where log files are written. Not given: nowhere."),
+    ROW(external_log_file, FLAG_TEXT, NULL, 0,
+        "A log file that somebody else writes; readable as /master/log instead of that of "
+        "--log_dir."),
 };
 
 #define PENDING(n, flag_name, flag_alias, flag_type, text)                                         \
@@ -131,7 +134,6 @@ static const struct flag pending_rows[] = {
     PENDING(40, "offer_constraints_re2_max_program_size", NULL, FLAG_INT, "100"),
     PENDING(41, "logbufsecs", NULL, FLAG_INT, "0"),
     PENDING_BOOL(42, "initialize_driver_logging", "true"),
-    PENDING_TEXT(43, "external_log_file", NULL),
 };
 
 static const struct flag_table tables[] = {

@@ -51,6 +51,7 @@ struct master_flags {
     bool quiet;
     char *logging_level;
     char *log_dir;
+    char *external_log_file;
     // Flags of Mesos that have no effect yet. Whatever the type, a value fits into 8 bytes.
     uint64_t pending[MASTER_FLAGS_PENDING_MAX];
 };

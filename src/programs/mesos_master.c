@@ -169,6 +169,7 @@ static int serve(struct env *env, const struct master_flags *flags, struct store
         .zk_session_timeout_ns = flags->zk_session_timeout,
         .cluster = flags->cluster,
         .log_dir = flags->log_dir,
+        .external_log_file = flags->external_log_file,
         .webui_dir = flags->webui_dir,
         .flag_values = flags,
     };
