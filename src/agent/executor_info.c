@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The executor of a command task is made by the agent: its id is the task's, its program is
-// mesos-executor, and it gets 0.1 cpus and 32 MB on top of what the task asked for.
+// mesos-executor, and it gets 0.1 cpus and 32 MB on top of what the task asked for. The executor of
+// task groups is the framework's to describe, but for its program.
 
 #include <string.h>
 
@@ -42,24 +43,38 @@ static const char *describe_command(const Mesos__V1__CommandInfo *command, struc
     return arena_printf(arena, "(Command: [%s])", words.data);
 }
 
+// Starts one of the executors that lie in the launcher's directory.
+static Mesos__V1__CommandInfo *command_for(const struct agent *agent, const char *program,
+                                           struct arena *arena)
+{
+    Mesos__V1__CommandInfo *command =
+        WIRE_NEW(arena, Mesos__V1__CommandInfo, mesos__v1__command_info);
+    command->has_shell = true;
+    command->shell = false;
+    command->value = arena_printf(arena, "%s/%s", agent->options.launcher_dir, program);
+    command->n_arguments = 2;
+    command->arguments = arena_calloc(arena, 2, sizeof(char *));
+    command->arguments[0] = arena_strdup(arena, program);
+    command->arguments[1] = arena_printf(arena, "--launcher_dir=%s", agent->options.launcher_dir);
+    return command;
+}
+
 static Mesos__V1__CommandInfo *make_command(const struct agent *agent,
                                             const Mesos__V1__CommandInfo *of_task,
                                             struct arena *arena)
 {
-    Mesos__V1__CommandInfo *command =
-        WIRE_NEW(arena, Mesos__V1__CommandInfo, mesos__v1__command_info);
+    Mesos__V1__CommandInfo *command = command_for(agent, "mesos-executor", arena);
     command->n_uris = of_task->n_uris;
     command->uris = of_task->uris;
     command->environment = of_task->environment;
     command->user = of_task->user;
-    command->has_shell = true;
-    command->shell = false;
-    command->value = arena_printf(arena, "%s/mesos-executor", agent->options.launcher_dir);
-    command->n_arguments = 2;
-    command->arguments = arena_calloc(arena, 2, sizeof(char *));
-    command->arguments[0] = arena_strdup(arena, "mesos-executor");
-    command->arguments[1] = arena_printf(arena, "--launcher_dir=%s", agent->options.launcher_dir);
     return command;
+}
+
+Mesos__V1__CommandInfo *agent_default_executor_command(const struct agent *agent,
+                                                       struct arena *arena)
+{
+    return command_for(agent, "mesos-default-executor", arena);
 }
 
 static Mesos__V1__Resource *make_scalar(struct arena *arena, const char *name, double value,

@@ -31,6 +31,10 @@ Mesos__V1__ExecutorInfo *agent_executor_info_generate(const struct agent *agent,
                                                       const Mesos__V1__TaskInfo *task,
                                                       struct arena *arena);
 
+// What starts an executor of type DEFAULT, which brings no command of its own; in `arena`.
+Mesos__V1__CommandInfo *agent_default_executor_command(const struct agent *agent,
+                                                       struct arena *arena);
+
 // ---- objects.c: making and freeing ----
 struct agent_framework *agent_framework_new(struct agent *agent,
                                             const Mesos__V1__FrameworkInfo *info);
@@ -58,7 +62,9 @@ struct agent_status *agent_status_unref(struct agent_status *status);
 // ---- launch.c ----
 void agent_run_task(struct agent *agent, const Meseta__Link__ToAgent__RunTask *run,
                     struct instant now);
-// Sends LAUNCH for all that is queued, after the container got its new limits.
+void agent_run_task_group(struct agent *agent, const Meseta__Link__ToAgent__RunTaskGroup *run,
+                          struct instant now);
+// Sends LAUNCH or LAUNCH_GROUP for all that is queued, after the container got its new limits.
 void agent_executor_send_queued(struct agent_executor *executor, struct instant now);
 
 // ---- kill.c ----

@@ -33,7 +33,7 @@ void agent_executor_shutdown(struct agent_executor *executor, struct instant now
     agent_executor_arm_shutdown(executor, now);
 }
 
-static void kill_queued(struct agent_task *task, struct instant now)
+static void kill_one_queued(struct agent_task *task, const char *message, struct instant now)
 {
     struct agent_executor *executor = task->executor;
     struct agent_framework *framework = executor->framework;
@@ -44,9 +44,31 @@ static void kill_queued(struct agent_task *task, struct instant now)
         .executor_id = executor->id,
         .state = MESOS__V1__TASK_STATE__TASK_KILLED,
         .reason = MESOS__V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH,
-        .message = "Killed before delivery to the executor",
+        .message = message,
     };
     agent_status_make_own(framework->agent, &update, now);
+}
+
+// With one task of a group go all of them.
+static void kill_queued(struct agent_task *task, struct instant now)
+{
+    static const char alone[] = "Killed before delivery to the executor";
+    struct agent_executor *executor = task->executor;
+    uint64_t group = task->group;
+    if (group == 0) {
+        kill_one_queued(task, alone, now);
+        return;
+    }
+    // Mesos words it so while the executor is awaited, but like a lone task's end later.
+    const char *message =
+        executor->state == EXECUTOR_REGISTERING
+            ? "A task within the task group was killed before delivery to the executor"
+            : alone;
+    LIST_FOREACH (&executor->queued, struct agent_task, link, other) {
+        if (other->group == group) {
+            kill_one_queued(other, message, now);
+        }
+    }
 }
 
 static void kill_launched(struct agent_task *task, const Meseta__Link__ToAgent__KillTask *message)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// RUN_TASK: finds or makes the executor, queues the task, and sends it when the executor is there.
+// RUN_TASK and RUN_TASK_GROUP: finds or makes the executor, queues the tasks, and sends them when
+// the executor is there. A group is queued, sent, killed or dropped as a whole.
 
 #include <string.h>
 
@@ -28,28 +29,31 @@ struct run {
     struct agent *agent;
     struct instant now;
     struct arena *arena; // for the time of the call
-    Mesos__V1__TaskInfo *task;
+    Mesos__V1__TaskInfo **tasks;
+    size_t task_count; // not 0
+    bool is_group;
     const Mesos__V1__ExecutorInfo *executor_info;
     bool is_generated;
     bool books_executor;   // the master counts on a new executor,
     bool expects_executor; // or on one that it knows
 };
 
-static void drop_task(const struct run *run, struct agent_framework *framework,
-                      Mesos__V1__TaskStatus__Reason reason, const char *message)
+static void drop_tasks(const struct run *run, struct agent_framework *framework,
+                       Mesos__V1__TaskStatus__Reason reason, const char *message)
 {
-    log_warning("Dropping task '%s' of framework %s: %s", run->task->task_id->value, framework->id,
-                message);
-    const char *task_id = run->task->task_id->value;
     const char *executor_id = run->executor_info->executor_id->value;
-    if (framework->is_terminating) {
-        agent_status_refuse_task(run->agent, framework, task_id, executor_id, reason, message,
-                                 run->now);
-    } else {
-        agent_status_drop_task(run->agent, framework, task_id, executor_id, reason, message,
-                               run->now);
+    for (size_t i = 0; i < run->task_count; i++) {
+        const char *task_id = run->tasks[i]->task_id->value;
+        log_warning("Dropping task '%s' of framework %s: %s", task_id, framework->id, message);
+        if (framework->is_terminating) {
+            agent_status_refuse_task(run->agent, framework, task_id, executor_id, reason, message,
+                                     run->now);
+        } else if (!map_has(&framework->tasks, task_id)) {
+            agent_status_drop_task(run->agent, framework, task_id, executor_id, reason, message,
+                                   run->now);
+        }
     }
-    // The executor that the master booked with the task will never be: it may give that back.
+    // The executor that the master booked with the tasks will never be: it may give that back.
     const struct agent_executor *executor = map_get(&framework->executors, executor_id);
     if (run->books_executor && (executor == NULL || executor->state == EXECUTOR_TERMINATED)) {
         agent_send_exited(run->agent, framework->info->id, run->executor_info->executor_id, -1);
@@ -76,7 +80,7 @@ static struct agent_executor *start_executor(const struct run *run,
     struct resources *own = NULL;
     if (resources_from_proto(run->executor_info->resources, run->executor_info->n_resources, &own,
                              &err) < 0) {
-        drop_task(run, framework, MESOS__V1__TASK_STATUS__REASON__REASON_TASK_INVALID, err.text);
+        drop_tasks(run, framework, MESOS__V1__TASK_STATUS__REASON__REASON_TASK_INVALID, err.text);
         return NULL;
     }
     const char *id = run->executor_info->executor_id->value;
@@ -90,17 +94,21 @@ static struct agent_executor *start_executor(const struct run *run,
     return executor;
 }
 
-// The executor's container, once its first task is queued (whose resources it gets as well).
+// The executor's container, once its first tasks are queued (whose resources it gets as well).
 static void launch_container(const struct run *run, struct agent_executor *executor)
 {
     struct agent *agent = run->agent;
+    const Mesos__V1__CommandInfo *command = executor->info->command;
+    if (command == NULL) {
+        command = agent_default_executor_command(agent, run->arena);
+    }
     struct agent_launch launch = {
         .container_id = executor->container_id,
         .sandbox = executor->directory,
         .latest =
             agent_path_run(agent, executor->framework->id, executor->id, "latest", run->arena),
         .user = executor->user,
-        .command = executor->info->command,
+        .command = command,
         .environment = agent_environment_make(executor, run->arena),
         .resources = executor->allocated,
         .outlives_agent = agent_framework_is_durable(executor->framework),
@@ -113,51 +121,83 @@ static void launch_container(const struct run *run, struct agent_executor *execu
     }
 }
 
-static void queue_task(const struct run *run, struct agent_framework *framework)
+// Why the tasks cannot go to the executor of that id, or NULL.
+static const char *find_obstacle(const struct run *run, const struct agent_framework *framework,
+                                 const struct agent_executor *executor,
+                                 Mesos__V1__TaskStatus__Reason *ret_reason)
 {
-    struct error err;
-    struct resources *resources = NULL;
-    if (resources_from_proto(run->task->resources, run->task->n_resources, &resources, &err) < 0) {
-        drop_task(run, framework, MESOS__V1__TASK_STATUS__REASON__REASON_TASK_INVALID, err.text);
-        return;
+    *ret_reason = MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED;
+    if (framework->is_terminating) {
+        return "Framework is terminating";
     }
+    if (executor == NULL) {
+        // If one is expected, it ended and the master did not know yet: nothing is booked for
+        // another one.
+        return run->expects_executor ? "Executor terminated" : NULL;
+    }
+    if (run->is_generated) {
+        *ret_reason = MESOS__V1__TASK_STATUS__REASON__REASON_TASK_INVALID;
+        return "Cannot reuse an already existing executor for a command task";
+    }
+    if (executor->state >= EXECUTOR_TERMINATING) {
+        return executor->state == EXECUTOR_TERMINATING ? "Executor terminating"
+                                                       : "Executor terminated";
+    }
+    return NULL;
+}
+
+// All that the tasks use, each in an object of its own; in the run's arena. False: they were
+// dropped.
+static bool read_resources(const struct run *run, struct agent_framework *framework,
+                           struct resources ***ret_resources)
+{
+    struct resources **resources = arena_calloc(run->arena, run->task_count, sizeof(resources[0]));
+    for (size_t i = 0; i < run->task_count; i++) {
+        struct error err;
+        const Mesos__V1__TaskInfo *task = run->tasks[i];
+        if (resources_from_proto(task->resources, task->n_resources, &resources[i], &err) < 0) {
+            while (i-- > 0) {
+                resources_free(resources[i]);
+            }
+            drop_tasks(run, framework, MESOS__V1__TASK_STATUS__REASON__REASON_TASK_INVALID,
+                       err.text);
+            return false;
+        }
+    }
+    *ret_resources = resources;
+    return true;
+}
+
+static void queue_tasks(const struct run *run, struct agent_framework *framework)
+{
     const char *executor_id = run->executor_info->executor_id->value;
     struct agent_executor *executor = map_get(&framework->executors, executor_id);
-    if (framework->is_terminating) {
-        drop_task(run, framework, MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
-                  "Framework is terminating");
-        resources_free(resources);
+    Mesos__V1__TaskStatus__Reason reason;
+    const char *obstacle = find_obstacle(run, framework, executor, &reason);
+    if (obstacle != NULL) {
+        drop_tasks(run, framework, reason, obstacle);
         return;
     }
-    if (executor == NULL && run->expects_executor) {
-        // It ended, and the master did not know yet: nothing is booked for another one.
-        drop_task(run, framework, MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
-                  "Executor terminated");
-        resources_free(resources);
-        return;
-    }
-    if (executor != NULL && run->is_generated) {
-        drop_task(run, framework, MESOS__V1__TASK_STATUS__REASON__REASON_TASK_INVALID,
-                  "Cannot reuse an already existing executor for a command task");
-        resources_free(resources);
-        return;
-    }
-    if (executor != NULL && executor->state >= EXECUTOR_TERMINATING) {
-        drop_task(run, framework, MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
-                  executor->state == EXECUTOR_TERMINATING ? "Executor terminating"
-                                                          : "Executor terminated");
-        resources_free(resources);
+    struct resources **resources;
+    if (!read_resources(run, framework, &resources)) {
         return;
     }
     bool is_new = executor == NULL;
     if (is_new) {
         executor = start_executor(run, framework);
         if (executor == NULL) {
-            resources_free(resources);
+            for (size_t i = 0; i < run->task_count; i++) {
+                resources_free(resources[i]);
+            }
             return;
         }
     }
-    agent_checkpoint_task(agent_task_new(executor, run->task, resources));
+    uint64_t group = run->is_group ? ++run->agent->group_count : 0;
+    for (size_t i = 0; i < run->task_count; i++) {
+        struct agent_task *task = agent_task_new(executor, run->tasks[i], resources[i]);
+        task->group = group;
+        agent_checkpoint_task(task);
+    }
     if (is_new) {
         launch_container(run, executor);
     } else if (executor->state == EXECUTOR_RUNNING) {
@@ -178,21 +218,47 @@ static struct agent_framework *find_framework(struct agent *agent,
     return framework;
 }
 
+// False, after a line in the log: the master speaks to an agent that is not there any more.
+static bool is_addressed(const struct agent *agent, const Mesos__V1__FrameworkInfo *info,
+                         const Mesos__V1__TaskInfo *task)
+{
+    const char *task_id = task->task_id->value;
+    if (agent->state != AGENT_REGISTERED || agent->is_resetting || info->id == NULL) {
+        log_warning("Ignoring running task '%s': the agent is not registered", task_id);
+        return false;
+    }
+    if (strcmp(task->agent_id->value, agent->info->id->value) != 0) {
+        log_warning("Ignoring running task '%s' because it was intended for old agent %s", task_id,
+                    task->agent_id->value);
+        return false;
+    }
+    log_debug("Got assigned task '%s' for framework %s", task_id, info->id->value);
+    return true;
+}
+
+// Fills in what a task and its executor lack.
+static void complete_task(const struct agent_framework *framework, Mesos__V1__TaskInfo *task,
+                          struct arena *arena)
+{
+    const char **roles;
+    const char *role = framework_roles(framework->info, arena, &roles) > 0 ? roles[0] : "*";
+    inject_allocation(task->resources, task->n_resources, role, arena);
+    if (task->executor != NULL) {
+        inject_allocation(task->executor->resources, task->executor->n_resources, role, arena);
+        if (task->executor->framework_id == NULL) {
+            task->executor->framework_id = framework->info->id;
+        }
+    }
+}
+
 void agent_run_task(struct agent *agent, const Meseta__Link__ToAgent__RunTask *message,
                     struct instant now)
 {
     const Mesos__V1__FrameworkInfo *info = message->framework_info;
     const char *task_id = message->task->task_id->value;
-    if (agent->state != AGENT_REGISTERED || agent->is_resetting || info->id == NULL) {
-        log_warning("Ignoring running task '%s': the agent is not registered", task_id);
+    if (!is_addressed(agent, info, message->task)) {
         return;
     }
-    if (strcmp(message->task->agent_id->value, agent->info->id->value) != 0) {
-        log_warning("Ignoring running task '%s' because it was intended for old agent %s", task_id,
-                    message->task->agent_id->value);
-        return;
-    }
-    log_debug("Got assigned task '%s' for framework %s", task_id, info->id->value);
     struct arena *arena AUTO_ARENA = arena_new(8192, 0);
     struct agent_framework *framework = find_framework(agent, info, arena);
     if (map_has(&framework->tasks, task_id)) {
@@ -200,28 +266,75 @@ void agent_run_task(struct agent *agent, const Meseta__Link__ToAgent__RunTask *m
                     framework->id);
         return;
     }
-    struct run run = {.agent = agent, .now = now, .arena = arena};
+    struct run run = {.agent = agent, .now = now, .arena = arena, .task_count = 1};
     if (message->has_launch_executor) {
         run.books_executor = message->launch_executor;
         run.expects_executor = !message->launch_executor;
     }
-    run.task = WIRE_COPY(arena, Mesos__V1__TaskInfo, message->task);
-    const char **roles;
-    const char *role = framework_roles(framework->info, arena, &roles) > 0 ? roles[0] : "*";
-    inject_allocation(run.task->resources, run.task->n_resources, role, arena);
-    if (run.task->executor != NULL) {
-        inject_allocation(run.task->executor->resources, run.task->executor->n_resources, role,
-                          arena);
-        run.executor_info = run.task->executor;
-        if (run.task->executor->framework_id == NULL) {
-            run.task->executor->framework_id = framework->info->id;
-        }
-    } else if (run.task->command != NULL) {
+    Mesos__V1__TaskInfo *task = WIRE_COPY(arena, Mesos__V1__TaskInfo, message->task);
+    run.tasks = &task;
+    complete_task(framework, task, arena);
+    if (task->executor != NULL) {
+        run.executor_info = task->executor;
+    } else if (task->command != NULL) {
         run.is_generated = true;
-        run.executor_info = agent_executor_info_generate(agent, framework->info, run.task, arena);
+        run.executor_info = agent_executor_info_generate(agent, framework->info, task, arena);
     }
     CHECK(run.executor_info != NULL); // the master lets only such tasks pass
-    queue_task(&run, framework);
+    queue_tasks(&run, framework);
+    agent_framework_remove_if_idle(framework, now);
+}
+
+// One that runs here, or one that is there twice.
+static bool has_known_task(const struct agent_framework *framework, const struct run *run)
+{
+    struct map seen = MAP_INIT;
+    bool found = false;
+    for (size_t i = 0; i < run->task_count && !found; i++) {
+        const char *task_id = run->tasks[i]->task_id->value;
+        found = map_has(&framework->tasks, task_id) || map_has(&seen, task_id);
+        map_put(&seen, task_id, run->tasks[i]);
+    }
+    map_free(&seen);
+    return found;
+}
+
+void agent_run_task_group(struct agent *agent, const Meseta__Link__ToAgent__RunTaskGroup *message,
+                          struct instant now)
+{
+    const Mesos__V1__FrameworkInfo *info = message->framework_info;
+    for (size_t i = 0; i < message->task_group->n_tasks; i++) {
+        if (!is_addressed(agent, info, message->task_group->tasks[i])) {
+            return;
+        }
+    }
+    struct arena *arena AUTO_ARENA = arena_new(8192, 0);
+    struct agent_framework *framework = find_framework(agent, info, arena);
+    Mesos__V1__TaskGroupInfo *group =
+        WIRE_COPY(arena, Mesos__V1__TaskGroupInfo, message->task_group);
+    struct run run = {
+        .agent = agent,
+        .now = now,
+        .arena = arena,
+        .tasks = group->tasks,
+        .task_count = group->n_tasks,
+        .is_group = true,
+        .books_executor = message->launch_executor,
+        .expects_executor = !message->launch_executor,
+    };
+    Mesos__V1__ExecutorInfo *executor =
+        WIRE_COPY(arena, Mesos__V1__ExecutorInfo, message->executor_info);
+    run.executor_info = executor;
+    for (size_t i = 0; i < run.task_count; i++) {
+        run.tasks[i]->executor = executor;
+        complete_task(framework, run.tasks[i], arena);
+    }
+    if (has_known_task(framework, &run)) {
+        drop_tasks(&run, framework, MESOS__V1__TASK_STATUS__REASON__REASON_TASK_INVALID,
+                   "A task of the task group is here already");
+    } else {
+        queue_tasks(&run, framework);
+    }
     agent_framework_remove_if_idle(framework, now);
 }
 
@@ -237,6 +350,35 @@ static void send_launch(struct agent_executor *executor, struct agent_task *task
     event.has_type = true;
     event.type = MESOS__V1__EXECUTOR__EVENT__TYPE__LAUNCH;
     event.launch = &launch;
+    agent_executor_send(executor, &event);
+}
+
+// All of the group; they stand in the queue one behind the other.
+static void send_launch_group(struct agent_executor *executor, uint64_t number)
+{
+    struct arena *arena AUTO_ARENA = arena_new(512, 0);
+    size_t capacity = 0;
+    LIST_FOREACH (&executor->queued, struct agent_task, link, counted) {
+        capacity += counted->group == number;
+    }
+    Mesos__V1__TaskGroupInfo group = MESOS__V1__TASK_GROUP_INFO__INIT;
+    group.tasks = arena_calloc(arena, capacity, sizeof(group.tasks[0]));
+    LIST_FOREACH (&executor->queued, struct agent_task, link, task) {
+        if (task->group == number) {
+            group.tasks[group.n_tasks++] = task->info;
+            agent_task_set_stage(task, TASK_LAUNCHED);
+        }
+    }
+    executor->was_sent_task = true;
+    log_debug("Sending queued task group of %zu tasks to executor '%s' of framework %s",
+              group.n_tasks, executor->id, executor->framework->id);
+    Mesos__V1__Executor__Event__LaunchGroup launch_group =
+        MESOS__V1__EXECUTOR__EVENT__LAUNCH_GROUP__INIT;
+    launch_group.task_group = &group;
+    Mesos__V1__Executor__Event event = MESOS__V1__EXECUTOR__EVENT__INIT;
+    event.has_type = true;
+    event.type = MESOS__V1__EXECUTOR__EVENT__TYPE__LAUNCH_GROUP;
+    event.launch_group = &launch_group;
     agent_executor_send(executor, &event);
 }
 
@@ -261,7 +403,12 @@ void agent_executor_send_queued(struct agent_executor *executor, struct instant 
             arena_printf(scratch, "Failed to update resources for container: %s", err.text));
         return;
     }
-    LIST_FOREACH (&executor->queued, struct agent_task, link, task) {
-        send_launch(executor, task);
+    while (!list_is_empty(&executor->queued)) {
+        struct agent_task *task = LIST_ENTRY(executor->queued.next, struct agent_task, link);
+        if (task->group == 0) {
+            send_launch(executor, task);
+        } else {
+            send_launch_group(executor, task->group);
+        }
     }
 }

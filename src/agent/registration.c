@@ -420,6 +420,9 @@ static void receive_registered(struct agent *agent, const Meseta__Link__ToAgent 
     case MESETA__LINK__TO_AGENT__TYPE__RUN_TASK:
         agent_run_task(agent, message->run_task, now);
         break;
+    case MESETA__LINK__TO_AGENT__TYPE__RUN_TASK_GROUP:
+        agent_run_task_group(agent, message->run_task_group, now);
+        break;
     case MESETA__LINK__TO_AGENT__TYPE__KILL_TASK:
         agent_kill_task(agent, message->kill_task, now);
         break;
@@ -467,6 +470,8 @@ static bool has_body(const Meseta__Link__ToAgent *m)
         return true;
     case MESETA__LINK__TO_AGENT__TYPE__RUN_TASK:
         return m->run_task != NULL;
+    case MESETA__LINK__TO_AGENT__TYPE__RUN_TASK_GROUP:
+        return m->run_task_group != NULL && m->run_task_group->task_group->n_tasks > 0;
     case MESETA__LINK__TO_AGENT__TYPE__KILL_TASK:
         return m->kill_task != NULL;
     case MESETA__LINK__TO_AGENT__TYPE__ACKNOWLEDGE:

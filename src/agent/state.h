@@ -43,6 +43,7 @@ struct agent_task {
     struct list link; // in the executor's list of its stage
     enum agent_task_stage stage;
     struct agent_executor *executor;
+    uint64_t group;      // the same in all tasks that are launched together; 0: launched alone
     struct arena *arena; // owns `info`
     Mesos__V1__TaskInfo *info;
     struct resources *resources;    // allocated; NULL once it ended
@@ -169,6 +170,7 @@ struct agent {
     struct arena *master_arena;    // owns `master`
     Mesos__V1__MasterInfo *master; // of the last registration, or NULL
 
+    uint64_t group_count;             // task groups so far; numbers them
     struct map frameworks;            // id -> struct agent_framework
     struct list completed_frameworks; // oldest first
     size_t completed_framework_count;

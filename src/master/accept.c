@@ -4,9 +4,8 @@
 // run in order against what is left of the offered amount; what remains goes back to the allocator
 // under the call's filter.
 //
-// LAUNCH is the one operation that there is so far. Others are dropped as Mesos drops an invalid
-// one: the tasks of a LAUNCH_GROUP end in TASK_ERROR, any other operation with an id in
-// OPERATION_ERROR.
+// LAUNCH and LAUNCH_GROUP (launch_group.c) are the operations that there are so far. Others are
+// dropped as Mesos drops an invalid one: with an id they end in OPERATION_ERROR.
 
 #include <string.h>
 
@@ -33,8 +32,7 @@ static bool is_launch(const Mesos__V1__Offer__Operation *operation)
            (operation->type == OPERATION(LAUNCH) || operation->type == OPERATION(LAUNCH_GROUP));
 }
 
-// A task that never was: its framework is told, and it is counted.
-static void refuse_task(struct framework *f, const Mesos__V1__TaskInfo *task,
+void master_refuse_task(struct framework *f, const Mesos__V1__TaskInfo *task,
                         Mesos__V1__TaskState state, int reason, const char *text)
 {
     struct master *m = f->master;
@@ -53,7 +51,7 @@ static void refuse_tasks(struct framework *f, const Mesos__V1__Offer__Operation 
     Mesos__V1__TaskInfo **tasks = NULL;
     size_t count = operation_tasks(operation, &tasks);
     for (size_t i = 0; i < count; i++)
-        refuse_task(f, tasks[i], state, reason, text);
+        master_refuse_task(f, tasks[i], state, reason, text);
 }
 
 static void drop_operation(struct framework *f, const Mesos__V1__Offer__Operation *operation,
@@ -105,7 +103,7 @@ static void reject(struct framework *f, Mesos__V1__Scheduler__Call__Accept *call
 
 // ---- launching ----
 
-static void allocate(struct arena *arena, Mesos__V1__Resource **resources, size_t count,
+void master_allocate(struct arena *arena, Mesos__V1__Resource **resources, size_t count,
                      const char *role)
 {
     for (size_t i = 0; i < count; i++) {
@@ -121,9 +119,9 @@ static void allocate(struct arena *arena, Mesos__V1__Resource **resources, size_
 static void complete_task(struct framework *f, Mesos__V1__TaskInfo *task, const char *role)
 {
     struct arena *arena = f->master->scratch;
-    allocate(arena, task->resources, task->n_resources, role);
+    master_allocate(arena, task->resources, task->n_resources, role);
     if (task->executor != NULL) {
-        allocate(arena, task->executor->resources, task->executor->n_resources, role);
+        master_allocate(arena, task->executor->resources, task->executor->n_resources, role);
         if (task->executor->framework_id == NULL)
             task->executor->framework_id = master_make_framework_id(arena, f->id);
     }
@@ -153,8 +151,7 @@ static void copy_limits(struct arena *arena, const Mesos__V1__TaskInfo *info, Me
     }
 }
 
-// The Task that stands for a TaskInfo; it borrows the parts.
-static Mesos__V1__Task *make_task(struct arena *arena, struct framework *f,
+Mesos__V1__Task *master_make_task(struct arena *arena, struct framework *f,
                                   const Mesos__V1__TaskInfo *info)
 {
     Mesos__V1__Task *task = WIRE_NEW(arena, Mesos__V1__Task, mesos__v1__task);
@@ -186,7 +183,7 @@ static void launch_task(struct framework *f, struct agent *a, Mesos__V1__TaskInf
     struct resources *wanted, *executor;
     const char *why;
     if (master_validate_launch(f, a, info, remaining, &wanted, &executor, &why) < 0) {
-        refuse_task(f, info, STATE(ERROR), REASON(TASK_INVALID), why);
+        master_refuse_task(f, info, STATE(ERROR), REASON(TASK_INVALID), why);
         return;
     }
     if (executor != NULL) {
@@ -194,7 +191,7 @@ static void launch_task(struct framework *f, struct agent *a, Mesos__V1__TaskInf
         master_executor_add(a, f, info->executor, executor);
     }
     resources_subtract(remaining, wanted);
-    struct task *t = master_task_add(a, f, make_task(m->scratch, f, info), wanted);
+    struct task *t = master_task_add(a, f, master_make_task(m->scratch, f, info), wanted);
     info->n_resources =
         resources_to_proto(wanted, m->scratch, RESOURCES_NEW_FORM, true, &info->resources);
     Meseta__Link__ToAgent *message = master_make_to_agent(m->scratch, TO_AGENT(RUN_TASK));
@@ -208,6 +205,16 @@ static void launch_task(struct framework *f, struct agent *a, Mesos__V1__TaskInf
     master_agent_send(a, message);
 }
 
+static int check_executor_resources(const Mesos__V1__ExecutorInfo *executor, struct error *err)
+{
+    for (size_t k = 0; k < executor->n_resources; k++) {
+        int r = resources_validate(executor->resources[k], err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 // Mesos looks at the form of all resources of a LAUNCH before it looks at any task.
 static int check_resources(const Mesos__V1__Offer__Operation *operation, struct error *err)
 {
@@ -219,14 +226,15 @@ static int check_resources(const Mesos__V1__Offer__Operation *operation, struct 
             if (r < 0)
                 return r;
         }
-        const Mesos__V1__ExecutorInfo *executor = tasks[i]->executor;
-        for (size_t k = 0; executor != NULL && k < executor->n_resources; k++) {
-            int r = resources_validate(executor->resources[k], err);
+        if (tasks[i]->executor != NULL) {
+            int r = check_executor_resources(tasks[i]->executor, err);
             if (r < 0)
                 return r;
         }
     }
-    return 0;
+    return operation->launch_group != NULL
+               ? check_executor_resources(operation->launch_group->executor, err)
+               : 0;
 }
 
 static void run_operation(struct framework *f, struct agent *a,
@@ -238,12 +246,8 @@ static void run_operation(struct framework *f, struct agent *a,
         log_warning("Ignoring unknown operation of framework %s", f->id);
         return;
     }
-    if (operation->type == OPERATION(LAUNCH_GROUP)) {
-        refuse_tasks(f, operation, STATE(ERROR), REASON(TASK_GROUP_INVALID),
-                     "Task groups are not supported yet");
-        return;
-    }
-    if (operation->type != OPERATION(LAUNCH)) {
+    bool is_group = operation->type == OPERATION(LAUNCH_GROUP) && operation->launch_group != NULL;
+    if (!is_group && operation->type != OPERATION(LAUNCH)) {
         const char *name =
             wire_enum_name(&mesos__v1__offer__operation__type__descriptor, (int)operation->type);
         drop_operation(f, operation,
@@ -251,13 +255,19 @@ static void run_operation(struct framework *f, struct agent *a,
         return;
     }
     struct error err;
+    int reason = is_group ? REASON(TASK_GROUP_INVALID) : REASON(TASK_INVALID);
     if (check_resources(operation, &err) < 0) {
-        refuse_tasks(f, operation, STATE(ERROR), REASON(TASK_INVALID), err.text);
+        refuse_tasks(f, operation, STATE(ERROR), reason, err.text);
         return;
     }
     if (operation->id != NULL) {
-        refuse_tasks(f, operation, STATE(ERROR), REASON(TASK_INVALID),
-                     "The `id` field cannot be set on LAUNCH operations");
+        refuse_tasks(f, operation, STATE(ERROR), reason,
+                     is_group ? "The `id` field cannot be set on LAUNCH_GROUP operations"
+                              : "The `id` field cannot be set on LAUNCH operations");
+        return;
+    }
+    if (is_group) {
+        master_launch_group(f, a, operation->launch_group, role, remaining);
         return;
     }
     Mesos__V1__TaskInfo **tasks = NULL;

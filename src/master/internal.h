@@ -170,6 +170,21 @@ int64_t master_filters_refuse_ns(const Mesos__V1__Filters *filters);
 
 // ---- accept.c ----
 void master_call_accept(struct framework *f, Mesos__V1__Scheduler__Call__Accept *call);
+// A task that never was: its framework is told, and it is counted.
+void master_refuse_task(struct framework *f, const Mesos__V1__TaskInfo *task,
+                        Mesos__V1__TaskState state, int reason, const char *text);
+// Gives the role to what was allocated to none.
+void master_allocate(struct arena *arena, Mesos__V1__Resource **resources, size_t count,
+                     const char *role);
+// The Task that stands for a TaskInfo; it borrows the parts.
+Mesos__V1__Task *master_make_task(struct arena *arena, struct framework *f,
+                                  const Mesos__V1__TaskInfo *info);
+
+// ---- launch_group.c ----
+// LAUNCH_GROUP, from `remaining`: all tasks or none.
+void master_launch_group(struct framework *f, struct agent *a,
+                         Mesos__V1__Offer__Operation__LaunchGroup *operation, const char *role,
+                         struct resources *remaining);
 
 // ---- validate.c ----
 int master_validate_offers(struct framework *f, Mesos__V1__OfferID *const *ids, size_t count,
@@ -180,6 +195,12 @@ int master_validate_offers(struct framework *f, Mesos__V1__OfferID *const *ids, 
 int master_validate_launch(struct framework *f, struct agent *a, Mesos__V1__TaskInfo *task,
                            const struct resources *available, struct resources **ret_task,
                            struct resources **ret_executor, const char **ret_text);
+
+// The same for a group, with *ret_tasks in m->scratch, one amount per task.
+int master_validate_group(struct framework *f, struct agent *a,
+                          const Mesos__V1__TaskGroupInfo *group, Mesos__V1__ExecutorInfo *executor,
+                          const struct resources *available, struct resources ***ret_tasks,
+                          struct resources **ret_executor, const char **ret_text);
 
 // Sets the framework's id and writes the resources in the new form, so that two infos that mean the
 // same encode the same.

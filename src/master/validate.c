@@ -148,6 +148,15 @@ static int check_executor_id(struct framework *f, const Mesos__V1__ExecutorInfo 
     return 0;
 }
 
+static int check_limits_capability(const struct agent *a, const Mesos__V1__TaskInfo *task,
+                                   struct error *err)
+{
+    if (task->n_limits > 0 &&
+        !agent_has_capability(a, MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__TASK_RESOURCE_LIMITS))
+        return error_set(err, -EINVAL, "Agent is not capable of handling task resource limits");
+    return 0;
+}
+
 // All that can be said with the texts of an error.
 static int check_task(struct framework *f, struct agent *a, const Mesos__V1__TaskInfo *task,
                       struct error *err)
@@ -157,9 +166,9 @@ static int check_task(struct framework *f, struct agent *a, const Mesos__V1__Tas
         r = validate_task(task, err);
     if (r < 0)
         return r;
-    if (task->n_limits > 0 &&
-        !agent_has_capability(a, MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__TASK_RESOURCE_LIMITS))
-        return error_set(err, -EINVAL, "Agent is not capable of handling task resource limits");
+    r = check_limits_capability(a, task, err);
+    if (r < 0)
+        return r;
     return task->executor != NULL ? check_executor_id(f, task->executor, err) : 0;
 }
 
@@ -204,5 +213,137 @@ int master_validate_launch(struct framework *f, struct agent *a, Mesos__V1__Task
     }
     *ret_task = TAKE_PTR(wanted);
     *ret_executor = TAKE_PTR(executor);
+    return 0;
+}
+
+// ---- groups ----
+
+static int check_group_tasks(struct framework *f, struct agent *a,
+                             const Mesos__V1__TaskGroupInfo *group, struct error *err)
+{
+    struct map seen = MAP_INIT;
+    int r = 0;
+    for (size_t i = 0; i < group->n_tasks && r == 0; i++) {
+        const Mesos__V1__TaskInfo *task = group->tasks[i];
+        const char *id = task->task_id->value;
+        r = check_ids(f, a, task, err);
+        if (r == 0 && map_has(&seen, id))
+            r = error_set(err, -EINVAL, "Task has duplicate ID: %s", id);
+        map_put(&seen, id, group->tasks[i]);
+        if (r == 0)
+            r = validate_group_task(task, err);
+        if (r == 0)
+            r = check_limits_capability(a, task, err);
+        if (r < 0)
+            error_wrap(err, r, "Task '%s' is invalid", id);
+    }
+    map_free(&seen);
+    return r;
+}
+
+static bool shares_cgroups(const struct task *t, struct arena *arena)
+{
+    ProtobufCMessage *message;
+    if (t->details == NULL || wire_decode(&mesos__v1__task__descriptor, arena, t->details->data,
+                                          t->details->size, &message, NULL) < 0)
+        return true;
+    return validate_shares_cgroups(((Mesos__V1__Task *)message)->container);
+}
+
+// The tasks that its executor runs already share control groups, or do not, as those of the group.
+static int check_cgroups_of_others(struct framework *f, struct agent *a,
+                                   const Mesos__V1__TaskGroupInfo *group, const char *executor_id,
+                                   struct error *err)
+{
+    bool shares = validate_shares_cgroups(group->tasks[0]->container);
+    struct map *tasks[] = {&f->tasks, &f->unreachable};
+    for (size_t i = 0; i < ARRAY_COUNT(tasks); i++) {
+        MAP_FOREACH (tasks[i], entry) {
+            const struct task *t = entry->value;
+            if (t->executor_id != NULL && strcmp(t->executor_id, executor_id) == 0 &&
+                strcmp(t->agent_id, a->id) == 0 && shares_cgroups(t, f->master->scratch) != shares)
+                return error_set(err, -EINVAL, VALIDATE_MIXED_CGROUPS);
+        }
+    }
+    return 0;
+}
+
+// Frees the amounts unless they were taken.
+static void free_amounts(struct resources **amounts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        resources_free(amounts[i]);
+}
+
+static int check_available(const struct resources *available, struct resources *const *amounts,
+                           size_t count, const struct resources *executor /* or NULL */,
+                           struct arena *arena, const char **ret_text)
+{
+    AUTO_RESOURCES struct resources *total = resources_new();
+    for (size_t i = 0; i < count; i++)
+        resources_add(total, amounts[i]);
+    if (executor != NULL)
+        resources_add(total, executor);
+    if (resources_contains(available, total))
+        return 0;
+    *ret_text = arena_printf(arena,
+                             "Total resources %s required by task group and its executor are more "
+                             "than available %s",
+                             text_of(arena, total), text_of(arena, available));
+    return -EINVAL;
+}
+
+static int read_amounts(const Mesos__V1__TaskGroupInfo *group, struct resources **amounts,
+                        struct error *err)
+{
+    int r = 0;
+    for (size_t i = 0; i < group->n_tasks && r == 0; i++)
+        r = resources_from_proto(group->tasks[i]->resources, group->tasks[i]->n_resources,
+                                 &amounts[i], err);
+    return r;
+}
+
+int master_validate_group(struct framework *f, struct agent *a,
+                          const Mesos__V1__TaskGroupInfo *group, Mesos__V1__ExecutorInfo *executor,
+                          const struct resources *available, struct resources ***ret_tasks,
+                          struct resources **ret_executor, const char **ret_text)
+{
+    struct arena *arena = f->master->scratch;
+    struct error err;
+    struct resources **amounts = arena_calloc(arena, group->n_tasks + 1, sizeof(*amounts));
+    AUTO_RESOURCES struct resources *own = NULL;
+    *ret_text = NULL;
+    const struct executor *running = master_agent_find_executor(a, f, executor->executor_id->value);
+    int r = check_group_tasks(f, a, group, &err);
+    if (r == 0)
+        r = validate_executor(executor, &err);
+    if (r == 0)
+        r = check_executor_id(f, executor, &err);
+    if (r == 0)
+        r = validate_executor_resources(executor, &err);
+    if (r == 0)
+        r = resources_from_proto(executor->resources, executor->n_resources, &own, &err);
+    if (r == 0) {
+        master_normalise_executor(f, executor, own);
+        r = running == NULL ? 0 : check_compatible(f, running, executor, ret_text);
+    }
+    if (r == 0)
+        r = validate_group(group, executor, &err);
+    if (r == 0)
+        r = read_amounts(group, amounts, &err);
+    if (r == 0)
+        r = check_available(available, amounts, group->n_tasks, running == NULL ? own : NULL, arena,
+                            ret_text);
+    if (r == 0)
+        r = validate_group_cgroups(group, executor, &err);
+    if (r == 0 && running != NULL)
+        r = check_cgroups_of_others(f, a, group, running->id, &err);
+    if (r < 0) {
+        free_amounts(amounts, group->n_tasks);
+        *ret_text = *ret_text != NULL ? *ret_text : arena_strdup(arena, err.text);
+        return r;
+    }
+    *ret_tasks = amounts;
+    *ret_executor = running == NULL ? TAKE_PTR(own) : NULL;
     return 0;
 }

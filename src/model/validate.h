@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -42,6 +43,22 @@ int validate_resources(Mesos__V1__Resource *const *resources, size_t count, stru
 // exactly one of command and executor, resources sound, no duplicate persistence ids, ...
 // Whether the resources were offered, and whether limits suit the agent, is the master's to check.
 int validate_task(const Mesos__V1__TaskInfo *task, struct error *err);
+
+// A task of a group, likewise; its executor is filled in already.
+int validate_group_task(const Mesos__V1__TaskInfo *task, struct error *err);
+// The resources of an executor alone.
+int validate_executor_resources(const Mesos__V1__ExecutorInfo *executor, struct error *err);
+// A group whose tasks and executor passed the checks above: they fit together. A task that names
+// the very same executor points at it.
+int validate_group(const Mesos__V1__TaskGroupInfo *group, const Mesos__V1__ExecutorInfo *executor,
+                   struct error *err);
+// Tasks of one executor have control groups of their own, or none has.
+int validate_group_cgroups(const Mesos__V1__TaskGroupInfo *group,
+                           const Mesos__V1__ExecutorInfo *executor, struct error *err);
+bool validate_shares_cgroups(const Mesos__V1__ContainerInfo *container); // NULL: yes
+#define VALIDATE_MIXED_CGROUPS                                                                     \
+    "If set, the value of 'share_cgroups' must be the same for all tasks in each task group and "  \
+    "under a single executor"
 
 // A scheduler call: the body that its type names is there, ids are well formed (Mesos:
 // "Expecting 'subscribe' to be present").

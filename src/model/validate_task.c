@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "model/resource_entry.h"
 #include "model/validate.h"
+#include "model/validate_parts.h"
 
 // ---- commands ----
 
@@ -366,7 +367,7 @@ int validate_resources(Mesos__V1__Resource *const *resources, size_t count, stru
     return 0;
 }
 
-static int validate_unique_volumes(const struct resources *r, struct error *err)
+int validate_unique_volumes(const struct resources *r, struct error *err)
 {
     for (uint32_t i = 0; i < r->count; i++) {
         const struct resource_kind *kind = r->entries[i].kind;
@@ -387,7 +388,7 @@ static int validate_unique_volumes(const struct resources *r, struct error *err)
     return 0;
 }
 
-static int validate_one_revocability(const struct resources *r, struct error *err)
+int validate_one_revocability(const struct resources *r, struct error *err)
 {
     for (uint32_t i = 0; i < r->count; i++) {
         for (uint32_t k = 0; k < i; k++) {
@@ -403,10 +404,8 @@ static int validate_one_revocability(const struct resources *r, struct error *er
     return 0;
 }
 
-// The checks that one owner's resources must pass; `whose` starts the sentences.
-static int validate_owned_resources(Mesos__V1__Resource *const *messages, size_t count,
-                                    const char *whose, struct resources **ret_resources,
-                                    struct error *err)
+int validate_owned_resources(Mesos__V1__Resource *const *messages, size_t count, const char *whose,
+                             struct resources **ret_resources, struct error *err)
 {
     struct error why;
     int r = validate_resources(messages, count, &why);
@@ -431,7 +430,7 @@ static int validate_owned_resources(Mesos__V1__Resource *const *messages, size_t
     return 0;
 }
 
-static bool has_overlap(const struct resources *a, const struct resources *b)
+bool validate_has_overlap(const struct resources *a, const struct resources *b)
 {
     for (uint32_t i = 0; i < a->count; i++) {
         for (uint32_t k = 0; k < b->count; k++) {
@@ -525,7 +524,7 @@ static const Mesos__V1__LinuxInfo *linux_info_of(const Mesos__V1__ContainerInfo 
 static int validate_total(const struct resources *task, const struct resources *executor,
                           struct error *err)
 {
-    if (has_overlap(task, executor)) {
+    if (validate_has_overlap(task, executor)) {
         AUTO_BUF struct buf task_text = BUF_INIT;
         AUTO_BUF struct buf executor_text = BUF_INIT;
         resources_put_text(task, &task_text);
@@ -646,7 +645,8 @@ static int validate_task_head(const Mesos__V1__TaskInfo *task, struct error *err
     return 0;
 }
 
-int validate_task(const Mesos__V1__TaskInfo *task, struct error *err)
+int validate_task_parts(const Mesos__V1__TaskInfo *task, struct resources **ret_resources,
+                        struct error *err)
 {
     int r = validate_task_head(task, err);
     if (r < 0) {
@@ -667,6 +667,16 @@ int validate_task(const Mesos__V1__TaskInfo *task, struct error *err)
         return error_set(err, r, "Task's `ContainerInfo` is invalid: %s", why.text);
     }
     r = validate_limits(task, resources, err);
+    if (r == 0) {
+        *ret_resources = TAKE_PTR(resources);
+    }
+    return r;
+}
+
+int validate_task(const Mesos__V1__TaskInfo *task, struct error *err)
+{
+    AUTO_RESOURCES struct resources *resources = NULL;
+    int r = validate_task_parts(task, &resources, err);
     if (r < 0) {
         return r;
     }

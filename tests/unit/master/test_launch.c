@@ -248,7 +248,7 @@ static void test_several_offers_of_one_agent(void **state)
     end(c);
 }
 
-static void test_groups_and_operations_are_refused(void **state)
+static void test_operations_are_refused(void **state)
 {
     (void)state;
     struct scene *c = mem_zalloc(sizeof(*c));
@@ -264,7 +264,7 @@ static void test_groups_and_operations_are_refused(void **state)
         TASK_HEAD "," CPUS "," COMMAND);
     assert_int_equal(status, 202);
     expect_update(&c->s, "t", "TASK_ERROR", "REASON_TASK_GROUP_INVALID",
-                  "Task groups are not supported yet");
+                  "'ExecutorInfo.framework_id' must be set");
     Mesos__V1__Scheduler__Event *event = stream_next(&c->s, EVENT(UPDATE_OPERATION_STATUS));
     assert_non_null(event);
     assert_int_equal(event->update_operation_status->status->state,
@@ -481,7 +481,7 @@ int main(void)
         cmocka_unit_test(test_other_executor_with_the_same_id),
         cmocka_unit_test(test_invalid_offers),
         cmocka_unit_test(test_several_offers_of_one_agent),
-        cmocka_unit_test(test_groups_and_operations_are_refused),
+        cmocka_unit_test(test_operations_are_refused),
         cmocka_unit_test(test_who_may_call),
         cmocka_unit_test(test_kill_reconcile_message),
         cmocka_unit_test(test_decline_suppress_revive),
