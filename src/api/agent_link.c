@@ -3,7 +3,8 @@
 // The agent's end of the link: finds the leading master and keeps a connection to it. A master that
 // does not lead names the leader, and the link goes there; whenever it breaks, it starts anew with
 // what --master says, at once at first and then with back-off. Where --master is a ZooKeeper URL,
-// the leader of the election stands for it, and the link moves when another one leads.
+// the leader of the election stands for it, and the link moves when another one leads; redirects
+// are not followed then.
 
 #include <errno.h>
 #include <string.h>
@@ -110,7 +111,9 @@ static void on_close(void *ctx, struct link *link, const struct error *err)
     link_free(link);
     l->link = NULL;
     l->is_open = false;
-    if (err != NULL && err->code == -EREMCHG && l->redirects < REDIRECTS_MAX) {
+    // What is known of an election is newer than what a master that does not lead yet has heard.
+    if (err != NULL && err->code == -EREMCHG && l->election == NULL &&
+        l->redirects < REDIRECTS_MAX) {
         l->redirects++;
         mem_free(l->leader);
         l->leader = mem_strdup(err->text);
@@ -121,7 +124,9 @@ static void on_close(void *ctx, struct link *link, const struct error *err)
     l->redirects = 0;
     // A master that stays away is told of ever more rarely.
     if ((l->failures & (l->failures - 1)) == 0) {
-        log_warning("No connection to the master: %s", err != NULL ? err->text : "it was closed");
+        log_warning("No connection to the master: %s%s",
+                    err != NULL && err->code == -EREMCHG ? "it takes for the leader " : "",
+                    err != NULL ? err->text : "it was closed");
     }
     l->failures++;
     if (was_open) {

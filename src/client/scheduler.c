@@ -184,7 +184,8 @@ static void scheduler_on_end(void *ctx, struct event_stream *stream, int status,
         return; // the retry timer is about to see to it
     }
     struct error err = *why;
-    if (status == 307 || status == 308) {
+    // With an election its outcome counts, not what a master that does not lead yet has heard.
+    if ((status == 307 || status == 308) && s->election == NULL) {
         struct address leader;
         int r = address_parse_location(location, &leader, &err);
         if (r == 0 && ++s->redirects <= SCHEDULER_REDIRECTS_MAX) {

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 
 #define TRANSPORT_MAGIC UINT32_C(0x54525031)
+#define CONNECT_MAX_NS (5 * NS_PER_S)
 
 enum {
     READ_BUFFER_SIZE = 64 * 1024,
@@ -42,6 +43,8 @@ struct connecting {
     struct addrinfo *found;
     const struct addrinfo *next;
     struct sockaddr_storage literal; // when the host is an address
+    struct transport *transport;
+    struct timer patience; // with the address that is tried
     char *host;
     uint16_t port;
     bool resolving;
@@ -157,6 +160,9 @@ struct transport *transport_close(struct transport *t)
     t->closing = true;
     t->callbacks = NULL;
     env_hook_cancel(&t->hook);
+    if (t->connecting != NULL) {
+        env_timer_cancel(t->env, &t->connecting->patience);
+    }
     if (t->connecting != NULL && t->connecting->resolving) {
         uv_cancel((uv_req_t *)&t->connecting->resolve);
     }
@@ -493,6 +499,7 @@ static void try_next(struct transport *t);
 static void connect_failed(struct transport *t, int code)
 {
     struct connecting *c = t->connecting;
+    env_timer_cancel(t->env, &c->patience);
     struct error err;
     error_set(&err, code, "cannot connect to %s:%u: %s", c->host, c->port, uv_strerror(code));
     t->broken = code;
@@ -503,10 +510,11 @@ static void connect_failed(struct transport *t, int code)
 static void on_uv_connect(uv_connect_t *request, int status)
 {
     struct transport *t = CHECK_CAST(transport, TRANSPORT_MAGIC, request->data);
-    if (t->closing) {
-        return;
+    if (t->closing || t->broken != 0 || status == UV_ECANCELED) {
+        return; // given up, or with the next address already
     }
     struct connecting *c = t->connecting;
+    env_timer_cancel(t->env, &c->patience);
     if (status < 0) {
         if (c->next != NULL) {
             try_next(t);
@@ -528,6 +536,7 @@ static void on_uv_connect(uv_connect_t *request, int status)
 static int connect_to(struct transport *t, const struct sockaddr *address)
 {
     t->connecting->connect.data = t;
+    env_timer_set(t->env, &t->connecting->patience, CONNECT_MAX_NS);
     return uv_tcp_connect(&t->connecting->connect, &t->tcp, address, on_uv_connect);
 }
 
@@ -551,6 +560,20 @@ static void on_reopen(uv_handle_t *handle)
         } else {
             connect_failed(t, r);
         }
+    }
+}
+
+// Whoever does not answer now (a machine that went, a cable that was cut) is asked anew by the
+// owner, rather than when the kernel's ever rarer tries happen to get through.
+static void patience_is_over(struct timer *timer, struct instant now)
+{
+    (void)now;
+    struct transport *t = CONTAINER_OF(timer, struct connecting, patience)->transport;
+    CHECK(t->magic == TRANSPORT_MAGIC && !t->closing);
+    if (t->connecting->next != NULL) {
+        try_next(t);
+    } else {
+        connect_failed(t, UV_ETIMEDOUT);
     }
 }
 
@@ -594,6 +617,8 @@ struct transport *transport_connect(struct env *env, const char *host, uint16_t 
     transport_set_owner(t, callbacks, ctx);
     struct connecting *c = mem_zalloc(sizeof(*c));
     t->connecting = c;
+    c->transport = t;
+    c->patience.run = patience_is_over;
     size_t size = strlen(host);
     bool brackets = size >= 2 && host[0] == '[' && host[size - 1] == ']';
     c->host = brackets ? mem_strndup(host + 1, size - 2) : mem_strdup(host);

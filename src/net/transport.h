@@ -32,7 +32,7 @@ struct transport_callbacks {
 
 // Takes a connection from a listening handle, or returns NULL (it went meanwhile). Not reading yet.
 struct transport *transport_accept(struct env *env, uv_stream_t *listener);
-// `host` is a name or an address; a name's addresses are tried in order.
+// `host` is a name or an address; a name's addresses are tried in order, 5 seconds each.
 struct transport *transport_connect(struct env *env, const char *host, uint16_t port,
                                     const struct transport_callbacks *callbacks, void *ctx);
 // The same from a source address of ours (an IPv4 literal); `host` must be one too.

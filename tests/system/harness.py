@@ -474,11 +474,11 @@ class Cluster:
     def path(self, *parts):
         return os.path.join(self.directory, *parts)
 
-    def start_master(self, wait=True, environment=None, **flags):
+    def start_master(self, wait=True, environment=None, prefix=(), **flags):
         name = "master-%d" % len(self.masters)
         flags = {"ip": "127.0.0.1", "port": find_port(), "work_dir": self.path(name), "registry": "in_memory",
                  "hostname": "127.0.0.1", **flags}
-        master = Daemon(self, name, "mesos-master", flags, environment).start()
+        master = Daemon(self, name, "mesos-master", flags, environment, prefix).start()
         self.masters.append(master)
         return master.wait_serving() if wait else master
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real ZooKeeper of one or three nodes on loopback, for one test.
+"""A real ZooKeeper of one or three nodes, for one test: on loopback, or on machines of netns.py.
 
 Needs Debian's packages zookeeper and default-jre-headless. The client is a small one of our own, in
 the same protocol, so that the tests look at znodes without our C code.
@@ -32,14 +32,16 @@ def is_installed():
 class Node:
     """One server; its directory holds zoo.cfg, data and log."""
 
-    def __init__(self, directory, number, port):
+    def __init__(self, directory, number, host, port, prefix=()):
         self.directory = directory
         self.number = number
+        self.host = host
         self.port = port
+        self.prefix = list(prefix)
         self.process = None
 
     def start(self):
-        command = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData",
+        command = [*self.prefix, "java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData",
                    "-cp", ":".join([self.directory] + JARS), "org.apache.zookeeper.server.quorum.QuorumPeerMain",
                    os.path.join(self.directory, "zoo.cfg")]
         with open(os.path.join(self.directory, "log"), "ab") as log:
@@ -50,12 +52,17 @@ class Node:
     def serves(self):
         """Answers as a server that has a quorum."""
         assert self.process.poll() is None, "ZooKeeper ended:\n" + self.read_log()
+        return self.mode() is not None
+
+    def mode(self):
+        """"leader", "follower", "standalone"; None without a quorum."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as s:
+            with socket.create_connection((self.host, self.port), timeout=2) as s:
                 s.sendall(b"srvr")
-                return b"Mode:" in s.recv(4096)
+                answer = s.recv(4096).decode("ascii", "replace")
         except OSError:
-            return False
+            return None
+        return answer.partition("Mode: ")[2].partition("\n")[0] or None
 
     def kill(self):
         self.send_signal(signal.SIGKILL)
@@ -70,33 +77,37 @@ class Node:
 
 
 class ZooKeeper:
-    """An ensemble. close() ends it and removes its files."""
+    """An ensemble. close() ends it and removes its files. `machines`: where each node is to run (netns.Machine)."""
 
-    def __init__(self, count=1):
+    def __init__(self, count=1, machines=None):
         self.directory = tempfile.mkdtemp(prefix="meseta-zk-")
         self.nodes = []
-        ports = [(find_port(), find_port(), find_port()) for _ in range(count)]
-        for number, (port, _, _) in enumerate(ports, 1):
+        if machines:
+            places = [(m.ip, 2181, 2888, 3888) for m in machines]
+        else:
+            places = [("127.0.0.1", find_port(), find_port(), find_port()) for _ in range(count)]
+        for number, (host, port, _, _) in enumerate(places, 1):
             directory = os.path.join(self.directory, str(number))
             os.makedirs(os.path.join(directory, "data"))
             lines = ["tickTime=500", "dataDir=" + os.path.join(directory, "data"), "clientPort=%d" % port,
-                     "clientPortAddress=127.0.0.1", "admin.enableServer=false", "4lw.commands.whitelist=*",
+                     "clientPortAddress=" + host, "admin.enableServer=false", "4lw.commands.whitelist=*",
                      "maxClientCnxns=0"]
-            if count > 1:
-                lines += ["initLimit=20", "syncLimit=10"]
-                lines += ["server.%d=127.0.0.1:%d:%d" % (n, a, b) for n, (_, a, b) in enumerate(ports, 1)]
+            if len(places) > 1:
+                lines += ["initLimit=20", "syncLimit=5"]
+                lines += ["server.%d=%s:%d:%d" % (n, h, a, b) for n, (h, _, a, b) in enumerate(places, 1)]
                 with open(os.path.join(directory, "data", "myid"), "w", encoding="ascii") as file:
                     file.write("%d\n" % number)
             for name, text in (("zoo.cfg", "\n".join(lines) + "\n"), ("log4j.properties", LOG)):
                 with open(os.path.join(directory, name), "w", encoding="ascii") as file:
                     file.write(text)
-            self.nodes.append(Node(directory, number, port).start())
+            prefix = machines[number - 1].prefix if machines else ()
+            self.nodes.append(Node(directory, number, host, port, prefix).start())
         for node in self.nodes:
             wait_for(node.serves, 30, "ZooKeeper to serve")
 
     @property
     def servers(self):
-        return ",".join("127.0.0.1:%d" % node.port for node in self.nodes)
+        return ",".join("%s:%d" % (node.host, node.port) for node in self.nodes)
 
     def url(self, path="/mesos", credentials=None):
         return "zk://%s%s%s" % (credentials + "@" if credentials else "", self.servers, path)
@@ -104,7 +115,7 @@ class ZooKeeper:
     def client(self):
         for node in self.nodes:
             if node.process.poll() is None and node.serves():
-                return Client(node.port)
+                return Client(node.port, node.host)
         raise AssertionError("no ZooKeeper node serves")
 
     def close(self):
@@ -246,8 +257,8 @@ class ZooKeeperError(Exception):
 class Client:
     """A session for looking: children, data, delete, create."""
 
-    def __init__(self, port):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=10 * harness.PATIENCE)
+    def __init__(self, port, host="127.0.0.1"):
+        self.sock = socket.create_connection((host, port), timeout=10 * harness.PATIENCE)
         self.xid = 0
         self._send(struct.pack(">iqiqi16sb", 0, 0, 10000, 0, 16, b"\0" * 16, 0))
         self._receive()
