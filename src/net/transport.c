@@ -610,19 +610,25 @@ static void on_begin_failed(struct env_hook *hook, struct instant now)
     connect_failed(t, t->broken);
 }
 
-struct transport *transport_connect(struct env *env, const char *host, uint16_t port,
-                                    const struct transport_callbacks *callbacks, void *ctx)
+static struct connecting *connecting_new(struct transport *t, const char *host, uint16_t port)
 {
-    struct transport *t = transport_new(env);
-    transport_set_owner(t, callbacks, ctx);
     struct connecting *c = mem_zalloc(sizeof(*c));
-    t->connecting = c;
     c->transport = t;
     c->patience.run = patience_is_over;
     size_t size = strlen(host);
     bool brackets = size >= 2 && host[0] == '[' && host[size - 1] == ']';
     c->host = brackets ? mem_strndup(host + 1, size - 2) : mem_strdup(host);
     c->port = port;
+    t->connecting = c;
+    return c;
+}
+
+struct transport *transport_connect(struct env *env, const char *host, uint16_t port,
+                                    const struct transport_callbacks *callbacks, void *ctx)
+{
+    struct transport *t = transport_new(env);
+    transport_set_owner(t, callbacks, ctx);
+    struct connecting *c = connecting_new(t, host, port);
     int r;
     if (uv_ip4_addr(c->host, port, (struct sockaddr_in *)&c->literal) == 0 ||
         uv_ip6_addr(c->host, port, (struct sockaddr_in6 *)&c->literal) == 0) {
@@ -666,9 +672,7 @@ struct transport *transport_connect_from(struct env *env, const char *source, co
 {
     struct transport *t = transport_alloc(env);
     transport_set_owner(t, callbacks, ctx);
-    t->connecting = mem_zalloc(sizeof(*t->connecting));
-    t->connecting->host = mem_strdup(host);
-    t->connecting->port = port;
+    connecting_new(t, host, port);
     struct sockaddr_in from = {0};
     int r = uv_ip4_addr(source, 0, &from);
     if (r < 0) {
