@@ -16,6 +16,9 @@
 
 #define RETRY_MIN_NS (10 * NS_PER_S)
 #define RETRY_MAX_NS (600 * NS_PER_S)
+// How long an update is sent again for a framework that has nothing left on this agent, and that
+// the master does not know: it tells of those that it removed itself.
+#define ABANDON_NS (24 * 3600 * NS_PER_S)
 
 enum {
     SEEN_MAX = 32,     // uuids remembered against doubles
@@ -39,7 +42,8 @@ struct stream {
     bool is_durable;   // its updates are written down:
     uint64_t first;    // number of the first pending one
     struct timer timer;
-    int64_t delay_ns; // until the next try
+    int64_t delay_ns;   // until the next try
+    int64_t first_sent; // monotonic: the outstanding one's first try; 0: not yet
 };
 
 static void stream_free(struct stream *stream)
@@ -101,6 +105,7 @@ static void stream_send(struct stream *stream, struct instant now)
     message.type = MESETA__LINK__TO_MASTER__TYPE__STATUS_UPDATE;
     message.status_update = &update;
     agent_send(agent, &message);
+    stream->first_sent = stream->first_sent != 0 ? stream->first_sent : now.mono;
 
     if (!PLANTED(DROP_RETRY_TIMER)) {
         timer_set(&agent->timers, &stream->timer, now.mono + stream->delay_ns);
@@ -108,9 +113,16 @@ static void stream_send(struct stream *stream, struct instant now)
     stream->delay_ns = stream->delay_ns * 2 < RETRY_MAX_NS ? stream->delay_ns * 2 : RETRY_MAX_NS;
 }
 
+static void stream_abandon(struct stream *stream);
+
 static void stream_retry(struct timer *timer, struct instant now)
 {
     struct stream *stream = CONTAINER_OF(timer, struct stream, timer);
+    if (!map_has(&stream->agent->frameworks, stream->group->framework_id) &&
+        now.mono - stream->first_sent > ABANDON_NS) {
+        stream_abandon(stream);
+        return;
+    }
     log_warning("Resending the status update %s for task '%s' of framework %s",
                 task_state_name(stream->pending[0]->message->state), stream->task_id,
                 stream->group->framework_id);
@@ -201,6 +213,15 @@ static void stream_close(struct stream *stream)
     }
 }
 
+static void stream_abandon(struct stream *stream)
+{
+    log_warning("Giving up the status update %s for task '%s' of framework %s: nobody asks for it",
+                task_state_name(stream->pending[0]->message->state), stream->task_id,
+                stream->group->framework_id);
+    drop_kept(stream);
+    stream_close(stream);
+}
+
 static bool stream_has_seen(const struct stream *stream, const uint8_t *uuid)
 {
     size_t count = stream->seen_count < SEEN_MAX ? stream->seen_count : SEEN_MAX;
@@ -268,6 +289,7 @@ bool agent_stream_acknowledge(struct agent *agent, const char *framework_id, con
     agent_status_unref(stream->pending[0]);
     stream->count--;
     stream->first++;
+    stream->first_sent = 0;
     memmove(stream->pending, stream->pending + 1, stream->count * sizeof(stream->pending[0]));
     if (*ret_is_last) {
         stream_close(stream);

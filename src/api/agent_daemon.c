@@ -17,7 +17,11 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-enum { DAEMON_MAGIC = 0x4147444d };
+enum {
+    DAEMON_MAGIC = 0x4147444d,
+    PORT_TRIES_MAX = 100,
+    PORT_TRY_US = 10 * 1000,
+};
 
 static struct agent_daemon *daemon_cast(void *ctx)
 {
@@ -331,8 +335,17 @@ static int start_server(struct agent_daemon *d, struct error *err)
         return r;
     }
     const char *ip = d->flags->ip != NULL ? d->flags->ip : getenv("LIBPROCESS_IP");
-    return http_server_listen(d->server, ip != NULL ? ip : "0.0.0.0", (uint16_t)d->flags->port,
-                              err);
+    // A former agent that was killed while it started a child: the child holds the port until it
+    // runs, which takes some milliseconds on a busy machine.
+    for (int tries = 0; tries < PORT_TRIES_MAX; tries++) {
+        r = http_server_listen(d->server, ip != NULL ? ip : "0.0.0.0", (uint16_t)d->flags->port,
+                               err);
+        if (r != -EADDRINUSE) {
+            break;
+        }
+        usleep(PORT_TRY_US);
+    }
+    return r;
 }
 
 static int start_core(struct agent_daemon *d, struct error *err)

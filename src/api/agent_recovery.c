@@ -153,6 +153,7 @@ static void recover_containers(struct agent_daemon *d, bool is_rebooted)
         const struct agent_executor *executor = entry->value;
         containers[count++] = (struct container_recovery){
             .container_id = executor->container_id,
+            .sandbox = executor->directory,
             .resources = executor->allocated,
         };
     }

@@ -242,7 +242,7 @@ static int start_process(struct container *container, struct error *err)
     container->state = CONTAINER_STARTING;
     container_watch(container, &container->reply, reply[0], EPOLLIN, on_reply);
     if (container->cgroup == NULL) {
-        container->session = session_new(container->pid);
+        container->session = session_new(container->pid, container->sandbox, true);
         return 0;
     }
     uint32_t events;

@@ -126,12 +126,15 @@ static int open_supervisor(const struct containerizer *c, const char *id, pid_t 
 
 // ---- taking over ----
 
-static struct container *container_revive(struct containerizer *c, const char *id)
+static struct container *container_revive(struct containerizer *c, const char *id,
+                                          const char *sandbox)
 {
     struct container *container = mem_zalloc(sizeof(*container));
     container->magic = CONTAINER_MAGIC;
     container->owner = c;
     container->id = mem_strdup(id);
+    container->arena = arena_new(0, 0);
+    container->sandbox = sandbox == NULL ? NULL : arena_strdup(container->arena, sandbox);
     container->outlives_agent = true;
     container->out_fd = container->err_fd = container->reply.fd = container->oom.fd =
         container->supervisor.fd = -1;
@@ -193,14 +196,15 @@ static void find_processes(struct container *container, pid_t pid)
     if (container->owner->driver != NULL) {
         container->cgroup = cgroup_adopt(container->owner->driver, container->id);
     } else if (pid > 0) {
-        container->session = session_new(pid);
+        container->session = session_new(pid, container->sandbox, false);
     }
 }
 
-static void recover_one(struct containerizer *c, const char *id, const struct cgroup_limits *limits,
-                        bool is_rebooted)
+// `sandbox`: NULL when it is not known.
+static void recover_one(struct containerizer *c, const char *id, const char *sandbox,
+                        const struct cgroup_limits *limits, bool is_rebooted)
 {
-    struct container *container = container_revive(c, id);
+    struct container *container = container_revive(c, id, sandbox);
     struct run_file file;
     read_run_file(c, id, &file);
     container->limits = *limits;
@@ -244,7 +248,7 @@ static void recover_orphans(struct containerizer *c)
         read_run_file(c, id, &file);
         if (file.is_alive) {
             log_info("Destroying the orphaned container %s", id);
-            recover_one(c, id, &no_limits, false);
+            recover_one(c, id, NULL, &no_limits, false);
             struct container *container = map_get(&c->containers, id);
             container->is_orphan = true;
             container_begin_destroy(container);
@@ -261,7 +265,7 @@ void containerizer_recover(struct containerizer *c, const struct container_recov
     for (size_t i = 0; i < count; i++) {
         struct cgroup_limits limits;
         container_read_limits(containers[i].resources, &limits);
-        recover_one(c, containers[i].container_id, &limits, is_rebooted);
+        recover_one(c, containers[i].container_id, containers[i].sandbox, &limits, is_rebooted);
     }
     recover_orphans(c);
     container_destroy_orphans(c);

@@ -83,6 +83,7 @@ struct containerizer *containerizer_free(struct containerizer *c); // kills what
 
 struct container_recovery {
     const char *container_id;
+    const char *sandbox;               // as at its launch
     const struct resources *resources; // the limits
 };
 // Takes over the containers that were launched to outlive their agent, once and before the first

@@ -11,10 +11,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/fd.h"
 #include "base/mem.h"
 
-enum { STOP_ROUNDS_MAX = 16 };
+enum {
+    STOP_ROUNDS_MAX = 16,
+    ENVIRONMENT_STEP = 16 * 1024,
+    ENVIRONMENT_SIZE_MAX = 256 * 1024, // what lies beyond it of an environment is not looked at
+};
+
+#define SANDBOX_NAME "MESOS_SANDBOX="
 
 struct process {
     pid_t pid;
@@ -24,31 +31,26 @@ struct process {
     uint64_t user_ticks;
     uint64_t system_ticks;
     uint64_t rss_pages;
+    uint64_t start_ticks; // since the machine's start
+    bool named;           // its environment names the container
     bool member;
 };
 
 struct session {
+    char *mark; // a variable that its processes have; NULL: not known
     pid_t leader;
     bool leader_gone;
-    pid_t *sids; // every session that was seen; the leader's first
+    uint64_t start_ticks; // the leader's; 0: unknown. Nothing older belongs to it.
+    pid_t *sids;          // every session that was seen; the leader's first
     size_t sid_count;
     struct process *processes; // the last scan
     size_t process_count;
 };
 
-struct session *session_new(pid_t leader)
-{
-    struct session *session = mem_zalloc(sizeof(*session));
-    session->leader = leader;
-    session->sids = mem_alloc(sizeof(session->sids[0]));
-    session->sids[0] = leader;
-    session->sid_count = 1;
-    return session;
-}
-
 struct session *session_free(struct session *session)
 {
     if (session != NULL) {
+        mem_free(session->mark);
         mem_free(session->sids);
         mem_free(session->processes);
         mem_free(session);
@@ -80,15 +82,16 @@ static bool parse_stat(char *text, struct process *process)
         return false;
     }
     long long parent, sid, rss;
-    unsigned long long user, system;
+    unsigned long long user, system, start;
     char state;
     int n = sscanf(after + 1,
                    " %c %lld %*d %lld %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d "
-                   "%*d %*u %*u %lld",
-                   &state, &parent, &sid, &user, &system, &rss);
-    if (n != 6) {
+                   "%*d %llu %*u %lld",
+                   &state, &parent, &sid, &user, &system, &start, &rss);
+    if (n != 7) {
         return false;
     }
+    process->start_ticks = start;
     process->state = state;
     process->parent = (pid_t)parent;
     process->sid = (pid_t)sid;
@@ -113,6 +116,59 @@ static bool read_process(int proc_fd, const char *name, struct process *process)
     text[n] = '\0';
     *process = (struct process){.pid = (pid_t)atol(name)};
     return parse_stat(text, process);
+}
+
+struct session *session_new(pid_t leader, const char *sandbox, bool is_child)
+{
+    struct session *session = mem_zalloc(sizeof(*session));
+    session->mark = sandbox == NULL ? NULL : mem_printf(SANDBOX_NAME "%s", sandbox);
+    session->leader = leader;
+    session->sids = mem_alloc(sizeof(session->sids[0]));
+    session->sids[0] = leader;
+    session->sid_count = 1;
+    char name[32];
+    snprintf(name, sizeof(name), "/proc/%d", (int)leader);
+    struct process process;
+    if (is_child && read_process(AT_FDCWD, name, &process)) {
+        session->start_ticks = process.start_ticks;
+    }
+    return session;
+}
+
+static bool has_variable(const char *environment, size_t size, const char *variable)
+{
+    for (const char *at = environment; at < environment + size;) {
+        size_t length = strnlen(at, (size_t)(environment + size - at));
+        if (length == strlen(variable) && memcmp(at, variable, length) == 0) {
+            return true;
+        }
+        at += length + 1;
+    }
+    return false;
+}
+
+static void find_named(struct session *session)
+{
+    for (size_t i = 0; session->mark != NULL && i < session->process_count; i++) {
+        struct process *process = &session->processes[i];
+        if (process->start_ticks < session->start_ticks || process->state == 'Z') {
+            continue;
+        }
+        char path[64];
+        snprintf(path, sizeof(path), "/proc/%d/environ", (int)process->pid);
+        AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0) {
+            continue;
+        }
+        AUTO_BUF struct buf environment = BUF_INIT;
+        ssize_t n = 1;
+        while (n > 0 && environment.size < ENVIRONMENT_SIZE_MAX) {
+            buf_reserve(&environment, ENVIRONMENT_STEP);
+            n = read(fd, environment.data + environment.size, ENVIRONMENT_STEP);
+            environment.size += n > 0 ? (size_t)n : 0;
+        }
+        process->named = has_variable(environment.data, environment.size, session->mark);
+    }
 }
 
 static int scan(struct session *session, struct error *err)
@@ -153,6 +209,9 @@ static bool is_member_pid(const struct session *session, pid_t pid)
 
 static bool belongs(const struct session *session, const struct process *process)
 {
+    if (process->named) {
+        return true;
+    }
     if (process->pid == session->leader) {
         return !session->leader_gone;
     }
@@ -183,7 +242,7 @@ static size_t mark_members(struct session *session)
         for (size_t i = 0; i < session->process_count; i++) {
             // While a session has members, its number is not given to a new process.
             if (session->processes[i].pid == session->leader) {
-                return 0;
+                session->sids[0] = -1;
             }
         }
     }
@@ -228,6 +287,7 @@ int session_take_down(struct session *session, struct error *err)
         if (code < 0) {
             return code;
         }
+        find_named(session);
         size_t alive = mark_members(session);
         if (alive == 0) {
             return 0;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Containers without cgroups: the processes of a session, found by walking /proc. Whatever the
-// container's first process started belongs to it, as a descendant or as a member of a session that
-// was seen among its descendants. A process that left both (double fork and setsid, before anyone
-// looked) is lost to this launcher, as it is in Mesos: cgroups are for that.
+// container's first process started belongs to it, as a descendant, as a member of a session that
+// was seen among its descendants, or because its environment names the container's sandbox
+// (MESOS_SANDBOX), which it got from the first process and which outlasts all parents. A
+// process that left all three (double fork, setsid, and another environment, before anyone looked)
+// is lost to this launcher: cgroups are for that.
 
 #pragma once
 
@@ -17,7 +19,9 @@
 
 struct session;
 
-struct session *session_new(pid_t leader);
+// `sandbox`: the container's, which no other has, or NULL. `is_child`: the leader is a child of
+// ours and not reaped yet.
+struct session *session_new(pid_t leader, const char *sandbox, bool is_child);
 struct session *session_free(struct session *session); // NULL is fine; returns NULL
 // The leader was reaped: its number means something only as the number of its session from now on.
 void session_leader_gone(struct session *session);

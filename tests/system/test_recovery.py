@@ -145,8 +145,9 @@ def test_supervisor_that_dies_meanwhile(cluster, agent, scheduler):
     task = first_child(executor)
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not is_alive(executor), what="the executor to end")
-    os.killpg(task, signal.SIGKILL)  # a session of its own: the posix launcher cannot know it any more
+    assert is_alive(task)
     come_back(cluster, agent)
+    wait_for(lambda: not is_alive(task), what="the task's process to be found by its environment, and ended")
     status = scheduler.wait_end(task_id)
     assert (status["state"], status["reason"]) == ("TASK_FAILED", "REASON_EXECUTOR_TERMINATED")
     assert "unknown container" in status["message"]

@@ -266,6 +266,23 @@ static void test_reconcile(void **state)
     assert_string_equal(f_last_status(f)->message, "Reconciliation: task unknown to the agent");
 }
 
+// An update of a framework that has nothing here and that nobody knows ends some day.
+static void test_update_that_nobody_wants(void **state)
+{
+    struct fixture *f = *state;
+    f_register(f);
+    start_task(f, "t1");
+    f_update(f, "t1", "t1", "TASK_RUNNING", 1);
+    f_receive(f, "{'type':'RECONCILE','reconcile':{'framework_id':{'value':'unknown'},"
+                 "'task_ids':[{'value':'gone'}]}}");
+    assert_int_equal(f->agent->streams.count, 2);
+    f_advance(f, 23 * 3600 * NS_PER_S);
+    assert_int_equal(f->agent->streams.count, 2);
+    f_advance(f, 2 * 3600 * NS_PER_S);
+    assert_null(map_get(&f->agent->streams, "unknown"));
+    assert_non_null(map_get(&f->agent->streams, "F")); // that one is here
+}
+
 static void test_run_task_is_checked(void **state)
 {
     struct fixture *f = *state;
@@ -397,6 +414,7 @@ int main(void)
         TEST(retry_slows_down),
         TEST(disconnected_updates_wait),
         TEST(reconcile),
+        TEST(update_that_nobody_wants),
         TEST(run_task_is_checked),
         TEST(sandboxes_go),
         TEST(disk_pressure),

@@ -213,6 +213,7 @@ int world_launch(struct world *w, const struct order *order)
     char *environment[] = {
         (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
         arena_printf(w->arena, "MARK=%s", w->root),
+        arena_printf(w->arena, "MESOS_SANDBOX=%s", world_sandbox(w, order->id)),
         NULL,
     };
     struct container_launch launch = {
@@ -293,7 +294,8 @@ void world_restart(struct world *w, const char *const *ids, size_t count,
     w->launched = w->terminated = 0;
     w->accepted = count;
     for (size_t i = 0; i < count; i++) {
-        recovery[i] = (struct container_recovery){.container_id = ids[i], .resources = resources};
+        recovery[i] = (struct container_recovery){
+            .container_id = ids[i], .sandbox = world_sandbox(w, ids[i]), .resources = resources};
         struct outcome *outcome = world_outcome(w, ids[i]);
         if (outcome == NULL) {
             outcome = mem_zalloc(sizeof(*outcome));

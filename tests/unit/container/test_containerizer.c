@@ -237,17 +237,29 @@ static void test_own_sessions(void **state)
     world_end(w);
 }
 
-// Double fork and setsid: only cgroups find these.
+// Double fork and setsid: found by cgroups, or by their environment.
 static void test_escape(void **state)
+{
+    BEGIN(state);
+    world_run(w, &(struct order){.id = "escape",
+                                 .shell = "(setsid sh -c '(setsid sleep 1000 &) & sleep 1000' &) & "
+                                          "sleep 0.1; exit 0"});
+    assert_int_equal(world_count_processes(w), 0);
+    world_end(w);
+}
+
+// Neither its tree nor its environment tells: this needs cgroups.
+static void test_escape_without_environment(void **state)
 {
     BEGIN(state);
     if (!has_cgroups(w)) {
         world_end(w);
         skip();
     }
-    world_run(w, &(struct order){.id = "escape",
-                                 .shell = "(setsid sh -c '(setsid sleep 1000 &) & sleep 1000' &) & "
-                                          "sleep 0.1; exit 0"});
+    world_run(w, &(struct order){
+                     .id = "bare",
+                     .shell = "(setsid env -u MESOS_SANDBOX sh -c '(setsid sleep 1000 &) & sleep "
+                              "1000' &) & sleep 0.1; exit 0"});
     assert_int_equal(world_count_processes(w), 0);
     world_end(w);
 }
@@ -664,15 +676,34 @@ int main(int argc, char **argv)
         cmocka_set_test_filter(argv[1]);
     }
     const struct CMUnitTest tests[] = {
-        BOTH(test_exit_codes),    BOTH(test_surroundings),   BOTH(test_arguments),
-        BOTH(test_bad_commands),  BOTH(test_refusals),       BOTH(test_user),
-        BOTH(test_look_up),       BOTH(test_destroy),        BOTH(test_destroy_at_once),
-        BOTH(test_leftovers),     BOTH(test_own_sessions),   BOTH(test_escape),
-        BOTH(test_fork_storm),    BOTH(test_many_at_once),   BOTH(test_memory_limit),
-        BOTH(test_memory_raised), BOTH(test_swap_limit),     BOTH(test_cpu_limit),
-        BOTH(test_usage),         BOTH(test_free_kills),     BOTH(test_orphans),
-        BOTH(test_shared_root),   BOTH(test_full_disk),      BOTH(test_bad_options),
-        BOTH(test_recover),       BOTH(test_recovered_exit), BOTH(test_recover_orphan),
+        BOTH(test_exit_codes),
+        BOTH(test_surroundings),
+        BOTH(test_arguments),
+        BOTH(test_bad_commands),
+        BOTH(test_refusals),
+        BOTH(test_user),
+        BOTH(test_look_up),
+        BOTH(test_destroy),
+        BOTH(test_destroy_at_once),
+        BOTH(test_leftovers),
+        BOTH(test_own_sessions),
+        BOTH(test_escape),
+        BOTH(test_escape_without_environment),
+        BOTH(test_fork_storm),
+        BOTH(test_many_at_once),
+        BOTH(test_memory_limit),
+        BOTH(test_memory_raised),
+        BOTH(test_swap_limit),
+        BOTH(test_cpu_limit),
+        BOTH(test_usage),
+        BOTH(test_free_kills),
+        BOTH(test_orphans),
+        BOTH(test_shared_root),
+        BOTH(test_full_disk),
+        BOTH(test_bad_options),
+        BOTH(test_recover),
+        BOTH(test_recovered_exit),
+        BOTH(test_recover_orphan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
