@@ -21,9 +21,10 @@ static _Noreturn void end(long status)
     }
 }
 
-// A line of its own. What is cut short (the disk is full) lacks its end, so nobody takes it for
-// more.
-static void write_line(unsigned long number)
+// A line of its own; 0 or a negative errno. What is cut short lacks its end, so nobody takes it for
+// more. The second line fits into the block of the first, so that a disk that fills up meanwhile
+// does not matter.
+static long write_line(unsigned long number)
 {
     char text[24];
     char *at = text + sizeof(text);
@@ -32,7 +33,9 @@ static void write_line(unsigned long number)
         *--at = (char)('0' + number % 10);
         number /= 10;
     } while (number > 0);
-    BARE_CALL3(SYS_write, ORDER_RUN_FD, at, text + sizeof(text) - at);
+    long size = text + sizeof(text) - at;
+    long written = BARE_CALL3(SYS_write, ORDER_RUN_FD, at, size);
+    return written == size ? 0 : written < 0 ? written : -ENOSPC;
 }
 
 // Kills the children that the kernel lists. False: there are none, or the kernel keeps no list.
@@ -91,7 +94,7 @@ static _Noreturn void stay(long child)
         if (pid == child) {
             has_ended = true;
             child_status = status;
-            write_line((unsigned long)status);
+            (void)write_line((unsigned long)status);
         }
         if (has_ended && !kill_children()) {
             break;
@@ -107,7 +110,10 @@ long supervise_fork(void)
         return code;
     }
     long self = BARE_CALL3(SYS_getpid, 0, 0, 0);
-    write_line((unsigned long)self);
+    code = write_line((unsigned long)self);
+    if (code < 0) {
+        return code; // a later agent would not find it
+    }
     code = bare_call6(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0, 0);
     if (code < 0) {
         return code;
