@@ -154,6 +154,7 @@ static void recover_containers(struct agent_daemon *d, bool is_rebooted)
         containers[count++] = (struct container_recovery){
             .container_id = executor->container_id,
             .sandbox = executor->directory,
+            .user = executor->user,
             .resources = executor->allocated,
         };
     }

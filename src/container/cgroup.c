@@ -28,6 +28,8 @@ const char *const cgroup_controller_names[CGROUP_CONTROLLER_COUNT] = {"freezer",
 
 enum { ROOT_TRIES_MAX = 5 };
 
+#define NESTED_FOLDER "mesos" // as Mesos has it
+
 // ---- the driver ----
 
 static int add_base(struct cgroup_driver *driver, const char *mount, size_t *ret_index,
@@ -103,6 +105,15 @@ static int delegate(const char *directory, const char *controllers, struct error
     return code;
 }
 
+// For cgroup.subtree_control; NULL: none.
+static const char *delegated_controllers(const struct cgroup_driver *driver)
+{
+    if (driver->cpu && driver->memory) {
+        return "+cpu +memory";
+    }
+    return driver->cpu ? "+cpu" : driver->memory ? "+memory" : NULL;
+}
+
 static int use_v2(struct cgroup_driver *driver, const struct cgroup_mounts *mounts,
                   struct error *err)
 {
@@ -118,10 +129,7 @@ static int use_v2(struct cgroup_driver *driver, const struct cgroup_mounts *moun
             driver->base_of[i] = (int)index;
         }
     }
-    const char *controllers = driver->cpu && driver->memory ? "+cpu +memory"
-                              : driver->cpu                 ? "+cpu"
-                              : driver->memory              ? "+memory"
-                                                            : NULL;
+    const char *controllers = delegated_controllers(driver);
     if (controllers == NULL) {
         return 0;
     }
@@ -290,8 +298,32 @@ struct cgroup *cgroup_adopt(struct cgroup_driver *driver, const char *id)
     struct cgroup *cgroup = mem_zalloc(sizeof(*cgroup));
     cgroup->driver = driver;
     cgroup->id = mem_strdup(id);
+    cgroup->limits_id = mem_strdup(id);
+    cgroup->owns_limits = true;
     cgroup->oom_fd = -1;
     return cgroup;
+}
+
+struct cgroup *cgroup_adopt_nested(const struct cgroup *parent, const char *name, bool owns_limits)
+{
+    AUTO_FREE char *id = mem_printf("%s/" NESTED_FOLDER "/%s", parent->id, name);
+    struct cgroup *cgroup = cgroup_adopt(parent->driver, id);
+    cgroup->owns_limits = owns_limits;
+    if (!owns_limits) {
+        mem_free(cgroup->limits_id);
+        cgroup->limits_id = mem_strdup(parent->limits_id);
+    }
+    return cgroup;
+}
+
+bool cgroup_owns_limits(const struct cgroup *cgroup)
+{
+    return cgroup->owns_limits;
+}
+
+bool cgroup_has_directory(const struct cgroup *cgroup, size_t base)
+{
+    return cgroup->owns_limits || (int)base == cgroup->driver->base_of[CGROUP_FREEZER];
 }
 
 int cgroup_watch_again(struct cgroup *cgroup, struct error *err)
@@ -306,6 +338,7 @@ struct cgroup *cgroup_free(struct cgroup *cgroup)
             close(cgroup->oom_fd);
         }
         mem_free(cgroup->id);
+        mem_free(cgroup->limits_id);
         mem_free(cgroup);
     }
     return NULL;
@@ -316,6 +349,9 @@ static int make_directories(struct cgroup *cgroup, struct error *err)
     const struct cgroup_driver *driver = cgroup->driver;
     const char *leaf = driver->ops->leaf;
     for (size_t i = 0; i < driver->base_count; i++) {
+        if (!cgroup_has_directory(cgroup, i)) {
+            continue;
+        }
         char path[CGROUP_NAME_SIZE];
         snprintf(path, sizeof(path), "%s/%s", cgroup->id, leaf);
         if (mkdirat(driver->bases[i].fd, cgroup->id, 0755) < 0 ||
@@ -350,9 +386,67 @@ int cgroup_new(struct cgroup_driver *driver, const char *id, struct cgroup **ret
     return 0;
 }
 
+// The folder between a container's directory and those nested in it. Two that begin at once may
+// both make it.
+static int make_nested_folder(const struct cgroup *parent, const struct cgroup *cgroup,
+                              struct error *err)
+{
+    const struct cgroup_driver *driver = parent->driver;
+    char path[CGROUP_NAME_SIZE];
+    snprintf(path, sizeof(path), "%s/" NESTED_FOLDER, parent->id);
+    for (size_t i = 0; i < driver->base_count; i++) {
+        if (cgroup_has_directory(cgroup, i) && mkdirat(driver->bases[i].fd, path, 0755) < 0 &&
+            errno != EEXIST) {
+            return error_errno(err, -errno, "Failed to create the cgroup '%s/%s'",
+                               driver->bases[i].path, path);
+        }
+    }
+    if (driver->ops->version != 2 || !cgroup->owns_limits) {
+        return 0;
+    }
+    const char *controllers = delegated_controllers(driver);
+    if (controllers == NULL) {
+        return 0;
+    }
+    AUTO_FREE char *outer = mem_printf("%s/%s", driver->bases[0].path, parent->id);
+    AUTO_FREE char *inner = mem_printf("%s/" NESTED_FOLDER, outer);
+    int code = delegate(outer, controllers, err);
+    return code < 0 ? code : delegate(inner, controllers, err);
+}
+
+int cgroup_new_nested(const struct cgroup *parent, const char *name, bool owns_limits,
+                      struct cgroup **ret_cgroup, struct error *err)
+{
+    if (strlen(parent->id) + strlen(name) > CGROUP_NAME_SIZE / 2) {
+        return error_set(err, -ENAMETOOLONG, "The cgroup of container '%s' would be nested too "
+                                             "deeply",
+                         name);
+    }
+    struct cgroup *cgroup = cgroup_adopt_nested(parent, name, owns_limits);
+    int code = make_nested_folder(parent, cgroup, err);
+    if (code == 0) {
+        code = make_directories(cgroup, err);
+    }
+    if (code == 0 && owns_limits) {
+        code = parent->driver->ops->create(cgroup, err);
+    }
+    if (code < 0) {
+        for (size_t i = 0; i < parent->driver->base_count && code != -EEXIST; i++) {
+            if (cgroup_has_directory(cgroup, i)) {
+                cgroup_remove_tree(parent->driver->bases[i].fd, cgroup->id);
+            }
+        }
+        cgroup_free(cgroup);
+        return code;
+    }
+    *ret_cgroup = cgroup;
+    return 0;
+}
+
 int cgroup_set_limits(struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *err)
 {
     const struct cgroup_ops *ops = cgroup->driver->ops;
+    CHECK(cgroup->owns_limits);
     int code = 0;
     if (cgroup->driver->cpu) {
         code = ops->set_cpu(cgroup, limits->cpus, err);
@@ -386,7 +480,8 @@ size_t cgroup_enter_paths(const struct cgroup *cgroup, struct arena *arena, cons
     const char *leaf = driver->ops->leaf;
     const char **paths = arena_calloc(arena, driver->base_count, sizeof(paths[0]));
     for (size_t i = 0; i < driver->base_count; i++) {
-        paths[i] = arena_printf(arena, "%s/%s/%s%s%s", driver->bases[i].path, cgroup->id, leaf,
+        const char *id = cgroup_has_directory(cgroup, i) ? cgroup->id : cgroup->limits_id;
+        paths[i] = arena_printf(arena, "%s/%s/%s%s%s", driver->bases[i].path, id, leaf,
                                 leaf[0] == '\0' ? "" : "/", driver->ops->enter_file);
     }
     *ret_paths = paths;
@@ -438,7 +533,8 @@ static int open_file(const struct cgroup *cgroup, int controller, const char *na
     int base = cgroup->driver->base_of[controller];
     CHECK(base >= 0);
     char path[CGROUP_NAME_SIZE];
-    snprintf(path, sizeof(path), "%s/%s", cgroup->id, name);
+    const char *id = cgroup_has_directory(cgroup, (size_t)base) ? cgroup->id : cgroup->limits_id;
+    snprintf(path, sizeof(path), "%s/%s", id, name);
     int fd = openat(cgroup->driver->bases[base].fd, path, flags | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
 }

@@ -7,7 +7,9 @@
 //
 // Version 1 (cgroup_v1.c): one directory <hierarchy>/<root>/<id> in the hierarchies of freezer,
 // cpu, cpuacct and memory, where several may share one. Version 2 (cgroup_v2.c): <tree>/<root>/<id>
-// holds the limits and <id>/leaf the processes.
+// holds the limits and <id>/leaf the processes. A nested container's directory is
+// <parent's>/mesos/<name>, everywhere when it has limits of its own; else only where processes are
+// told apart: in the freezer's hierarchy, and in version 2 without controllers.
 
 #pragma once
 
@@ -56,6 +58,12 @@ int cgroup_new(struct cgroup_driver *driver, const char *id, struct cgroup **ret
                struct error *err);
 // For one that is there already, to take it down.
 struct cgroup *cgroup_adopt(struct cgroup_driver *driver, const char *id);
+// The same for a container inside another: `name` is the last part of its id. With `owns_limits`
+// limits can be set for it; without, those of `parent` hold for both together.
+int cgroup_new_nested(const struct cgroup *parent, const char *name, bool owns_limits,
+                      struct cgroup **ret_cgroup, struct error *err);
+struct cgroup *cgroup_adopt_nested(const struct cgroup *parent, const char *name, bool owns_limits);
+bool cgroup_owns_limits(const struct cgroup *cgroup);
 // After cgroup_adopt, for one that goes on: opens what cgroup_oom_fd tells.
 int cgroup_watch_again(struct cgroup *cgroup, struct error *err);
 struct cgroup *cgroup_free(struct cgroup *cgroup); // frees the object, not the directories

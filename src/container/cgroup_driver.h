@@ -37,7 +37,9 @@ struct cgroup_driver {
 
 struct cgroup {
     struct cgroup_driver *driver;
-    char *id;
+    char *id;         // its directory in the bases: "ID", or "ID/mesos/CHILD" for a nested one
+    char *limits_id;  // the directory whose limits hold for it: its own, or that of a parent
+    bool owns_limits; // they are the same
     int oom_fd;
     bool hard_limit_set; // by us
     bool oomed;
@@ -66,6 +68,9 @@ extern const struct cgroup_ops cgroup_v2_ops;
 
 enum { CGROUP_STAT_SIZE = 16 * 1024, CGROUP_NAME_SIZE = 512 };
 
+// Whether it has a directory of its own in that base: one that shares its parent's limits is apart
+// only where processes are told apart.
+bool cgroup_has_directory(const struct cgroup *cgroup, size_t base);
 // Open, read or write, close a control file "<id>/<name>" of a container. Reading fills `text` with
 // a NUL at the end and returns its size, or a negative errno.
 int cgroup_write_file(const struct cgroup *cgroup, int controller, const char *name,

@@ -104,6 +104,9 @@ static int remove_directories(struct cgroup *cgroup, struct error *err)
 {
     const struct cgroup_driver *driver = cgroup->driver;
     for (size_t i = 0; i < driver->base_count; i++) {
+        if (!cgroup_has_directory(cgroup, i)) {
+            continue;
+        }
         int code = cgroup_remove_tree(driver->bases[i].fd, cgroup->id);
         if (code == -EBUSY) {
             if (i > 0) {

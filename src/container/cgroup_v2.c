@@ -65,6 +65,16 @@ static int v2_set_memory(struct cgroup *cgroup, uint64_t soft_bytes, struct erro
     return code;
 }
 
+// A kill in a container nested in this one, at that one's own limit, is counted here as well; only
+// the local counters tell (Linux 5.2) that this one's limit was reached.
+static bool was_own_limit(const struct cgroup *cgroup)
+{
+    char text[512];
+    uint64_t reached = 1;
+    return cgroup_read_file(cgroup, TREE, "memory.events.local", text, sizeof(text)) <= 0 ||
+           !cgroup_stat_find(text, "oom", &reached) || reached > 0;
+}
+
 static bool v2_has_oomed(struct cgroup *cgroup)
 {
     char text[512];
@@ -74,7 +84,7 @@ static bool v2_has_oomed(struct cgroup *cgroup)
     }
     text[size] = '\0';
     uint64_t kills = 0;
-    return cgroup_stat_find(text, "oom_kill", &kills) && kills > 0;
+    return cgroup_stat_find(text, "oom_kill", &kills) && kills > 0 && was_own_limit(cgroup);
 }
 
 static uint64_t v2_memory_peak(const struct cgroup *cgroup)

@@ -54,9 +54,20 @@ struct container {
     char *id;
     struct list queue_link; // in the owner's queue while QUEUED
 
+    // Nesting (container_nested.c).
+    struct container *parent; // NULL: none
+    struct list children;     // struct container; they are gone before it is taken down
+    struct list sibling;      // in the parent's children
+    struct map ended;         // of an outermost one: id -> struct container_end
+    bool is_session;
+    bool shares_limits; // with the parent
+    struct container_link *links;
+    size_t link_count;
+
     // The order; lives in the arena.
     struct arena *arena;
-    const char *sandbox;
+    const char *sandbox;   // NULL where it is not known (an orphan)
+    const char *directory; // to work in
     const char *user_name;
     const char *stdout_name, *stderr_name;
     Mesos__V1__CommandInfo *command;
@@ -121,6 +132,25 @@ struct containerizer {
 void container_start(struct container *container);
 void container_close_files(struct container *container);
 
+// ---- container_nested.c ----
+// The nested container's directory, which is made, through nothing but directories; and the links
+// in it.
+int container_open_nested_sandbox(const struct container *container, int *ret_fd,
+                                  struct error *err);
+int container_make_links(const struct container *container, int sandbox_fd, struct error *err);
+// What an ended one leaves behind for containerizer_nested_end.
+void container_note_end(struct container *container,
+                        const struct container_termination *termination);
+// Of an outermost one that is gone: its nested ones are forgotten.
+void container_forget_ended(struct container *container, bool with_files);
+// The outermost container that this id is in, or NULL; and the id of the one around it.
+struct container *container_find_root(const struct containerizer *c, const char *id);
+char *container_parent_id(const char *id); // NULL: it is not nested
+void container_adopt_child(struct container *parent, struct container *child);
+// Its place among the cgroups, as found by its id alone.
+struct cgroup *container_adopt_cgroup(const struct containerizer *c, const char *id,
+                                      bool shares_limits);
+
 // ---- container_destroy.c ----
 // Remembers why (the first reason stays) and destroys.
 void container_fail(struct container *container, Mesos__V1__TaskStatus__Reason reason,
@@ -136,10 +166,18 @@ struct container *container_free(struct container *container);
 // ---- container_recover.c ----
 // Its file, with the lock on it, for the helper.
 int container_open_run_file(struct container *container, int *ret_fd, struct error *err);
+// What a later agent must know of a nested one, put into that file before all else.
+int container_write_head(const struct container *container, int fd, struct error *err);
+// The process that the container's own one is, behind its supervisor; 0 when it is not known.
+pid_t container_inner_pid(const struct container *container);
 // It is to go on after containerizer_free.
 bool container_is_left(const struct container *container);
 
 // ---- containerizer.c ----
+// In the list, with nothing done yet.
+struct container *container_new(struct containerizer *c, const char *id);
+struct container *container_make(struct containerizer *c, const struct container_launch *launch);
+void container_enqueue(struct container *container);
 void container_read_limits(const struct resources *resources, struct cgroup_limits *ret_limits);
 // Destroys what has cgroups and is not known.
 void container_destroy_orphans(struct containerizer *c);

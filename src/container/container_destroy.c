@@ -63,7 +63,7 @@ void container_begin_destroy(struct container *container)
 
 static void note_oom(struct container *container)
 {
-    if (container->has_reason || container->cgroup == NULL ||
+    if (container->has_reason || container->cgroup == NULL || container->shares_limits ||
         !cgroup_has_oomed(container->cgroup)) {
         return;
     }
@@ -115,6 +115,15 @@ void container_on_exit(void *ctx, pid_t pid, int status)
 
 // ---- the take-down ----
 
+// True when there are none (any more).
+static bool children_are_gone(struct container *container)
+{
+    LIST_FOREACH (&container->children, struct container, sibling, child) {
+        container_begin_destroy(child);
+    }
+    return list_is_empty(&container->children);
+}
+
 // 0: nothing is left but the unreaped first process, if any. 1: again. Negative: cannot now.
 static int take_down(struct container *container, struct error *err)
 {
@@ -148,6 +157,12 @@ static void container_finish(struct container *container)
         .message = container->message,
         .limited = container->limited,
     };
+    container_note_end(container, &termination);
+    struct container *parent = container->parent;
+    if (parent != NULL && parent->state == CONTAINER_DESTROYING) {
+        env_timer_set(owner->env, &parent->step_timer, 0);
+    }
+    container_forget_ended(container, true);
     if (!container->is_orphan) {
         owner->callbacks.on_terminated(owner->ctx, container->id, &termination);
     }
@@ -171,7 +186,7 @@ static void on_step(struct timer *timer, struct instant now)
     CHECK(container->magic == CONTAINER_MAGIC && container->state == CONTAINER_DESTROYING);
     note_oom(container);
     struct error err = {0};
-    int code = take_down(container, &err);
+    int code = children_are_gone(container) ? take_down(container, &err) : 1;
     if (code == 0 && container->child == NULL) {
         container_finish(container);
         return;
@@ -217,6 +232,12 @@ struct container *container_free(struct container *container)
         env_child_detach(container->child);
     }
     list_remove(&container->queue_link);
+    list_remove(&container->sibling);
+    LIST_FOREACH (&container->children, struct container, sibling, child) {
+        list_remove(&child->sibling);
+        child->parent = NULL;
+    }
+    container_forget_ended(container, false);
     container_unwatch(container, &container->reply);
     container_unwatch(container, &container->oom);
     container_unwatch(container, &container->supervisor);

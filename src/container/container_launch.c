@@ -42,16 +42,36 @@ static int open_output(const struct container *container, int sandbox_fd, const 
     return 0;
 }
 
+static int open_sandbox(const struct container *container, int *ret_fd, struct error *err)
+{
+    if (container->parent != NULL) {
+        return container_open_nested_sandbox(container, ret_fd, err);
+    }
+    int code = path_make_directories(container->sandbox, 0755, err);
+    if (code < 0) {
+        return code;
+    }
+    int fd = open(container->sandbox, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        return error_errno(err, -errno, "Failed to open '%s'", container->sandbox);
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
 // Not for others' eyes, and handed over to the user only when all of ours is in it.
 static int make_sandbox(struct container *container, struct error *err)
 {
-    int code = path_make_directories(container->sandbox, 0755, err);
+    AUTO_CLOSE int fd = -1;
+    int code = open_sandbox(container, &fd, err);
     if (code < 0) {
         return error_wrap(err, code, "Failed to create the sandbox");
     }
-    AUTO_CLOSE int fd = open(container->sandbox, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || fchmod(fd, 0750) < 0) {
+    if (fchmod(fd, 0750) < 0) {
         return error_errno(err, -errno, "Failed to prepare the sandbox '%s'", container->sandbox);
+    }
+    if ((code = container_make_links(container, fd, err)) < 0) {
+        return code;
     }
     if ((code = open_output(container, fd, container->stdout_name, &container->out_fd, err)) < 0 ||
         (code = open_output(container, fd, container->stderr_name, &container->err_fd, err)) < 0) {
@@ -118,7 +138,7 @@ static int write_order(struct container *container, bool enters, int *ret_fd, st
             order_put_text(&order, ORDER_CGROUP, paths[i]);
         }
     }
-    order_put_text(&order, ORDER_DIRECTORY, container->sandbox);
+    order_put_text(&order, ORDER_DIRECTORY, container->directory);
     for (size_t i = 0; i < container->rlimit_count; i++) {
         const struct container_rlimit *limit = &container->rlimits[i];
         int64_t numbers[] = {limit->resource, (int64_t)limit->soft, (int64_t)limit->hard};
@@ -183,6 +203,9 @@ static int spawn_helper(struct container *container, int cgroup_fd, int order_fd
     AUTO_CLOSE int run_fd = -1;
     if (container->outlives_agent) {
         int code = container_open_run_file(container, &run_fd, err);
+        if (code == 0) {
+            code = container_write_head(container, run_fd, err);
+        }
         if (code < 0) {
             return code;
         }
@@ -206,8 +229,17 @@ static int isolate(struct container *container, struct error *err)
     if (container->owner->driver == NULL) {
         return 0;
     }
-    int code = cgroup_new(container->owner->driver, container->id, &container->cgroup, err);
-    if (code < 0) {
+    const struct container *parent = container->parent;
+    int code;
+    if (parent == NULL) {
+        code = cgroup_new(container->owner->driver, container->id, &container->cgroup, err);
+    } else if (parent->cgroup == NULL) {
+        code = error_set(err, -EBUSY, "Parent container %s is being destroyed", parent->id);
+    } else {
+        code = cgroup_new_nested(parent->cgroup, strrchr(container->id, '.') + 1,
+                                 !container->shares_limits, &container->cgroup, err);
+    }
+    if (code < 0 || container->shares_limits) {
         return code;
     }
     return cgroup_set_limits(container->cgroup, &container->limits, err);

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,8 @@
 #include "container/container.h"
 
 enum {
-    FILE_SIZE_MAX = 128,
+    FILE_SIZE_MAX = 1024,
+    USER_SIZE_MAX = 257,
     PID_TRIES_MAX = 2000, // of a millisecond each: a helper writes its pid as the first thing
 };
 
@@ -57,8 +59,14 @@ struct run_file {
     bool exists;
     bool is_alive; // the lock is held
     pid_t pid;     // 0: not written
+    pid_t inner;   // 0: not written
     bool has_status;
     int status;
+    // Of nested ones.
+    char user[USER_SIZE_MAX]; // "": the agent's own
+    bool is_session;
+    bool owns_limits;
+    struct cgroup_limits limits;
 };
 
 // A line counts when it is whole.
@@ -74,16 +82,74 @@ static bool parse_line(const char **at, long *ret_number)
     return true;
 }
 
-static void read_numbers(int fd, struct run_file *file)
+// What stands on lines that begin with a letter.
+enum run_mark { RUN_USER = 'u', RUN_SESSION = 's', RUN_LIMITS = 'l' };
+
+int container_write_head(const struct container *container, int fd, struct error *err)
+{
+    if (container->parent == NULL) {
+        return 0;
+    }
+    AUTO_BUF struct buf head = BUF_INIT;
+    if (container->user_name != NULL) {
+        buf_printf(&head, "%c%s\n", RUN_USER, container->user_name);
+    }
+    if (container->is_session) {
+        buf_printf(&head, "%c\n", RUN_SESSION);
+    }
+    if (!container->shares_limits) {
+        buf_printf(&head, "%c%" PRId64 " %" PRIu64 "\n", RUN_LIMITS, container->limits.cpus,
+                   container->limits.mem_bytes);
+    }
+    if (head.size > FILE_SIZE_MAX / 2) {
+        return error_set(err, -ENAMETOOLONG, "The name of user '%s' is too long",
+                         container->user_name);
+    }
+    if (head.size > 0 && write(fd, head.data, head.size) != (ssize_t)head.size) {
+        return error_errno(err, -errno, "Failed to write the run file of container %s",
+                           container->id);
+    }
+    return 0;
+}
+
+static void read_mark(const char *line, size_t size, struct run_file *file)
+{
+    switch (line[0]) {
+    case RUN_USER:
+        snprintf(file->user, sizeof(file->user), "%.*s", (int)(size - 1), line + 1);
+        break;
+    case RUN_SESSION:
+        file->is_session = true;
+        break;
+    case RUN_LIMITS:
+        file->owns_limits = sscanf(line + 1, "%" SCNd64 " %" SCNu64, &file->limits.cpus,
+                                   &file->limits.mem_bytes) == 2;
+        break;
+    case ORDER_RUN_INNER:
+        file->inner = (pid_t)strtol(line + 1, NULL, 10);
+        break;
+    default:
+        break;
+    }
+}
+
+static void read_lines(int fd, struct run_file *file)
 {
     char text[FILE_SIZE_MAX];
     ssize_t size = pread(fd, text, sizeof(text) - 1, 0);
     text[size > 0 ? size : 0] = '\0';
     const char *at = text;
-    long number;
-    if (parse_line(&at, &number) && number > 0) {
-        file->pid = (pid_t)number;
-        if (parse_line(&at, &number)) {
+    const char *end;
+    while ((end = strchr(at, '\n')) != NULL) {
+        long number;
+        if (*at >= 'a' && *at <= 'z') {
+            read_mark(at, (size_t)(end - at), file);
+            at = end + 1;
+        } else if (!parse_line(&at, &number)) {
+            return;
+        } else if (file->pid == 0) {
+            file->pid = (pid_t)number;
+        } else {
             file->has_status = true;
             file->status = (int)number;
         }
@@ -106,7 +172,7 @@ static void read_run_file(const struct containerizer *c, const char *id, struct 
     ret->exists = true;
     for (int i = 0; i < PID_TRIES_MAX; i++) {
         ret->is_alive = is_locked(fd);
-        read_numbers(fd, ret);
+        read_lines(fd, ret);
         if (!ret->is_alive || ret->pid > 0) {
             return;
         }
@@ -127,20 +193,26 @@ static int open_supervisor(const struct containerizer *c, const char *id, pid_t 
 // ---- taking over ----
 
 static struct container *container_revive(struct containerizer *c, const char *id,
-                                          const char *sandbox)
+                                          const char *sandbox, const char *user)
 {
-    struct container *container = mem_zalloc(sizeof(*container));
-    container->magic = CONTAINER_MAGIC;
-    container->owner = c;
-    container->id = mem_strdup(id);
-    container->arena = arena_new(0, 0);
-    container->sandbox = sandbox == NULL ? NULL : arena_strdup(container->arena, sandbox);
+    struct container *container = container_new(c, id);
+    container->sandbox = container->directory =
+        sandbox == NULL ? NULL : arena_strdup(container->arena, sandbox);
+    if (c->switch_user && user != NULL && *user != '\0') {
+        container->user_name = arena_strdup(container->arena, user);
+    }
     container->outlives_agent = true;
-    container->out_fd = container->err_fd = container->reply.fd = container->oom.fd =
-        container->supervisor.fd = -1;
-    list_init(&container->queue_link);
-    map_put(&c->containers, container->id, container);
     return container;
+}
+
+pid_t container_inner_pid(const struct container *container)
+{
+    if (!container->outlives_agent) {
+        return container->pid;
+    }
+    struct run_file file;
+    read_run_file(container->owner, container->id, &file);
+    return file.is_alive && file.pid == container->pid ? file.inner : 0;
 }
 
 static void note_status(struct container *container, const struct run_file *file)
@@ -178,6 +250,9 @@ static void adopted_due(struct timer *timer, struct instant now)
 static void watch_memory(struct container *container)
 {
     struct error err;
+    if (container->shares_limits) {
+        return;
+    }
     if (cgroup_watch_again(container->cgroup, &err) < 0 ||
         cgroup_set_limits(container->cgroup, &container->limits, &err) < 0) {
         log_warning("The memory of container %s is not watched: %s", container->id, err.text);
@@ -194,20 +269,19 @@ static void watch_memory(struct container *container)
 static void find_processes(struct container *container, pid_t pid)
 {
     if (container->owner->driver != NULL) {
-        container->cgroup = cgroup_adopt(container->owner->driver, container->id);
+        container->cgroup =
+            container_adopt_cgroup(container->owner, container->id, container->shares_limits);
     } else if (pid > 0) {
         container->session = session_new(pid, container->sandbox, false);
     }
 }
 
-// `sandbox`: NULL when it is not known.
-static void recover_one(struct containerizer *c, const char *id, const char *sandbox,
-                        const struct cgroup_limits *limits, bool is_rebooted)
+static void go_on_or_end(struct container *container, bool is_rebooted)
 {
-    struct container *container = container_revive(c, id, sandbox);
+    struct containerizer *c = container->owner;
+    const char *id = container->id;
     struct run_file file;
     read_run_file(c, id, &file);
-    container->limits = *limits;
     container->pid = file.pid;
     find_processes(container, is_rebooted ? 0 : file.pid);
     int pidfd = file.is_alive && file.pid > 0 ? open_supervisor(c, id, file.pid) : -1;
@@ -231,31 +305,98 @@ static void recover_one(struct containerizer *c, const char *id, const char *san
     container_begin_destroy(container);
 }
 
-// Files of containers that nobody asks for: taken down when alive, else removed.
-static void recover_orphans(struct containerizer *c)
+static void recover_one(struct containerizer *c, const struct container_recovery *recovery,
+                        bool is_rebooted)
 {
+    struct container *container =
+        container_revive(c, recovery->container_id, recovery->sandbox, recovery->user);
+    container_read_limits(recovery->resources, &container->limits);
+    go_on_or_end(container, is_rebooted);
+}
+
+// ---- nested ones ----
+
+static void recover_nested_one(struct container *parent, const char *id, bool is_rebooted)
+{
+    struct containerizer *c = parent->owner;
+    struct run_file file;
+    read_run_file(c, id, &file);
+    AUTO_FREE char *sandbox =
+        parent->sandbox == NULL
+            ? NULL
+            : mem_printf("%s/containers/%s", parent->sandbox, strrchr(id, '.') + 1);
+    struct container *container = container_revive(c, id, sandbox, file.user);
+    container_adopt_child(parent, container);
+    container->is_session = file.is_session;
+    container->shares_limits = !file.owns_limits;
+    container->limits = file.limits;
+    go_on_or_end(container, is_rebooted);
+    // A session has lost who spoke through it.
+    if (container->is_session || parent->state == CONTAINER_DESTROYING) {
+        container_begin_destroy(container);
+    }
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+// The names of all files, sorted, so that parents come first. Caller frees them and the array.
+static char **list_files(const struct containerizer *c, size_t *ret_count)
+{
+    char **names = NULL;
+    *ret_count = 0;
     DIR *stream = opendir(c->containers_dir);
     if (stream == NULL) {
-        return;
+        return NULL;
     }
-    static const struct cgroup_limits no_limits;
     for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
-        const char *id = entry->d_name;
-        if (id[0] == '.' || map_has(&c->containers, id)) {
-            continue;
+        if (entry->d_name[0] != '.') {
+            names = mem_realloc_array(names, *ret_count + 1, sizeof(names[0]));
+            names[(*ret_count)++] = mem_strdup(entry->d_name);
         }
-        struct run_file file;
-        read_run_file(c, id, &file);
-        if (file.is_alive) {
-            log_info("Destroying the orphaned container %s", id);
-            recover_one(c, id, NULL, &no_limits, false);
-            struct container *container = map_get(&c->containers, id);
-            container->is_orphan = true;
-            container_begin_destroy(container);
-        }
-        containerizer_forget(c, id);
     }
     closedir(stream);
+    if (*ret_count > 0) {
+        qsort(names, *ret_count, sizeof(names[0]), compare_ids);
+    }
+    return names;
+}
+
+// Nobody asks for it, and nothing is around it: taken down when it is alive, else forgotten.
+static void recover_orphan(struct containerizer *c, const char *id)
+{
+    struct run_file file;
+    read_run_file(c, id, &file);
+    if (file.is_alive) {
+        log_info("Destroying the orphaned container %s", id);
+        struct container *container = container_revive(c, id, NULL, NULL);
+        container->is_orphan = true;
+        container->shares_limits = strchr(id, '.') != NULL;
+        go_on_or_end(container, false);
+        container_begin_destroy(container);
+    }
+    containerizer_forget(c, id);
+}
+
+static void recover_others(struct containerizer *c, bool is_rebooted)
+{
+    size_t count;
+    char **ids = list_files(c, &count);
+    for (size_t i = 0; i < count; i++) {
+        AUTO_FREE char *parent_id = container_parent_id(ids[i]);
+        struct container *parent = parent_id == NULL ? NULL : map_get(&c->containers, parent_id);
+        if (map_has(&c->containers, ids[i])) {
+            // One of those that were asked for.
+        } else if (parent != NULL && !parent->is_orphan) {
+            recover_nested_one(parent, ids[i], is_rebooted);
+        } else {
+            recover_orphan(c, ids[i]);
+        }
+        mem_free(ids[i]);
+    }
+    mem_free(ids);
 }
 
 void containerizer_recover(struct containerizer *c, const struct container_recovery *containers,
@@ -263,11 +404,9 @@ void containerizer_recover(struct containerizer *c, const struct container_recov
 {
     CHECK(c->containers.count == 0);
     for (size_t i = 0; i < count; i++) {
-        struct cgroup_limits limits;
-        container_read_limits(containers[i].resources, &limits);
-        recover_one(c, containers[i].container_id, containers[i].sandbox, &limits, is_rebooted);
+        recover_one(c, &containers[i], is_rebooted);
     }
-    recover_orphans(c);
+    recover_others(c, is_rebooted);
     container_destroy_orphans(c);
 }
 
@@ -286,6 +425,7 @@ void containerizer_leave(struct containerizer *c)
 
 bool container_is_left(const struct container *container)
 {
-    return container->owner->leaves && container->outlives_agent &&
-           (container->state == CONTAINER_RUNNING || container->state == CONTAINER_STARTING);
+    return container->owner->leaves && container->outlives_agent && !container->is_session &&
+           (container->state == CONTAINER_RUNNING || container->state == CONTAINER_STARTING) &&
+           (container->parent == NULL || container_is_left(container->parent));
 }

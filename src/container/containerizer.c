@@ -98,6 +98,31 @@ static int make_driver(struct containerizer *c, const struct containerizer_optio
     return code;
 }
 
+struct container *container_new(struct containerizer *c, const char *id)
+{
+    struct container *container = mem_zalloc(sizeof(*container));
+    container->magic = CONTAINER_MAGIC;
+    container->owner = c;
+    container->id = mem_strdup(id);
+    container->arena = arena_new(1024, 0);
+    container->out_fd = container->err_fd = container->reply.fd = container->oom.fd =
+        container->supervisor.fd = -1;
+    list_init(&container->queue_link);
+    list_init(&container->children);
+    list_init(&container->sibling);
+    map_put(&c->containers, container->id, container);
+    return container;
+}
+
+void container_enqueue(struct container *container)
+{
+    struct containerizer *c = container->owner;
+    list_append(&c->queue, &container->queue_link);
+    if (!timer_is_set(&c->queue_timer)) {
+        env_timer_set(c->env, &c->queue_timer, 0);
+    }
+}
+
 // Containers of an agent that is no more, unless another agent shares the root.
 void container_destroy_orphans(struct containerizer *c)
 {
@@ -116,16 +141,9 @@ void container_destroy_orphans(struct containerizer *c)
             continue;
         }
         log_info("Destroying the orphaned container %s", entry->key);
-        struct container *container = mem_zalloc(sizeof(*container));
-        container->magic = CONTAINER_MAGIC;
-        container->owner = c;
-        container->id = mem_strdup(entry->key);
+        struct container *container = container_new(c, entry->key);
         container->is_orphan = true;
         container->cgroup = cgroup_adopt(c->driver, entry->key);
-        container->out_fd = container->err_fd = container->reply.fd = container->oom.fd =
-            container->supervisor.fd = -1;
-        list_init(&container->queue_link);
-        map_put(&c->containers, container->id, container);
         container_begin_destroy(container);
     }
     map_free(&ids);
@@ -279,11 +297,12 @@ struct containerizer *containerizer_free(struct containerizer *c)
 
 static bool is_id_sound(const char *id)
 {
-    if (id[0] == '\0' || id[0] == '.' || strlen(id) > ID_SIZE_MAX) {
+    if (id[0] == '\0' || strlen(id) > ID_SIZE_MAX) {
         return false;
     }
     for (const char *at = id; *at != '\0'; at++) {
-        if (*at == '/' || (unsigned char)*at <= ' ' || *at == 0x7f) {
+        // A dot would be between the names of nested ones.
+        if (*at == '/' || *at == '.' || (unsigned char)*at <= ' ' || *at == 0x7f) {
             return false;
         }
     }
@@ -316,18 +335,11 @@ static char **copy_texts(struct arena *arena, char *const *texts)
     return copy;
 }
 
-static struct container *container_make(struct containerizer *c,
-                                        const struct container_launch *launch)
+struct container *container_make(struct containerizer *c, const struct container_launch *launch)
 {
-    struct container *container = mem_zalloc(sizeof(*container));
-    container->magic = CONTAINER_MAGIC;
-    container->owner = c;
-    container->id = mem_strdup(launch->container_id);
-    container->out_fd = container->err_fd = container->reply.fd = container->oom.fd =
-        container->supervisor.fd = -1;
-    list_init(&container->queue_link);
-    struct arena *arena = container->arena = arena_new(0, 0);
-    container->sandbox = arena_strdup(arena, launch->sandbox);
+    struct container *container = container_new(c, launch->container_id);
+    struct arena *arena = container->arena;
+    container->sandbox = container->directory = arena_strdup(arena, launch->sandbox);
     container->user_name = c->switch_user ? arena_strdup(arena, launch->user) : NULL;
     container->stdout_name = arena_strdup(arena, launch->stdout_name);
     container->stderr_name = arena_strdup(arena, launch->stderr_name);
@@ -359,12 +371,7 @@ int containerizer_launch(struct containerizer *c, const struct container_launch 
         return error_set(err, -EINVAL, "The command of container %s has no value",
                          launch->container_id);
     }
-    struct container *container = container_make(c, launch);
-    map_put(&c->containers, container->id, container);
-    list_append(&c->queue, &container->queue_link);
-    if (!timer_is_set(&c->queue_timer)) {
-        env_timer_set(c->env, &c->queue_timer, 0);
-    }
+    container_enqueue(container_make(c, launch));
     return 0;
 }
 
@@ -388,7 +395,8 @@ int containerizer_update(struct containerizer *c, const char *container_id,
         return -ENOENT;
     }
     container_read_limits(resources, &container->limits);
-    if (container->cgroup == NULL || container->state == CONTAINER_DESTROYING) {
+    if (container->cgroup == NULL || container->shares_limits ||
+        container->state == CONTAINER_DESTROYING) {
         return 0;
     }
     return cgroup_set_limits(container->cgroup, &container->limits, err);

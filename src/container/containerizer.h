@@ -74,6 +74,27 @@ struct container_launch {
     const struct container_rlimit *rlimits; // may be NULL
     size_t rlimit_count;
     bool outlives_agent; // goes on when the agent's process ends; see containerizer_recover
+    // For a container inside another (containerizer_launch_nested); else NULL.
+    const struct container_nesting *nesting;
+};
+
+// A container nested in another: its id is the parent's, a dot, and a name ("ID.NAME"); its sandbox
+// lies in the parent's ("containers/NAME"); it ends with the parent. It outlives the agent exactly
+// when the outermost one does, but for a session, which never does.
+struct container_nesting {
+    bool owns_limits; // has cgroups of its own with `resources` as limits; else shares the parent's
+    // Has the parent's environment and working directory, and its input and output go through
+    // containerizer_attach alone.
+    bool is_session;
+    // Links to make in the sandbox, to places in the parent's, which are made as directories where
+    // nothing is.
+    const struct container_link *links;
+    size_t link_count;
+};
+
+struct container_link {
+    const char *path;   // in the own sandbox
+    const char *target; // in the parent's
 };
 
 int containerizer_new(struct env *env, const struct containerizer_options *options,
@@ -84,6 +105,7 @@ struct containerizer *containerizer_free(struct containerizer *c); // kills what
 struct container_recovery {
     const char *container_id;
     const char *sandbox;               // as at its launch
+    const char *user;                  // the same
     const struct resources *resources; // the limits
 };
 // Takes over the containers that were launched to outlive their agent, once and before the first
@@ -100,6 +122,29 @@ void containerizer_leave(struct containerizer *c);
 // 0: accepted, on_terminated will be called some day. A negative code: refused (bad id, id in use).
 int containerizer_launch(struct containerizer *c, const struct container_launch *launch,
                          struct error *err);
+// The same for `launch->nesting`: sandbox and names of the outputs are not asked for, `user` and
+// `environment` may be NULL (the parent's user; nothing). What the environment gets beside that:
+// MESOS_SANDBOX and PATH, unless they are there.
+// Negative with a text: -ENOENT (no parent), -EBUSY (it is not running), -EEXIST, -EINVAL.
+int containerizer_launch_nested(struct containerizer *c, const struct container_launch *launch,
+                                struct error *err);
+// How a nested container ended, as long as its outermost one lives and it was not removed. 0: here
+// it is (it points into the containerizer). 1: it is alive. -ENOENT: no such container.
+int containerizer_nested_end(const struct containerizer *c, const char *container_id,
+                             const struct container_termination **ret_termination);
+// A signal to the first process of a container. -ENOENT: it does not run.
+int containerizer_kill(struct containerizer *c, const char *container_id, int signal,
+                       struct error *err);
+// Forgets a nested container that ended, and moves its sandbox, when there is one, to `trash` (a path
+// on the same file system). -EBUSY: it has not ended yet. -ENOENT: the outermost container is not
+// there.
+int containerizer_remove_nested(struct containerizer *c, const char *container_id,
+                                const char *trash, struct error *err);
+// The ids of all that run, parents first, in the arena.
+size_t containerizer_list(const struct containerizer *c, struct arena *arena,
+                          const char *const **ret_ids);
+pid_t containerizer_pid(const struct containerizer *c, const char *container_id); // 0: none
+
 // New limits (an executor got another task, or one ended).
 int containerizer_update(struct containerizer *c, const char *container_id,
                          const struct resources *resources, struct error *err);

@@ -36,6 +36,10 @@ enum order_tag {
     ORDER_SUPERVISE,
 };
 
+// In ORDER_RUN_FD's file, before the pid of the process that is run behind its supervisor: a line of
+// its own, there before that process executes anything.
+#define ORDER_RUN_INNER 'i'
+
 enum order_uri_option {
     ORDER_URI_EXECUTABLE = 1,
     ORDER_URI_EXTRACT = 2,

@@ -21,10 +21,10 @@ static _Noreturn void end(long status)
     }
 }
 
-// A line of its own; 0 or a negative errno. What is cut short lacks its end, so nobody takes it for
-// more. The second line fits into the block of the first, so that a disk that fills up meanwhile
-// does not matter.
-static long write_line(unsigned long number)
+// A line of its own, with `mark` first unless that is NUL; 0 or a negative errno. What is cut short
+// lacks its end, so nobody takes it for more. The later lines fit into the block of the first, so
+// that a disk that fills up meanwhile does not matter.
+static long write_line(char mark, unsigned long number)
 {
     char text[24];
     char *at = text + sizeof(text);
@@ -33,6 +33,9 @@ static long write_line(unsigned long number)
         *--at = (char)('0' + number % 10);
         number /= 10;
     } while (number > 0);
+    if (mark != '\0') {
+        *--at = mark;
+    }
     long size = text + sizeof(text) - at;
     long written = BARE_CALL3(SYS_write, ORDER_RUN_FD, at, size);
     return written == size ? 0 : written < 0 ? written : -ENOSPC;
@@ -94,7 +97,7 @@ static _Noreturn void stay(long child)
         if (pid == child) {
             has_ended = true;
             child_status = status;
-            (void)write_line((unsigned long)status);
+            (void)write_line('\0', (unsigned long)status);
         }
         if (has_ended && !kill_children()) {
             break;
@@ -110,7 +113,7 @@ long supervise_fork(void)
         return code;
     }
     long self = BARE_CALL3(SYS_getpid, 0, 0, 0);
-    code = write_line((unsigned long)self);
+    code = write_line('\0', (unsigned long)self);
     if (code < 0) {
         return code; // a later agent would not find it
     }
@@ -122,7 +125,10 @@ long supervise_fork(void)
     if (child > 0) {
         stay(child);
     }
-    return child < 0 ? child : self;
+    if (child == 0) {
+        code = write_line(ORDER_RUN_INNER, (unsigned long)BARE_CALL3(SYS_getpid, 0, 0, 0));
+    }
+    return child < 0 ? child : code < 0 ? code : self;
 }
 
 long supervise_bind(long supervisor)
