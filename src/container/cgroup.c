@@ -418,8 +418,9 @@ int cgroup_new_nested(const struct cgroup *parent, const char *name, bool owns_l
                       struct cgroup **ret_cgroup, struct error *err)
 {
     if (strlen(parent->id) + strlen(name) > CGROUP_NAME_SIZE / 2) {
-        return error_set(err, -ENAMETOOLONG, "The cgroup of container '%s' would be nested too "
-                                             "deeply",
+        return error_set(err, -ENAMETOOLONG,
+                         "The cgroup of container '%s' would be nested too "
+                         "deeply",
                          name);
     }
     struct cgroup *cgroup = cgroup_adopt_nested(parent, name, owns_limits);

@@ -379,8 +379,7 @@ int containerizer_launch_nested(struct containerizer *c, const struct container_
         return error_set(err, -EINVAL, "The command of container %s has no value", id);
     }
     forget_end(container_find_root(c, id), id);
-    AUTO_FREE char *sandbox =
-        mem_printf("%s/containers/%s", parent->sandbox, strrchr(id, '.') + 1);
+    AUTO_FREE char *sandbox = mem_printf("%s/containers/%s", parent->sandbox, strrchr(id, '.') + 1);
     struct container_launch order = *launch;
     order.sandbox = sandbox;
     order.stdout_name = "stdout";

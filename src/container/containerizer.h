@@ -135,9 +135,9 @@ int containerizer_nested_end(const struct containerizer *c, const char *containe
 // A signal to the first process of a container. -ENOENT: it does not run.
 int containerizer_kill(struct containerizer *c, const char *container_id, int signal,
                        struct error *err);
-// Forgets a nested container that ended, and moves its sandbox, when there is one, to `trash` (a path
-// on the same file system). -EBUSY: it has not ended yet. -ENOENT: the outermost container is not
-// there.
+// Forgets a nested container that ended, and moves its sandbox, when there is one, to `trash` (a
+// path on the same file system). -EBUSY: it has not ended yet. -ENOENT: the outermost container is
+// not there.
 int containerizer_remove_nested(struct containerizer *c, const char *container_id,
                                 const char *trash, struct error *err);
 // The ids of all that run, parents first, in the arena.

@@ -36,8 +36,8 @@ enum order_tag {
     ORDER_SUPERVISE,
 };
 
-// In ORDER_RUN_FD's file, before the pid of the process that is run behind its supervisor: a line of
-// its own, there before that process executes anything.
+// In ORDER_RUN_FD's file, before the pid of the process that is run behind its supervisor: a line
+// of its own, there before that process executes anything.
 #define ORDER_RUN_INNER 'i'
 
 enum order_uri_option {

@@ -227,15 +227,31 @@ int world_launch(struct world *w, const struct order *order)
         .stderr_name = "stderr",
         .outlives_agent = order->outlives_agent,
     };
+    struct container_link link = {order->link, order->link_target};
+    struct container_nesting nesting = {
+        .owns_limits = order->owns_limits,
+        .is_session = order->is_session,
+        .links = &link,
+        .link_count = order->link != NULL ? 1 : 0,
+    };
     struct outcome *outcome = mem_zalloc(sizeof(*outcome));
     outcome->asked_at = env_refresh_now(w->env).mono;
     struct error err = {0};
-    int code = containerizer_launch(w->c, &launch, &err);
+    bool is_nested = strchr(order->id, '.') != NULL;
+    launch.nesting = is_nested ? &nesting : NULL;
+    if (is_nested) {
+        environment[0] = environment[1]; // neither PATH nor the sandbox
+        environment[1] = NULL;
+    }
+    int code = is_nested ? containerizer_launch_nested(w->c, &launch, &err)
+                         : containerizer_launch(w->c, &launch, &err);
     if (code < 0) {
         assert_int_not_equal(err.text[0], '\0');
+        snprintf(w->refusal, sizeof(w->refusal), "%s", err.text);
         mem_free(outcome);
         return code;
     }
+    mem_free(map_remove(&w->outcomes, order->id)); // of a former one of that id
     w->accepted++;
     map_put(&w->outcomes, order->id, outcome);
     return 0;
@@ -293,6 +309,7 @@ void world_restart(struct world *w, const char *const *ids, size_t count,
     struct container_recovery *recovery = arena_calloc(w->arena, count + 1, sizeof(*recovery));
     w->launched = w->terminated = 0;
     w->accepted = count;
+    size_t roots = 0;
     for (size_t i = 0; i < count; i++) {
         recovery[i] = (struct container_recovery){
             .container_id = ids[i], .sandbox = world_sandbox(w, ids[i]), .resources = resources};
@@ -302,8 +319,12 @@ void world_restart(struct world *w, const char *const *ids, size_t count,
             map_put(&w->outcomes, ids[i], outcome);
         }
         outcome->launched = false;
+        // Those inside are found without being asked for.
+        if (strchr(ids[i], '.') == NULL) {
+            recovery[roots++] = recovery[i];
+        }
     }
-    containerizer_recover(w->c, recovery, count, false);
+    containerizer_recover(w->c, recovery, roots, false);
 }
 
 struct outcome *world_run(struct world *w, const struct order *order)
@@ -317,7 +338,12 @@ struct outcome *world_run(struct world *w, const struct order *order)
 
 const char *world_sandbox(struct world *w, const char *id)
 {
-    return arena_printf(w->arena, "%s/work/runs/%s", w->directory, id);
+    AUTO_BUF struct buf path = BUF_INIT;
+    buf_printf(&path, "%s/work/runs/", w->directory);
+    for (const char *at = id; *at != '\0'; at++) {
+        buf_printf(&path, *at == '.' ? "/containers/" : "%c", *at);
+    }
+    return arena_strdup(w->arena, path.data);
 }
 
 const char *world_file(struct world *w, const char *id, const char *name)

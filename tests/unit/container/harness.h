@@ -49,6 +49,7 @@ struct world {
     size_t want_launched, want_terminated;
     struct timer timer;
     struct arena *arena;
+    char refusal[ERROR_TEXT_SIZE]; // text of the last launch that was refused
 };
 
 // A launch with defaults that a test changes before world_launch.
@@ -64,6 +65,10 @@ struct order {
     bool no_extract;
     const char *output_file;
     bool outlives_agent;
+    // Where the id has a dot: nested.
+    bool owns_limits;
+    bool is_session;
+    const char *link, *link_target; // or NULL
 };
 
 // NULL in case the setting cannot be had here (no root): the test is to be skipped.
