@@ -89,6 +89,14 @@ static void give_up(struct master_server *server)
     env_stop(server->env, EXIT_FAILURE);
 }
 
+static void core_gives_up(void *ctx, const char *why)
+{
+    struct master_server *server = ctx;
+    if (!server->failed)
+        log_error("%s", why);
+    give_up(server);
+}
+
 struct pending_write {
     struct list link;
     struct master_server *server;
@@ -352,6 +360,7 @@ static const struct master_ops ops = {
     .send_agent = master_link_send,
     .close_agent = master_link_close,
     .apply = apply,
+    .give_up = core_gives_up,
     .round = note_round,
 };
 

@@ -378,8 +378,9 @@ void master_agent_reregister(struct master *m, struct master_channel *channel,
 // began, unless its frameworks know it as unreachable: that it stays until it comes.
 static void await_return(struct master *m, const Mesos__V1__AgentInfo *info)
 {
-    if (master_agent(m, info->id->value) == NULL && !map_has(&m->unreachable, info->id->value))
-        master_recovered_add(m, info);
+    const char *id = info->id->value;
+    if (master_agent(m, id) == NULL && !map_has(&m->unreachable, id))
+        master_recovered_add(m, info, m->now.mono + m->options.agent_reregister_timeout_ns);
 }
 
 static void admit_again(struct admission *admission)
@@ -444,27 +445,26 @@ void master_agent_mark_unreachable(struct agent *a, const char *message)
         return;
     log_info("Marking agent %s (%s) unreachable: %s", a->id, a->info->hostname, message);
     a->marking = true;
-    master_count(m, COUNT_SLAVE_UNREACHABLE_SCHEDULED);
     struct admission *admission = begin(m, MARK_UNREACHABLE, a->id, NULL, NULL);
     admission->reason = message;
     write_unreachable(admission);
 }
 
-void master_recovered_mark_unreachable(struct recovered_agent *r)
+void master_recovered_mark_unreachable(struct recovered_agent *r, const char *reason)
 {
     struct master *m = r->master;
     if (r->marking)
         return;
     if (map_has(&m->writing, r->id)) {
         // It is coming back this very moment.
+        master_count(m, COUNT_SLAVE_UNREACHABLE_CANCELED);
         timer_set(&m->timers, &r->timeout, m->now.mono + NS_PER_S);
         return;
     }
-    log_info("Marking agent %s (%s) unreachable: it did not reregister in time", r->id,
-             r->info->hostname);
+    log_info("Marking agent %s (%s) unreachable: %s", r->id, r->info->hostname, reason);
     r->marking = true;
     struct admission *admission = begin(m, MARK_UNREACHABLE, r->id, NULL, NULL);
-    admission->reason = "agent did not reregister in time";
+    admission->reason = reason;
     write_unreachable(admission);
 }
 
@@ -481,6 +481,7 @@ static void marked(struct admission *admission)
         return;
     }
     if (a == NULL && map_has(&m->recovered, id)) {
+        master_count(m, COUNT_SLAVE_UNREACHABLE_COMPLETED);
         master_count(m, COUNT_RECOVERY_SLAVE_REMOVALS);
         master_count(m, COUNT_SLAVE_REMOVALS_UNHEALTHY);
         master_count(m, COUNT_SLAVE_REMOVALS);

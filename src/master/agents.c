@@ -117,21 +117,36 @@ void master_executor_remove(struct executor *e, bool recover)
 
 // ---- heartbeats ----
 
+// For the next ping, or earlier when a broken link's time to come back is over.
+static void arm_ping(struct agent *a)
+{
+    struct master *m = a->master;
+    int64_t due = m->now.mono + m->options.agent_ping_timeout_ns;
+    int64_t deadline = a->disconnected + m->options.agent_reregister_timeout_ns;
+    if (a->channel == NULL && deadline > m->now.mono && deadline < due)
+        due = deadline;
+    timer_set(&m->timers, &a->ping, due);
+}
+
 static void send_ping(struct agent *a)
 {
     master_agent_send(a, master_make_to_agent(a->master->scratch, TO_AGENT(PING)));
     a->ping_open = true;
-    timer_set(&a->master->timers, &a->ping,
-              a->master->now.mono + a->master->options.agent_ping_timeout_ns);
+    arm_ping(a);
 }
 
 static void ping_is_due(struct timer *timer, struct instant now)
 {
-    (void)now;
     struct agent *a = CONTAINER_OF(timer, struct agent, ping);
     CHECK(a->magic == AGENT_MAGIC);
-    if (a->ping_open && ++a->pings_missed >= a->master->options.max_agent_ping_timeouts)
-        master_agent_mark_unreachable(a, "health check timed out");
+    struct master *m = a->master;
+    if (a->marking)
+        return;
+    if (a->ping_open && ++a->pings_missed >= m->options.max_agent_ping_timeouts)
+        master_removal_schedule(m, a->id, "health check timed out");
+    else if (a->channel == NULL &&
+             now.mono - a->disconnected >= m->options.agent_reregister_timeout_ns)
+        master_removal_schedule(m, a->id, "agent did not reregister in time after disconnecting");
     send_ping(a);
 }
 
@@ -222,6 +237,7 @@ void master_agent_connect(struct agent *a, struct master_channel *channel)
     a->channel = channel;
     channel->agent = a;
     a->pings_missed = 0;
+    master_removal_cancel(m, a->id, "it reregistered");
     if (!a->active) {
         a->active = true;
         allocator_activate_agent(m->allocator, a->id);
@@ -249,8 +265,11 @@ void master_agent_disconnect(struct agent *a)
     if (a->channel != NULL)
         a->channel->agent = NULL;
     a->channel = NULL;
+    a->disconnected = a->master->now.mono;
     // What was sent is lost, and whatever comes back comes with the agent.
     a->ping_open = true;
+    if (a->master->options.agent_reregister_timeout_ns < a->master->options.agent_ping_timeout_ns)
+        arm_ping(a);
     deactivate(a);
 }
 
@@ -310,6 +329,7 @@ void master_agent_remove(struct agent *a, const char *message, int64_t since_ns)
     CHECK(a->uses.count == 0);
     allocator_remove_agent(m->allocator, a->id);
     timer_cancel(&m->timers, &a->ping);
+    master_removal_cancel(m, a->id, "it is removed");
     map_remove(&m->agents, a->id);
     if (map_get(&m->agents_by_pid, a->pid) == a)
         map_remove(&m->agents_by_pid, a->pid);
@@ -330,10 +350,11 @@ void master_agent_remove(struct agent *a, const char *message, int64_t since_ns)
 static void give_up_recovered(struct timer *timer, struct instant now)
 {
     (void)now;
-    master_recovered_mark_unreachable(CONTAINER_OF(timer, struct recovered_agent, timeout));
+    struct recovered_agent *r = CONTAINER_OF(timer, struct recovered_agent, timeout);
+    master_removal_schedule(r->master, r->id, "agent did not reregister in time");
 }
 
-void master_recovered_add(struct master *m, const Mesos__V1__AgentInfo *info)
+void master_recovered_add(struct master *m, const Mesos__V1__AgentInfo *info, int64_t deadline_ns)
 {
     const char *id = info->id->value;
     if (map_has(&m->recovered, id) || map_has(&m->agents, id))
@@ -345,7 +366,8 @@ void master_recovered_add(struct master *m, const Mesos__V1__AgentInfo *info)
     r->info = WIRE_COPY(r->arena, Mesos__V1__AgentInfo, info);
     r->timeout.run = give_up_recovered;
     map_put(&m->recovered, r->id, r);
-    timer_set(&m->timers, &r->timeout, m->now.mono + m->options.agent_reregister_timeout_ns);
+    if (deadline_ns > 0)
+        timer_set(&m->timers, &r->timeout, deadline_ns);
 }
 
 void master_recovered_remove(struct master *m, const char *id)
@@ -353,6 +375,7 @@ void master_recovered_remove(struct master *m, const char *id)
     struct recovered_agent *r = map_remove(&m->recovered, id);
     if (r == NULL)
         return;
+    master_removal_cancel(m, id, "it reregistered");
     timer_cancel(&m->timers, &r->timeout);
     arena_free(r->arena);
     mem_free(r->id);
@@ -486,6 +509,7 @@ static void pong(struct agent *a)
 {
     a->ping_open = false;
     a->pings_missed = 0;
+    master_removal_cancel(a->master, a->id, "a pong was received!");
 }
 
 void master_agent_message(struct master *m, struct master_channel *channel,

@@ -112,7 +112,8 @@ struct executor *master_executor_add(struct agent *a, struct framework *f,
                                      const Mesos__V1__ExecutorInfo *info,
                                      struct resources *resources);
 void master_executor_remove(struct executor *e, bool recover);
-void master_recovered_add(struct master *m, const Mesos__V1__AgentInfo *info);
+// `deadline_ns`: when it is given up (monotonic); 0: with all those of the registry.
+void master_recovered_add(struct master *m, const Mesos__V1__AgentInfo *info, int64_t deadline_ns);
 void master_recovered_remove(struct master *m, const char *id);
 void master_unreachable_add(struct master *m, const char *id, int64_t since_ns);
 // With the records of its tasks.
@@ -128,8 +129,17 @@ void master_agent_mark_unreachable(struct agent *a, const char *message);
 void master_admission_forget_channel(struct master_channel *channel);
 void master_admission_free_all(struct master *m);
 // The same for one that never came back after this master began.
-void master_recovered_mark_unreachable(struct recovered_agent *r);
+void master_recovered_mark_unreachable(struct recovered_agent *r, const char *reason);
 void master_registry_forget_agent(struct master *m, const char *id);
+
+// ---- removal.c: who is to be marked unreachable, and when ----
+// `reason`: a constant text.
+void master_removal_schedule(struct master *m, const char *agent_id, const char *reason);
+// It came back, or went for another reason: "because <why>".
+void master_removal_cancel(struct master *m, const char *agent_id, const char *why);
+void master_removal_free_all(struct master *m);
+void master_removal_turn(struct timer *timer, struct instant now);     // of removal_turn
+void master_recovery_is_over(struct timer *timer, struct instant now); // of recovery
 
 // ---- reregister.c: what a returning agent brings ----
 void master_agent_take_over(struct agent *a, Meseta__Link__ToMaster__Reregister *message,

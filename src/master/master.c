@@ -19,6 +19,7 @@ void master_options_init(struct master_options *options)
         .agent_ping_timeout_ns = 15 * NS_PER_S,
         .max_agent_ping_timeouts = 5,
         .agent_reregister_timeout_ns = 600 * NS_PER_S,
+        .recovery_agent_removal_limit = 1,
         .registry_gc_interval_ns = 15 * 60 * NS_PER_S,
         .registry_max_agent_age_ns = INT64_C(14) * 24 * 60 * 60 * NS_PER_S,
         .registry_max_agent_count = 102400,
@@ -142,6 +143,9 @@ struct master *master_new(const struct master_options *options, const struct mas
     list_init(&m->completed);
     list_init(&m->sending);
     m->forgetting.run = master_forget_unreachable;
+    m->recovery.run = master_recovery_is_over;
+    list_init(&m->removal_queue);
+    m->removal_turn.run = master_removal_turn;
     copy_options(m, options);
     prng_seed(&m->prng, options->seed);
     if (m->options.id != NULL) {
@@ -211,6 +215,7 @@ struct master *master_free(struct master *m)
     }
     map_free(&m->unreachable);
     master_admission_free_all(m);
+    master_removal_free_all(m);
     MAP_FOREACH (&m->weights, entry)
         mem_free(entry->value);
     map_free(&m->weights);
@@ -239,7 +244,7 @@ int master_recover(struct master *m, const struct master_item *items, size_t cou
                 r = error_set(err, -EBADMSG, "it has no id");
             if (r < 0)
                 return error_wrap(err, r, "Cannot read registry entry %s", item->key);
-            master_recovered_add(m, (Mesos__V1__AgentInfo *)message);
+            master_recovered_add(m, (Mesos__V1__AgentInfo *)message, 0);
         } else if (text_starts_with(item->key, "unreachable/")) {
             int r = wire_decode(&mesos__v1__time_info__descriptor, m->scratch, item->value,
                                 item->size, &message, err);
@@ -249,6 +254,9 @@ int master_recover(struct master *m, const struct master_item *items, size_t cou
                                    ((Mesos__V1__TimeInfo *)message)->nanoseconds);
         }
     }
+    m->recovered_count = m->recovered.count;
+    if (m->recovered_count > 0)
+        timer_set(&m->timers, &m->recovery, now.mono + m->options.agent_reregister_timeout_ns);
     return 0;
 }
 

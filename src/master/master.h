@@ -58,6 +58,9 @@ struct master_ops {
     // Makes `items` durable, as one batch, in the order of asking; then master_applied(token).
     // token 0: nobody waits.
     void (*apply)(void *ctx, const struct master_item *items, size_t count, uint64_t token);
+    // The master must end, for that reason: it may decide nothing more. May be NULL, see
+    // recovery_agent_removal_limit.
+    void (*give_up)(void *ctx, const char *why);
     // A round of the allocator begins, or its offers have been sent: for who has a clock. May be
     // NULL.
     void (*round)(void *ctx, bool begins);
@@ -81,6 +84,10 @@ struct master_options {
     int64_t agent_ping_timeout_ns;
     size_t max_agent_ping_timeouts;
     int64_t agent_reregister_timeout_ns;
+    // The part of the registry's agents that may stay away after a recovery, 0 to 1: when more do,
+    // the master gives up. 1: ops->give_up is not needed.
+    double recovery_agent_removal_limit;
+    int64_t agent_removal_interval_ns; // between two agents marked unreachable; 0: none
     // Unreachable agents are forgotten when they are that old, or too many; looked at that often.
     int64_t registry_gc_interval_ns;
     int64_t registry_max_agent_age_ns;

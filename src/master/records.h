@@ -115,6 +115,7 @@ struct agent {
     uint32_t pings_missed;
     bool ping_open;       // sent and not answered
     bool marking;         // the registry is being told that it is unreachable
+    int64_t disconnected; // monotonic, ns: since when `channel` is NULL
     int64_t registered;   // wall clock, ns
     int64_t reregistered; // 0: never
 };
@@ -164,7 +165,7 @@ struct recovered_agent {
     char *id;
     struct arena *arena;
     Mesos__V1__AgentInfo *info;
-    struct timer timeout;
+    struct timer timeout; // not set: it is given up with the others of the registry
     bool marking;
 };
 
@@ -256,7 +257,13 @@ struct master {
     uint64_t next_agent, next_framework, next_offer, next_token;
     struct list sending;     // frameworks with offers to send: framework.sending
     struct timer forgetting; // set while there are unreachable agents
-    bool offering;           // within the allocator's round
+    struct timer recovery;   // when those of the registry must be back
+    size_t recovered_count;  // how many the registry had
+    struct map removals;     // agent id -> struct removal
+    struct list removal_queue;
+    struct timer removal_turn; // of the first in the queue
+    int64_t removal_next;      // the next turn, monotonic
+    bool offering;             // within the allocator's round
     uint64_t counters[COUNTER_COUNT];
     struct map task_losses; // metric name -> uint64_t *
 };

@@ -60,8 +60,23 @@ static const struct flag rows[] = {
           "How long an agent may take to answer a ping."),
     ALIAS(max_agent_ping_timeouts, "max_slave_ping_timeouts", FLAG_SIZE, "5",
           "How many pings may go unanswered before an agent is unreachable."),
-    ALIAS(agent_reregister_timeout, "slave_reregister_timeout", FLAG_DURATION, "10mins",
-          "How long agents of the registry may take to come back to a new master."),
+    ALIAS(
+        agent_reregister_timeout, "slave_reregister_timeout", FLAG_DURATION, "10mins",
+        "How long agents may take to come back, to a new master or after their connection broke."),
+    ROW(min_agent_reregister_timeout, FLAG_DURATION, "10mins", 0,
+        "The least that --agent_reregister_timeout may be. A flag of this master alone, for tests: "
+        "agents wait longer and longer between their tries, and short timeouts lose them."),
+    ALIAS(recovery_agent_removal_limit, "recovery_slave_removal_limit", FLAG_TEXT, "100%",
+          "The percentage of the registry's agents that may stay away from a new master. When more "
+          "do, the master ends rather than mark them unreachable."),
+    ALIAS(agent_removal_rate_limit, "slave_removal_rate_limit", FLAG_TEXT, NULL,
+          "How many silent agents may be marked unreachable in what time, as in 1/10mins. Not "
+          "given: all at once."),
+    ROW(registry_strict, FLAG_BOOL, "false", 0, "Refused when true, as in Mesos."),
+    ROW(log_auto_initialize, FLAG_BOOL, "true", 0,
+        "Whether a registry that is not there yet is made. Else the master ends when there is "
+        "none: "
+        "a wrong path is not taken for a new cluster."),
     ROW(registry_gc_interval, FLAG_DURATION, "15mins", 0,
         "How often the registry is looked through for unreachable agents to forget."),
     ROW(registry_max_agent_age, FLAG_DURATION, "2weeks", 0,
@@ -90,15 +105,22 @@ static const struct flag rows[] = {
         .offset = offsetof(struct master_flags, pending) + sizeof(uint64_t) * (n),                 \
         .default_value = (text), .help = "No effect yet; only its default is accepted."            \
     }
+// One that will never have an effect, with the reason.
+#define REFUSED(n, flag_name, why)                                                                 \
+    {                                                                                              \
+        .name = (flag_name), .type = FLAG_TEXT,                                                    \
+        .offset = offsetof(struct master_flags, pending) + sizeof(uint64_t) * (n),                 \
+        .help = REFUSED_PREFIX why                                                                 \
+    }
+#define REFUSED_PREFIX "Refused: "
+#define NO_MODULES                                                                                 \
+    "it names a class of a C++ module, which cannot be loaded here; masters elect their leader "   \
+    "through ZooKeeper (--zk)"
 #define PENDING_TEXT(n, name, text) PENDING(n, name, NULL, FLAG_TEXT, text)
 #define PENDING_BOOL(n, name, text) PENDING(n, name, NULL, FLAG_BOOL, text)
 #define PENDING_TIME(n, name, text) PENDING(n, name, NULL, FLAG_DURATION, text)
 
 static const struct flag pending_rows[] = {
-    PENDING_BOOL(1, "registry_strict", "false"),
-    PENDING_BOOL(4, "log_auto_initialize", "true"),
-    PENDING(5, "recovery_agent_removal_limit", "recovery_slave_removal_limit", FLAG_TEXT, "100%"),
-    PENDING(6, "agent_removal_rate_limit", "slave_removal_rate_limit", FLAG_TEXT, NULL),
     PENDING_TEXT(7, "whitelist", NULL),
     PENDING(8, "role_sorter", "user_sorter", FLAG_TEXT, "drf"),
     PENDING_TEXT(9, "framework_sorter", "drf"),
@@ -124,8 +146,8 @@ static const struct flag pending_rows[] = {
     PENDING_TEXT(29, "http_authenticators", "basic"),
     PENDING_TEXT(30, "http_framework_authenticators", NULL),
     PENDING(31, "max_operator_event_stream_subscribers", NULL, FLAG_SIZE, "1000"),
-    PENDING_TEXT(32, "master_contender", NULL),
-    PENDING_TEXT(33, "master_detector", NULL),
+    REFUSED(32, "master_contender", NO_MODULES),
+    REFUSED(33, "master_detector", NO_MODULES),
     PENDING_BOOL(34, "memory_profiling", "false"),
     PENDING_TEXT(36, "ip_discovery_command", NULL),
     PENDING_BOOL(37, "require_agent_domain", "false"),
@@ -176,7 +198,10 @@ static int check_pending(const struct master_flags *flags, const bool *given, st
         const struct flag *row = &pending_rows[i];
         if (!given[i] || is_same_value(row, flags, &defaults))
             continue;
-        if (row->default_value == NULL)
+        if (text_starts_with(row->help, REFUSED_PREFIX))
+            r = error_set(err, -ENOTSUP, "--%s is not supported: %s", row->name,
+                          row->help + strlen(REFUSED_PREFIX));
+        else if (row->default_value == NULL)
             r = error_set(err, -ENOTSUP, "--%s is not supported yet", row->name);
         else
             r = error_set(err, -ENOTSUP,
@@ -224,6 +249,69 @@ static bool is_given(const bool *given, const char *name)
     return false;
 }
 
+int master_flags_removal_limit(const struct master_flags *f, double *ret_part, struct error *err)
+{
+    const char *text = f->recovery_agent_removal_limit;
+    size_t size = strlen(text);
+    const char *wrong = NULL;
+    double percent = 0;
+    AUTO_FREE char *number = mem_strndup(text, size > 0 ? size - 1 : 0);
+    if (size == 0 || text[size - 1] != '%')
+        wrong = "missing '%'";
+    else if (text_parse_double(number, &percent, NULL) < 0)
+        wrong = "not a number";
+    else if (percent < 0 || percent > 100)
+        wrong = "Must be within [0%-100%]";
+    if (wrong != NULL)
+        return error_set(err, -EINVAL, "Invalid value '%s' for --recovery_agent_removal_limit: %s",
+                         text, wrong);
+    *ret_part = percent / 100;
+    return 0;
+}
+
+int master_flags_removal_interval(const struct master_flags *f, int64_t *ret_ns, struct error *err)
+{
+    const char *text = f->agent_removal_rate_limit;
+    *ret_ns = 0;
+    if (text == NULL)
+        return 0;
+    const char *slash = strchr(text, '/');
+    int64_t count = 0, duration = 0;
+    AUTO_FREE char *first = mem_strndup(text, slash != NULL ? (size_t)(slash - text) : 0);
+    if (slash == NULL || text_parse_i64(first, &count, NULL) < 0 ||
+        text_parse_duration(slash + 1, &duration, NULL) < 0 || count <= 0 || duration <= 0)
+        return error_set(err, -EINVAL,
+                         "Invalid agent_removal_rate_limit: %s. Format is <Number of "
+                         "agents>/<Duration>",
+                         text);
+    *ret_ns = duration / count;
+    return 0;
+}
+
+static int check_recovery(const struct master_flags *f, struct error *err)
+{
+    if (f->min_agent_reregister_timeout <= 0)
+        return error_set(err, -EINVAL,
+                         "Flag 'min_agent_reregister_timeout' must be more than nothing");
+    if (f->agent_reregister_timeout < f->min_agent_reregister_timeout) {
+        AUTO_BUF struct buf given = BUF_INIT;
+        AUTO_BUF struct buf least = BUF_INIT;
+        text_put_duration(&given, f->agent_reregister_timeout);
+        text_put_duration(&least, f->min_agent_reregister_timeout);
+        return error_set(err, -EINVAL,
+                         "Invalid value '%s' for --agent_reregister_timeout: Must be at least %s",
+                         given.data, least.data);
+    }
+    if (f->registry_strict)
+        return error_set(err, -EINVAL,
+                         "Support for '--registry_strict' has been disabled, in Mesos too: what an "
+                         "agent brings back is always taken");
+    double part;
+    int64_t interval;
+    int r = master_flags_removal_limit(f, &part, err);
+    return r < 0 ? r : master_flags_removal_interval(f, &interval, err);
+}
+
 static int check_values(const struct master_flags *f, const bool *given, struct error *err)
 {
     int r = check_registry(f, err);
@@ -242,13 +330,12 @@ static int check_values(const struct master_flags *f, const bool *given, struct 
         return error_set(err, -EINVAL, "Flag 'port' is not a port number");
     if (f->agent_ping_timeout < NS_PER_S || f->agent_ping_timeout > 900 * NS_PER_S)
         return error_set(err, -EINVAL,
-                         "Invalid value for --agent_ping_timeout: Must be between 1secs and "
-                         "15mins");
+                         "Expected `--agent_ping_timeout` to be between 1secs and 15mins");
     if (f->max_agent_ping_timeouts < 1)
-        return error_set(err, -EINVAL,
-                         "Invalid value for --max_agent_ping_timeouts: Must be at least 1");
-    if (f->agent_reregister_timeout <= 0)
-        return error_set(err, -EINVAL, "Flag 'agent_reregister_timeout' must be more than nothing");
+        return error_set(err, -EINVAL, "Expected `--max_agent_ping_timeouts` to be at least 1");
+    r = check_recovery(f, err);
+    if (r < 0)
+        return r;
     if (f->registry_gc_interval <= 0 || f->registry_max_agent_age <= 0)
         return error_set(err, -EINVAL,
                          "Flags 'registry_gc_interval' and 'registry_max_agent_age' must be more "

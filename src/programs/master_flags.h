@@ -40,6 +40,11 @@ struct master_flags {
     int64_t agent_ping_timeout;
     uint64_t max_agent_ping_timeouts;
     int64_t agent_reregister_timeout;
+    int64_t min_agent_reregister_timeout; // the least that it may be: a flag of ours
+    char *recovery_agent_removal_limit;   // "50%"
+    char *agent_removal_rate_limit;       // "1/10mins", or NULL
+    bool registry_strict;
+    bool log_auto_initialize;
     int64_t registry_gc_interval;
     int64_t registry_max_agent_age;
     uint64_t registry_max_agent_count;
@@ -61,4 +66,10 @@ struct master_flags {
 int master_flags_parse(struct master_flags *flags, int argc, char *const argv[],
                        char *const environment[], struct error *err);
 void master_flags_free(struct master_flags *flags);
+// recovery_agent_removal_limit as a part of 1.
+int master_flags_removal_limit(const struct master_flags *flags, double *ret_part,
+                               struct error *err);
+// The time between two removals that agent_removal_rate_limit leaves; 0: as many as there are.
+int master_flags_removal_interval(const struct master_flags *flags, int64_t *ret_ns,
+                                  struct error *err);
 size_t master_flags_tables(const struct flag_table **ret_tables);

@@ -13,6 +13,7 @@
 
 #include "api/master_server.h"
 #include "base/buf.h"
+#include "base/check.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -143,6 +144,9 @@ static void fill_core_options(const struct master_flags *flags, const struct nam
     core->agent_ping_timeout_ns = flags->agent_ping_timeout;
     core->max_agent_ping_timeouts = flags->max_agent_ping_timeouts;
     core->agent_reregister_timeout_ns = flags->agent_reregister_timeout;
+    // Both were looked at with all the flags.
+    CHECK(master_flags_removal_limit(flags, &core->recovery_agent_removal_limit, NULL) == 0);
+    CHECK(master_flags_removal_interval(flags, &core->agent_removal_interval_ns, NULL) == 0);
     core->registry_gc_interval_ns = flags->registry_gc_interval;
     core->registry_max_agent_age_ns = flags->registry_max_agent_age;
     core->registry_max_agent_count = flags->registry_max_agent_count;
@@ -213,6 +217,7 @@ static int open_store(struct env *env, const struct master_flags *flags, struct 
             .session_timeout_ns = flags->zk_session_timeout,
             .fetch_timeout_ns = flags->registry_fetch_timeout,
             .store_timeout_ns = flags->registry_store_timeout,
+            .must_exist = !flags->log_auto_initialize,
         };
         int r = store_zookeeper_new(env, &options, ret_store, err);
         if (r == 0)
@@ -223,6 +228,11 @@ static int open_store(struct env *env, const struct master_flags *flags, struct 
     if (r < 0)
         return error_wrap(err, r, "Failed to make --work_dir");
     AUTO_FREE char *path = mem_printf("%s/registry.db", flags->work_dir);
+    if (!flags->log_auto_initialize && access(path, F_OK) != 0)
+        return error_set(err, -ENOENT,
+                         "There is no registry at %s, and with --no-log_auto_initialize none is "
+                         "made",
+                         path);
     r = store_sqlite_open(path, ret_store, err);
     if (r < 0)
         return error_wrap(err, r, "Failed to open the registry");

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "env/env.h"
@@ -15,6 +16,7 @@ struct store_zookeeper_options {
     int64_t session_timeout_ns;
     int64_t fetch_timeout_ns; // for a load
     int64_t store_timeout_ns; // for what one flush writes
+    bool must_exist;          // a load fails with -ENOENT where no store ever was
 };
 
 // Connects at once. The first load takes the store over from whoever had it, if the znode that

@@ -61,6 +61,7 @@ struct place {
     struct zk_url url;
     int64_t fetch_timeout_ns;
     int64_t store_timeout_ns;
+    bool must_exist;
     char *root;       // "<path>/log_replicas/meseta"
     char *epoch_path; // root + "/epoch"
     char owner[UUID_TEXT_SIZE];
@@ -291,6 +292,10 @@ static void epoch_was_read(int rc, const char *value, int size, const struct Sta
     struct place *p = take_answer(data);
     if (p->state != TAKING || is_lost(rc))
         return;
+    if (rc == ZNONODE && !p->is_owner && p->must_exist) {
+        fail(p, -ENOENT, "there is no registry in ZooKeeper beneath the path of the URL");
+        return;
+    }
     if (rc == ZNONODE && !p->is_owner) {
         p->layout_wanted = true;
         p->made = 0;
@@ -731,6 +736,7 @@ int store_zookeeper_new(struct env *env, const struct store_zookeeper_options *o
     p->url = url;
     p->fetch_timeout_ns = options->fetch_timeout_ns;
     p->store_timeout_ns = options->store_timeout_ns;
+    p->must_exist = options->must_exist;
     p->root = mem_printf("%s/log_replicas/meseta", url.path);
     p->epoch_path = mem_printf("%s/epoch", p->root);
     struct prng prng;

@@ -320,7 +320,10 @@ def ask_for_flags(record, program):
     for name in SURFACE["flags"][program]:
         text = texts.get(name)
         result = NOT_YET if text is None or "No effect yet" in text else WORKS
-        record.add("flags." + program, name, result, "" if text else "unknown")
+        note = "" if text else "unknown"
+        if text and "Refused:" in text:
+            result, note = PARTLY, "refused: " + " ".join(text.partition("Refused:")[2].split())
+        record.add("flags." + program, name, result, note)
 
 
 PARTS = [

@@ -478,6 +478,8 @@ class Cluster:
         name = "master-%d" % len(self.masters)
         flags = {"ip": "127.0.0.1", "port": find_port(), "work_dir": self.path(name), "registry": "in_memory",
                  "hostname": "127.0.0.1", **flags}
+        if "agent_reregister_timeout" in flags:
+            flags.setdefault("min_agent_reregister_timeout", "1ms")
         master = Daemon(self, name, "mesos-master", flags, environment, prefix).start()
         self.masters.append(master)
         return master.wait_serving() if wait else master

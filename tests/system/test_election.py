@@ -369,6 +369,17 @@ def test_the_registry_outlives_all_masters(cluster, zk):
     assert cluster.wait_registered(agents[0], leader, 20)["id"] == ids[0]
 
 
+def test_a_registry_that_is_not_there_is_made_only_when_that_is_wanted(cluster, zk):
+    master = start_master(cluster, zk, wait=False, log_auto_initialize=False)
+    wait_for(lambda: not master.is_running(), 20, "the master to end")
+    assert master.process.returncode == 1
+    assert "there is no registry in ZooKeeper beneath the path of the URL" in master.read_log()
+    other = start_master(cluster, zk)
+    wait_leader([other])
+    assert other.stop() == 0
+    wait_leader([master.start().wait_serving()])
+
+
 def test_zookeeper_goes_and_comes_back(cluster, zk):
     """Shorter than the session: nobody notices. Longer: the leader ends, and agents keep their tasks."""
     masters = [start_master(cluster, zk, zk_session_timeout="4secs") for _ in range(2)]

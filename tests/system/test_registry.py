@@ -68,6 +68,49 @@ def test_an_agent_that_does_not_come_back_becomes_unreachable_and_stays_so(clust
     assert again["unreachable_time"] == first["unreachable_time"]
 
 
+def test_too_many_agents_that_do_not_come_back_end_the_master(cluster):
+    """Rather than mark them unreachable: a person shall look first."""
+    master = cluster.start_master(**DURABLE, agent_reregister_timeout="2secs", recovery_agent_removal_limit="40%")
+    agents = [cluster.start_agent(master) for _ in range(3)]
+    ids = [cluster.find_registration(agent, master)["id"] for agent in agents]
+    for daemon in [master] + agents[:2]:
+        daemon.kill()
+    master.restart()
+    cluster.wait_registered(agents[2], master)
+    wait_for(lambda: not master.is_running(), 10, "the master to end")
+    assert master.process.returncode == 1
+    log = master.read_log()
+    assert ("Post-recovery agent removal limit exceeded! After 2secs there were 2 (66.6667%) agents recovered from the "
+            "registry that did not reregister:") in log
+    assert ids[0] in log.partition("did not reregister:")[2] and ids[1] in log.partition("did not reregister:")[2]
+    assert "The configured removal limit is 40%" in log
+    # Nothing was changed: with another limit the next one gives up the two, one a second.
+    master.flags.update(recovery_agent_removal_limit="70%", agent_removal_rate_limit="1/2secs")
+    master.restart()
+    assert {entry["id"] for entry in master.state()["recovered_slaves"]} <= set(ids)
+    wait_for(lambda: master.metrics()["master/slaves_unreachable"] == 1, 10, "one agent to be given up")
+    metrics = master.metrics()
+    assert metrics["master/slave_unreachable_scheduled"] == 2 and metrics["master/slave_unreachable_completed"] == 1
+    # The other one comes back in time.
+    late = next(a for a, i in zip(agents, ids) if i in {e["id"] for e in master.state()["recovered_slaves"]})
+    late.restart()
+    cluster.wait_registered(late, master)
+    metrics = master.metrics()
+    assert metrics["master/slave_unreachable_canceled"] + metrics["master/slave_unreachable_completed"] == 2
+
+
+def test_a_registry_that_is_not_there_is_made_only_when_that_is_wanted(cluster):
+    master = cluster.start_master(wait=False, **DURABLE, log_auto_initialize=False)
+    assert master.process.wait(10 * PATIENCE) == 1
+    assert "There is no registry at %s" % os.path.join(master.flags["work_dir"], "registry.db") in master.read_log()
+    assert not os.path.exists(os.path.join(master.flags["work_dir"], "registry.db"))
+    master.flags["log_auto_initialize"] = True
+    master.start().wait_serving()
+    assert master.stop() == 0
+    master.flags["log_auto_initialize"] = False
+    master.start().wait_serving()
+
+
 def test_an_agent_that_unregistered_is_forgotten(cluster):
     master = cluster.start_master(**DURABLE)
     agent = cluster.start_agent(master)

@@ -67,12 +67,20 @@ static void apply(void *ctx, const struct master_item *items, size_t count, uint
     }
 }
 
+static void give_up(void *ctx, const char *why)
+{
+    struct world *w = ctx;
+    CHECK(w->gave_up[0] == '\0');
+    snprintf(w->gave_up, sizeof(w->gave_up), "%s", why);
+}
+
 static const struct master_ops ops = {
     .send_event = send_event,
     .close_subscriber = close_subscriber,
     .send_agent = send_agent,
     .close_agent = close_agent,
     .apply = apply,
+    .give_up = give_up,
 };
 
 void world_begin(struct world *w, const struct master_options *options)

@@ -54,7 +54,8 @@ struct world {
     bool hold_writes;      // the registry does not answer
     char applied[16][128]; // keys, "-key" for a deletion; the newest ones
     size_t applied_count;
-    struct error err; // of the last call
+    char gave_up[1024]; // the core's reason, or ""
+    struct error err;   // of the last call
 };
 
 void world_begin(struct world *w, const struct master_options *options);
