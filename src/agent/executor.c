@@ -334,9 +334,10 @@ void agent_container_terminated(struct agent *agent, const char *container_id,
     end_tasks(executor, termination, now);
     if (!executor->is_generated) {
         executor->exit_status = termination->has_status ? termination->status : -1;
-        // Where no registration is under way, the next one names it still, and its end is told
-        // then.
-        executor->has_unsent_exit = agent->state == AGENT_DISCONNECTED || agent->is_recovering;
+        // Where no registration is under way, the next one names it, if updates keep it, and its
+        // end is told then. What no registration names must not be told: the master may know
+        // another one by that name.
+        executor->has_unsent_exit = !agent->was_asked;
         if (!executor->has_unsent_exit) {
             agent_send_exited(agent, executor->framework->info->id, executor->info->executor_id,
                               executor->exit_status);

@@ -52,7 +52,7 @@ void agent_forget_exits(struct agent *agent)
 void agent_send_exited(struct agent *agent, Mesos__V1__FrameworkID *framework_id,
                        Mesos__V1__ExecutorID *executor_id, int status)
 {
-    if (agent->state == AGENT_CONNECTED && !agent->is_resetting) {
+    if (agent->state == AGENT_CONNECTED && agent->was_asked && !agent->is_resetting) {
         struct ended_executor *ended = mem_zalloc(sizeof(*ended));
         ended->framework_id = mem_strdup(framework_id->value);
         ended->executor_id = mem_strdup(executor_id->value);
@@ -157,6 +157,7 @@ static void send_registration(struct agent *agent)
         message.type = MESETA__LINK__TO_MASTER__TYPE__REREGISTER;
         message.reregister = &again;
     }
+    agent->was_asked = true;
     agent_send(agent, &message);
 }
 
@@ -209,6 +210,7 @@ void agent_link_opened(struct agent *agent, struct instant now)
         return;
     }
     agent->state = AGENT_CONNECTED;
+    agent->was_asked = false;
     agent->connection_count++;
     agent_registration_start(agent, now);
 }
@@ -219,6 +221,7 @@ void agent_link_closed(struct agent *agent, struct instant now)
     timer_cancel(&agent->timers, &agent->registration);
     timer_cancel(&agent->timers, &agent->ping);
     agent_forget_exits(agent);
+    agent->was_asked = false;
     if (agent->state == AGENT_TERMINATING) {
         return;
     }

@@ -163,6 +163,7 @@ struct agent {
     double recovery_time_s;      // what the recovery took; negative before its end
     struct timer registration;
     int64_t registration_backoff_ns;
+    bool was_asked;    // the master was, over the link that is open, to admit the agent
     struct list exits; // executors that ended since the master was asked to admit the agent
     uint64_t connection_count;
     struct timer ping;

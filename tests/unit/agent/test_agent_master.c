@@ -78,6 +78,30 @@ static void test_executor_ends_during_reregistration(void **state)
     assert_int_equal(count_sent(f, TO_MASTER(EXECUTOR_EXITED)), 1);
 }
 
+// One that ends before the master is asked over a new link is not named, and its end is not told:
+// the master may know another one by that name by then.
+static void test_executor_ends_before_reregistration(void **state)
+{
+    struct fixture *f = *state;
+    int stream;
+    f_register(f);
+    f_run_custom(f, "t", "ex");
+    assert_int_equal(f_subscribe(f, "ex", &stream), 0);
+    f_update(f, "ex", "t", "TASK_FINISHED", 1);
+    f_acknowledge(f, "t");
+    agent_link_closed(f->agent, f->now);
+    agent_link_opened(f->agent, f->now);
+    f_terminate(f, 0, NULL);
+    assert_int_equal(f->agent->frameworks.count, 0);
+    f_advance(f, NS_PER_S);
+    assert_int_equal(f_last_sent(f)->type, TO_MASTER(REREGISTER));
+    assert_int_equal(f_last_sent(f)->reregister->n_frameworks, 0);
+    f_receive(f, "{'type':'REREGISTERED','registered':{'agent_id':{'value':'S1'},"
+                 "'master_info':{'id':'M','ip':1,'port':5050},"
+                 "'ping_timeout_total_ns':75000000000}}");
+    assert_int_equal(count_sent(f, TO_MASTER(EXECUTOR_EXITED)), 0);
+}
+
 // A framework that is being shut down is not named: the master has given its resources to others.
 static void test_terminating_framework_is_not_named(void **state)
 {
@@ -405,6 +429,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(registration_backs_off),
         TEST(executor_ends_during_reregistration),
+        TEST(executor_ends_before_reregistration),
         TEST(shutdown_of_a_framework_without_executors),
         TEST(terminating_framework_is_not_named),
         TEST(refused_agent_tries_again),
