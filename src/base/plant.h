@@ -11,6 +11,7 @@
 #define PLANT_OFFER_TWICE 3                // what comes back to an agent is counted twice
 #define PLANT_REUSE_UPDATE_POSITION 4      // an acknowledgement of an older update counts
 #define PLANT_FORGET_TASK 5                // a returning agent's last task is not taken over
+#define PLANT_FORGET_EPOCH_CHECK 6         // a write in ZooKeeper counts whoever owns the registry
 
 #ifndef PLANT
 #define PLANT PLANT_NONE

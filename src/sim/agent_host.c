@@ -105,8 +105,9 @@ static void connect_now(struct timer *timer, struct instant now)
         .opened = link_opened, .frame = link_frame, .closed = link_closed};
     struct agent_host *a = CONTAINER_OF(timer, struct agent_host, retry);
     CHECK(a->link == NULL && a->core != NULL);
-    a->link =
-        net_connect(a->sim, host_of_agent(a->sim, a->index), HOST_MASTER, LINK_SILENCE_NS, &ops, a);
+    if (a->detector.knows)
+        a->link = net_connect(a->sim, host_of_agent(a->sim, a->index),
+                              host_of_master(a->detector.leader), LINK_SILENCE_NS, &ops, a);
 }
 
 static void dropped(struct timer *timer, struct instant now)
@@ -116,10 +117,9 @@ static void dropped(struct timer *timer, struct instant now)
     agent_host_touch(a);
 }
 
-static void reconnect(void *ctx)
+// Closes the link, and connects to whom the election says.
+static void connect_anew(struct agent_host *a)
 {
-    struct agent_host *a = ctx;
-    mark(a->sim, MARK_AGENT_SILENT_MASTER);
     if (a->link != NULL)
         net_close(a->link);
     a->link = NULL;
@@ -128,6 +128,23 @@ static void reconnect(void *ctx)
     a->link_is_open = false;
     a->retry_ns = LINK_RETRY_MIN_NS;
     retry_later(a);
+}
+
+static void reconnect(void *ctx)
+{
+    struct agent_host *a = ctx;
+    mark(a->sim, MARK_AGENT_SILENT_MASTER);
+    connect_anew(a);
+}
+
+static void leader_changed(void *ctx)
+{
+    struct agent_host *a = ctx;
+    if (!a->detector.knows)
+        return; // the connection ends when that master does
+    connect_anew(a);
+    if (!a->is_ending)
+        after(a->sim, &a->retry, 0);
 }
 
 static void send_to_master(void *ctx, const Meseta__Link__ToMaster *message)
@@ -210,9 +227,10 @@ static void container_destroy(void *ctx, const char *container_id)
 // ---- life ----
 
 // The core is gone, and all that was about it.
-static void forget_core(struct agent_host *a)
+static void forget_core(struct agent_host *a, bool is_crash)
 {
     struct timers *timers = &a->sim->timers;
+    detector_end(&a->detector, is_crash);
     if (a->id[0] != '\0')
         ledger_agent_died(a->sim->ledger, a->id);
     a->id[0] = '\0';
@@ -234,7 +252,7 @@ static void ended(struct timer *timer, struct instant now)
     struct agent_host *a = CONTAINER_OF(timer, struct agent_host, start);
     size_t host = host_of_agent(a->sim, a->index);
     TRACE(a->sim, "agent %zu has ended", a->index);
-    forget_core(a);
+    forget_core(a, false);
     net_leave_host(a->sim, host);
     if (!a->stays_down)
         agent_host_start(a);
@@ -302,6 +320,7 @@ static void start(struct timer *timer, struct instant now)
     struct error err;
     a->core = agent_new(&options, &ops, a, now, &err);
     CHECK(a->core != NULL);
+    detector_start(&a->detector, sim, host_of_agent(sim, a->index));
     after(sim, &a->retry, 0);
     after(sim, &a->disk_watch, NS_PER_MIN);
     agent_host_touch(a);
@@ -323,6 +342,8 @@ void agent_host_init(struct sim *sim, size_t index)
     a->retry.run = connect_now;
     a->start.run = start;
     a->dropped.run = dropped;
+    a->detector.on_change = leader_changed;
+    a->detector.ctx = a;
     a->disk_watch.run = watch_disk;
     list_init(&a->containers);
 }
@@ -342,7 +363,7 @@ void agent_host_crash(struct agent_host *a, int64_t down_ns)
     TRACE(a->sim, "agent %zu crashes", a->index);
     mark(a->sim, MARK_AGENT_CRASHED);
     timer_cancel(&a->sim->timers, &a->start);
-    forget_core(a);
+    forget_core(a, true);
     net_crash_host(a->sim, host_of_agent(a->sim, a->index), chance(a->sim, 0.2));
     a->start.run = start;
     after(a->sim, &a->start, down_ns);
@@ -364,5 +385,5 @@ void agent_host_free(struct agent_host *a)
 {
     timer_cancel(&a->sim->timers, &a->start);
     if (a->core != NULL)
-        forget_core(a);
+        forget_core(a, true);
 }

@@ -51,8 +51,34 @@ static const char *compare_tasks(struct sim *sim, const struct agent_host *a)
     return NULL;
 }
 
+// One leader, and everybody knows it.
+static const char *lacks_leader(struct sim *sim)
+{
+    const struct master_host *leader = master_leading(sim);
+    if (leader == NULL)
+        return "no master leads, or more than one";
+    for (size_t i = 0; i < sim->config.master_count; i++) {
+        if (sim->masters[i].core == NULL || sim->masters[i].failed)
+            return arena_printf(sim->scratch, "master %zu is down", i);
+    }
+    for (size_t i = 0; i < sim->config.agent_count; i++) {
+        const struct detector *d = &sim->agents[i].detector;
+        if (!d->knows || d->leader != leader->index)
+            return arena_printf(sim->scratch, "agent %zu does not know who leads", i);
+    }
+    for (size_t i = 0; i < sim->config.framework_count; i++) {
+        const struct detector *d = &sim->frameworks[i].detector;
+        if (!d->knows || d->leader != leader->index)
+            return arena_printf(sim->scratch, "framework %zu does not know who leads", i);
+    }
+    return NULL;
+}
+
 static const char *lacks_agents(struct sim *sim)
 {
+    const char *lacks = lacks_leader(sim);
+    if (lacks != NULL)
+        return lacks;
     if (!master_is_settled(sim))
         return "the master is not settled";
     for (size_t i = 0; i < sim->config.agent_count; i++) {
@@ -93,10 +119,10 @@ static const char *lacks_calm(struct sim *sim)
 void checks_calm(struct sim *sim)
 {
     sim_run_until(sim, sim->now.mono + 5 * NS_PER_MIN);
-    if (sim->master.core != NULL)
+    if (master_leading(sim) != NULL)
         master_teardown_strangers(sim);
     wait_for(sim, lacks_calm, 40 * NS_PER_MIN, "all agents and frameworks shall be served");
-    master_check(sim->master.core);
+    master_check(master_leading(sim)->core);
 }
 
 // ---- drain ----
@@ -119,7 +145,7 @@ static const char *lacks_drain(struct sim *sim)
         if (agent_stream_framework(a) != NULL)
             return arena_printf(sim->scratch, "agent %zu still has streams of framework %s", i,
                                 agent_stream_framework(a));
-        const char *lacks_offers = ledger_lacks_offers(sim->ledger, agent_host_id(a));
+        const char *lacks_offers = books_lacks_offers(master_leading(sim)->books, agent_host_id(a));
         if (lacks_offers != NULL)
             return lacks_offers;
     }
@@ -134,13 +160,15 @@ void checks_drain(struct sim *sim)
     // What is held for its own sake would expire and come again for ever: then it is looked at
     // between two offers, which is as good.
     wait_for(sim, lacks_drain, 30 * NS_PER_MIN, "every task shall end and everything be offered");
-    master_check(sim->master.core);
+    master_check(master_leading(sim)->core);
 }
 
 // ---- leave ----
 
 static const char *lacks_leave(struct sim *sim)
 {
+    if (master_leading(sim) == NULL)
+        return "no master leads, or more than one";
     for (size_t i = 0; i < sim->config.framework_count; i++) {
         if (sim->frameworks[i].id[0] != '\0')
             return arena_printf(sim->scratch, "framework %s is not torn down",
@@ -174,5 +202,5 @@ void checks_leave(struct sim *sim)
         agent_host_stop(&sim->agents[i]);
     }
     wait_for(sim, lacks_leave, 10 * NS_PER_MIN, "nothing shall be left");
-    master_check(sim->master.core);
+    master_check(master_leading(sim)->core);
 }

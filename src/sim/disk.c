@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The master's disk: batches become durable in order, each some time after it was written. A crash
-// keeps what is durable and any number of the batches behind it, from the front.
+// The disk of a single master: batches become durable in order, each some time after it was
+// written. A crash keeps what is durable and any number of the batches behind it, from the front.
 
 #include <stdlib.h>
 #include <string.h>
@@ -53,8 +53,12 @@ static void free_batch(struct batch *batch)
 
 static void commit(struct disk *disk, struct batch *batch)
 {
-    for (size_t i = 0; i < batch->count; i++)
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct disk_value *value = batch->values[i];
+        registry_disk_changes(batch->sim, batch->keys[i], value != NULL ? value->data : NULL,
+                              value != NULL ? value->size : 0);
         put(disk, batch->keys[i], TAKE_PTR(batch->values[i]));
+    }
 }
 
 static void arm(struct sim *sim)
@@ -75,14 +79,14 @@ static void is_durable(struct timer *timer, struct instant now)
     free_batch(batch);
     arm(sim);
     if (!PLANTED(ACKNOWLEDGE_BEFORE_DURABLE))
-        master_host_applied(sim, token);
+        master_host_applied(&sim->masters[0], token);
 }
 
 static void answer_early(struct timer *timer, struct instant now)
 {
     (void)now;
     struct batch *batch = CONTAINER_OF(timer, struct batch, early);
-    master_host_applied(batch->sim, batch->token);
+    master_host_applied(&batch->sim->masters[0], batch->token);
 }
 
 void disk_apply(struct sim *sim, const struct master_item *items, size_t count, uint64_t token)
@@ -152,11 +156,6 @@ size_t disk_load(struct sim *sim, struct arena *arena, struct master_item **ret_
     }
     qsort(*ret_items, count, sizeof(**ret_items), compare_items);
     return count;
-}
-
-bool disk_has(const struct sim *sim, const char *key)
-{
-    return map_has(&sim->disk.durable, key);
 }
 
 void disk_init(struct sim *sim)

@@ -23,6 +23,12 @@ enum fault {
     FAULT_OPERATOR_TEARDOWN,
     FAULT_EXECUTOR_STREAM,
     FAULT_EXECUTOR_DEATH,
+    FAULT_CUT_FROM_ZOO,
+    FAULT_ZOO_SERVER_CRASH,
+    FAULT_ZOO_SLOW,
+    FAULT_MASTER_STOP,
+    FAULT_LEADER_PAUSE,
+    FAULT_CANDIDATE_REMOVED,
     FAULT_COUNT,
 };
 
@@ -30,26 +36,40 @@ const char *const fault_names[] = {
     "break",           "partition",         "one-way partition",   "pause",
     "slow disk",       "clock step",        "master crash",        "agent crash",
     "agent stop",      "framework restart", "framework fail-over", "operator's teardown",
-    "executor stream", "executor death",
+    "executor stream", "executor death",    "cut from ZooKeeper",  "ZooKeeper server's crash",
+    "slow ZooKeeper",  "master stop",       "pause of the leader", "candidate removed",
 };
 
 struct heal {
     struct list link;
     struct timer timer;
     struct sim *sim;
-    size_t from, to;
-    bool both;
+    size_t from, to, to_count; // from -> [to, to + to_count)
+    bool to_is_cut, from_is_cut;
+    bool starts_server; // `to` is a server of ZooKeeper that was down
 };
+
+static void set_cut(const struct heal *heal, void (*set)(struct sim *, size_t, size_t))
+{
+    for (size_t to = heal->to; to < heal->to + heal->to_count; to++) {
+        if (heal->to_is_cut)
+            set(heal->sim, heal->from, to);
+        if (heal->from_is_cut)
+            set(heal->sim, to, heal->from);
+    }
+}
 
 static void heal_now(struct heal *heal)
 {
     struct sim *sim = heal->sim;
     timer_cancel(&sim->timers, &heal->timer);
     list_remove(&heal->link);
-    TRACE(sim, "hosts %zu and %zu hear each other again", heal->from, heal->to);
-    net_unblock(sim, heal->from, heal->to);
-    if (heal->both)
-        net_unblock(sim, heal->to, heal->from);
+    if (heal->starts_server) {
+        zoo_server_start(sim, heal->to - HOST_ZOO);
+    } else {
+        TRACE(sim, "hosts %zu and %zu hear each other again", heal->from, heal->to);
+        set_cut(heal, net_unblock);
+    }
     mem_free(heal);
 }
 
@@ -59,37 +79,92 @@ static void heal_due(struct timer *timer, struct instant now)
     heal_now(CONTAINER_OF(timer, struct heal, timer));
 }
 
+static struct heal *heal_after(struct sim *sim, int64_t delay_ns)
+{
+    struct heal *heal = mem_zalloc(sizeof(*heal));
+    heal->sim = sim;
+    heal->timer.run = heal_due;
+    list_append(&sim->heals, &heal->link);
+    after(sim, &heal->timer, delay_ns);
+    return heal;
+}
+
+static size_t draw_master(struct sim *sim)
+{
+    return host_of_master((size_t)draw(sim, sim->config.master_count));
+}
+
+// An agent's or a framework's.
 static size_t draw_host(struct sim *sim)
 {
-    return 1 + (size_t)draw(sim, sim->config.agent_count + sim->config.framework_count);
+    return host_of_agent(sim, 0) +
+           (size_t)draw(sim, sim->config.agent_count + sim->config.framework_count);
+}
+
+static void cut(struct heal *heal, bool both)
+{
+    struct sim *sim = heal->sim;
+    heal->to_is_cut = both || chance(sim, 0.5);
+    heal->from_is_cut = both || !heal->to_is_cut;
+    TRACE(sim, "host %zu and the %zu hosts from %zu on do not hear each other%s", heal->from,
+          heal->to_count, heal->to, both ? "" : ", one way");
+    set_cut(heal, net_block);
 }
 
 static void partition(struct sim *sim, bool both)
 {
-    struct heal *heal = mem_zalloc(sizeof(*heal));
-    bool outwards = chance(sim, 0.5);
-    size_t host = draw_host(sim);
-    heal->sim = sim;
-    heal->from = outwards ? HOST_MASTER : host;
-    heal->to = outwards ? host : HOST_MASTER;
-    heal->both = both;
-    heal->timer.run = heal_due;
-    TRACE(sim, "host %zu does not hear host %zu%s", heal->to, heal->from,
-          both ? ", nor the other way" : "");
-    net_block(sim, heal->from, heal->to);
-    if (both)
-        net_block(sim, heal->to, heal->from);
-    list_append(&sim->heals, &heal->link);
-    after(sim, &heal->timer, draw_spread(sim, 100 * NS_PER_MS, 15 * NS_PER_MIN));
+    struct heal *heal = heal_after(sim, draw_spread(sim, 100 * NS_PER_MS, 15 * NS_PER_MIN));
+    heal->from = draw_host(sim);
+    heal->to = draw_master(sim);
+    heal->to_count = 1;
+    cut(heal, both);
+}
+
+// A master, an agent or a framework loses one server of ZooKeeper, or all of them.
+static void cut_from_zoo(struct sim *sim)
+{
+    bool is_all = chance(sim, 0.6);
+    struct heal *heal = heal_after(sim, draw_spread(sim, 100 * NS_PER_MS, 3 * NS_PER_MIN));
+    heal->from = chance(sim, 0.7) ? draw_master(sim) : draw_host(sim);
+    heal->to = is_all ? HOST_ZOO : HOST_ZOO + (size_t)draw(sim, ZOO_SERVERS);
+    heal->to_count = is_all ? ZOO_SERVERS : 1;
+    mark(sim, MARK_CUT_FROM_ZOO);
+    cut(heal, chance(sim, 0.6));
+}
+
+static void crash_zoo_server(struct sim *sim)
+{
+    size_t server = (size_t)draw(sim, ZOO_SERVERS);
+    if (!zoo_server_crash(sim, server))
+        return;
+    struct heal *heal = heal_after(sim, draw_spread(sim, 100 * NS_PER_MS, 2 * NS_PER_MIN));
+    heal->to = HOST_ZOO + server;
+    heal->starts_server = true;
 }
 
 static void pause_host(struct sim *sim)
 {
-    size_t host = chance(sim, 0.4) ? HOST_MASTER : draw_host(sim);
+    size_t host = chance(sim, 0.5) ? draw_master(sim) : draw_host(sim);
     int64_t length = draw_spread(sim, 100 * NS_PER_MS, 100 * NS_PER_S);
-    TRACE(sim, "host %zu stands still", host);
+    TRACE(sim, "host %zu stands still for %.3f s", host, (double)length / (double)NS_PER_S);
     mark(sim, MARK_HOST_PAUSED);
     net_pause(sim, host, sim->now.mono + length);
+}
+
+// About as long as its sessions last: it may wake before it is deposed, in the midst of it, or
+// after.
+static void pause_leader(struct sim *sim)
+{
+    int64_t timeout = sim->config.session_timeout_ns;
+    for (size_t i = 0; i < sim->config.master_count; i++) {
+        if (!sim->masters[i].leads)
+            continue;
+        int64_t length = draw_between(sim, timeout / 2, timeout * 3 / 2);
+        TRACE(sim, "master %zu, which leads, stands still for %.3f s", i,
+              (double)length / (double)NS_PER_S);
+        mark(sim, MARK_LEADER_PAUSED);
+        net_pause(sim, host_of_master(i), sim->now.mono + length);
+    }
 }
 
 static void step_clock(struct sim *sim)
@@ -102,18 +177,26 @@ static void step_clock(struct sim *sim)
 
 static void crash_master(struct sim *sim)
 {
-    master_host_crash(sim);
-    if (!timer_is_set(&sim->master.start))
-        after(sim, &sim->master.start, draw_spread(sim, 10 * NS_PER_MS, 120 * NS_PER_S));
+    struct master_host *host = &sim->masters[draw_master(sim)];
+    // Now and then all of them at once.
+    bool is_all = chance(sim, 0.1);
+    for (size_t i = 0; i < sim->config.master_count; i++) {
+        if (!is_all && &sim->masters[i] != host)
+            continue;
+        master_host_crash(&sim->masters[i]);
+        if (!timer_is_set(&sim->masters[i].start))
+            after(sim, &sim->masters[i].start, draw_spread(sim, 10 * NS_PER_MS, 120 * NS_PER_S));
+    }
 }
 
 static void tear_down(struct sim *sim)
 {
     const struct framework_host *f = &sim->frameworks[draw(sim, sim->config.framework_count)];
-    if (f->id[0] == '\0' || chance(sim, 0.7))
+    struct master_host *leader = master_leading(sim);
+    if (f->id[0] == '\0' || chance(sim, 0.7) || leader == NULL)
         return;
     mark(sim, MARK_FRAMEWORK_TORN_DOWN_BY_OPERATOR);
-    master_host_teardown(sim, f->id);
+    master_host_teardown(leader, f->id);
 }
 
 static void happen(struct sim *sim, enum fault fault)
@@ -162,6 +245,25 @@ static void happen(struct sim *sim, enum fault fault)
     case FAULT_EXECUTOR_DEATH:
         containers_kill_one(a);
         break;
+    case FAULT_CUT_FROM_ZOO:
+        cut_from_zoo(sim);
+        break;
+    case FAULT_ZOO_SERVER_CRASH:
+        crash_zoo_server(sim);
+        break;
+    case FAULT_ZOO_SLOW:
+        mark(sim, MARK_ZOO_SLOW);
+        sim->zoo.slow_until = sim->now.mono + draw_spread(sim, NS_PER_S, 60 * NS_PER_S);
+        break;
+    case FAULT_MASTER_STOP:
+        master_host_stop(&sim->masters[draw_master(sim)]);
+        break;
+    case FAULT_LEADER_PAUSE:
+        pause_leader(sim);
+        break;
+    case FAULT_CANDIDATE_REMOVED:
+        zoo_remove_candidate(sim);
+        break;
     case FAULT_COUNT:
         break;
     }
@@ -174,7 +276,8 @@ static void fault_due(struct timer *timer, struct instant now)
     enum fault kinds[FAULT_COUNT];
     size_t count = 0;
     for (size_t i = 0; i < FAULT_COUNT; i++) {
-        if ((sim->config.faults >> i) & 1u)
+        bool is_zoos = i >= FAULT_CUT_FROM_ZOO;
+        if (((sim->config.faults >> i) & 1u) && (sim->config.has_zoo || !is_zoos))
             kinds[count++] = (enum fault)i;
     }
     if (count > 0)
@@ -197,7 +300,9 @@ void faults_end(struct sim *sim)
     LIST_FOREACH (&sim->heals, struct heal, link, heal)
         heal_now(heal);
     sim->disk.slow_until = 0;
-    master_host_start(sim);
+    sim->zoo.slow_until = 0;
+    for (size_t i = 0; i < sim->config.master_count; i++)
+        master_host_start(&sim->masters[i]);
     for (size_t i = 0; i < sim->config.agent_count; i++)
         agent_host_start(&sim->agents[i]);
 }

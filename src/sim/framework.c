@@ -151,8 +151,8 @@ void framework_call(struct framework_host *f, Mesos__V1__Scheduler__Call *call)
     call->has_type = true;
     if (f->calls == NULL) {
         f->unanswered = f->teardown_in = 0;
-        f->calls = net_connect(sim, host_of_framework(sim, f->index), HOST_MASTER,
-                               STREAM_SILENCE_NS, &ops, f);
+        f->calls = net_connect(sim, host_of_framework(sim, f->index),
+                               host_of_master(f->detector.leader), STREAM_SILENCE_NS, &ops, f);
     }
     f->unanswered++;
     if (call->type == SCHEDULER_CALL(TEARDOWN) && f->teardown_in == 0)
@@ -381,8 +381,9 @@ static void open_stream(struct framework_host *f)
         .opened = stream_opened, .frame = stream_frame, .closed = stream_closed};
     f->is_subscribed = false;
     forget_offers(f);
-    f->stream = net_connect(f->sim, host_of_framework(f->sim, f->index), HOST_MASTER,
-                            STREAM_SILENCE_NS, &ops, f);
+    if (f->detector.knows)
+        f->stream = net_connect(f->sim, host_of_framework(f->sim, f->index),
+                                host_of_master(f->detector.leader), STREAM_SILENCE_NS, &ops, f);
 }
 
 static void reconnect(struct timer *timer, struct instant now)
@@ -393,12 +394,26 @@ static void reconnect(struct timer *timer, struct instant now)
         open_stream(f);
 }
 
+// It goes to the new leader; what was said to the old one and not answered may be lost.
+static void leader_changed(void *ctx)
+{
+    struct framework_host *f = ctx;
+    if (!f->detector.knows || f->is_gone)
+        return;
+    if (f->calls != NULL)
+        net_close(f->calls);
+    f->calls = NULL;
+    drop_stream(f);
+    timer_cancel(&f->sim->timers, &f->reconnect);
+    subscribe_later(f, draw_spread(f->sim, NS_PER_MS, NS_PER_S));
+}
+
 // A second scheduler takes over while the first one still listens: its stream is let go of here,
 // and the master hears of the new one before it hears that the old one ended.
 void framework_fail_over(struct framework_host *f)
 {
     struct end *old = f->stream;
-    if (old == NULL || !f->is_subscribed || f->is_gone)
+    if (old == NULL || !f->is_subscribed || f->is_gone || !f->detector.knows)
         return;
     mark(f->sim, MARK_FRAMEWORK_FAILED_OVER);
     forget_acks(f);
@@ -415,7 +430,10 @@ void framework_restart(struct framework_host *f)
         return;
     TRACE(f->sim, "framework %zu restarts", f->index);
     mark(f->sim, MARK_FRAMEWORK_RESTARTED);
-    net_crash_host(f->sim, host_of_framework(f->sim, f->index), chance(f->sim, 0.1));
+    size_t host = host_of_framework(f->sim, f->index);
+    detector_end(&f->detector, true);
+    net_crash_host(f->sim, host, chance(f->sim, 0.1));
+    detector_start(&f->detector, f->sim, host);
     f->stream = NULL;
     f->calls = NULL;
     f->is_subscribed = false;
@@ -470,12 +488,16 @@ void framework_init(struct sim *sim, size_t index)
     f->reconnect.run = reconnect;
     list_init(&f->offers);
     list_init(&f->acks);
+    f->detector.on_change = leader_changed;
+    f->detector.ctx = f;
+    detector_start(&f->detector, sim, host_of_framework(sim, index));
     after(sim, &f->act, draw_between(sim, 0, f->manners.act_ns));
     subscribe_later(f, draw_spread(sim, NS_PER_MS, 10 * NS_PER_S));
 }
 
 void framework_free(struct framework_host *f)
 {
+    detector_end(&f->detector, true);
     forget_offers(f);
     forget_acks(f);
     forget_tasks(f);

@@ -196,7 +196,8 @@ static size_t combine(struct framework_host *f, struct fw_offer *offer, Mesos__V
     return count;
 }
 
-static void accept(struct framework_host *f, struct fw_offer *offer, size_t wanted, bool service)
+static void accept_offer(struct framework_host *f, struct fw_offer *offer, size_t wanted,
+                         bool service)
 {
     struct sim *sim = f->sim;
     Mesos__V1__TaskInfo *tasks[16];
@@ -255,7 +256,7 @@ static void use_offer(struct framework_host *f, struct fw_offer *offer)
         return; // kept, to be counted
     if (sim->calm) {
         if (wanted > 0 && offered_cpus(offer->offer) >= 0.1)
-            accept(f, offer, wanted, service);
+            accept_offer(f, offer, wanted, service);
         else
             decline(f, offer, 5);
         return;
@@ -265,7 +266,7 @@ static void use_offer(struct framework_host *f, struct fw_offer *offer)
     if (wanted == 0 || (manners->picky && offered_cpus(offer->offer) < 2) || chance(sim, 0.1))
         decline(f, offer, (double)draw(sim, 30));
     else
-        accept(f, offer, 1 + draw(sim, wanted), service);
+        accept_offer(f, offer, 1 + draw(sim, wanted), service);
 }
 
 void framework_use_offers(struct framework_host *f)

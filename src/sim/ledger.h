@@ -3,7 +3,7 @@
 // The simulator's own books, kept from what crosses the borders of the cores and never from what a
 // core says of itself. A contradiction ends the run.
 //
-// Books of the master's reign (forgotten when it crashes): which offers are open, what was launched
+// Books of a master's reign (forgotten with it): which offers are open, what was launched
 // on each agent. They are a lower bound of what is in use: whatever the master may have given back
 // by now counts as given back.
 // Books of the whole run: the status-update streams of agents, what frameworks got of them and
@@ -16,39 +16,34 @@
 
 #include "sim/sim.h"
 
+// ---- offers and agents of one master: ledger_books.c ----
+struct books *books_new(struct master_host *host);
+struct books *books_free(struct books *l);
+// Every event that a master sends to a framework.
+void books_event(struct books *l, const char *framework_id,
+                 const Mesos__V1__Scheduler__Event *event);
+// Its stream ended or changed: its offers are void.
+void books_offers_end(struct books *l, const char *framework_id);
+// Around a call; `status` as the master answered.
+void books_call_begins(struct books *l, const char *framework_id,
+                       const Mesos__V1__Scheduler__Call *call);
+void books_call_ends(struct books *l, const char *framework_id,
+                     const Mesos__V1__Scheduler__Call *call, int status);
+// `message` of the agent's last (RE)REGISTER is the admitted one's.
+void books_agent_admitted(struct books *l, const char *agent_id,
+                          const Meseta__Link__ToMaster *message);
+void books_agent_disconnected(struct books *l, const char *agent_id);
+void books_run_task(struct books *l, const char *agent_id,
+                    const Meseta__Link__ToAgent__RunTask *run);
+void books_from_agent(struct books *l, const char *agent_id, const Meseta__Link__ToMaster *message);
+// No offer is open of an agent that is not here.
+void books_check_offers(struct books *l);
+// NULL when all that the agent has is offered, or what lacks.
+const char *books_lacks_offers(const struct books *l, const char *agent_id);
+
+// ---- tasks, of the whole run: ledger_tasks.c ----
 struct ledger *ledger_new(struct sim *sim);
 struct ledger *ledger_free(struct ledger *l);
-
-// ---- offers and agents: ledger_books.c ----
-void ledger_reign_begins(struct ledger *l);
-// Every event that a master sends to a framework.
-void ledger_event(struct ledger *l, const char *framework_id,
-                  const Mesos__V1__Scheduler__Event *event);
-// Its stream ended or changed: its offers are void.
-void ledger_framework_offers_end(struct ledger *l, const char *framework_id);
-// Around a call; `status` as the master answered.
-void ledger_call_begins(struct ledger *l, const char *framework_id,
-                        const Mesos__V1__Scheduler__Call *call);
-void ledger_call_ends(struct ledger *l, const char *framework_id,
-                      const Mesos__V1__Scheduler__Call *call, int status);
-// `message` of the agent's last (RE)REGISTER is the admitted one's.
-void ledger_agent_admitted(struct ledger *l, const char *agent_id,
-                           const Meseta__Link__ToMaster *message);
-void ledger_agent_disconnected(struct ledger *l, const char *agent_id);
-void ledger_run_task(struct ledger *l, const char *agent_id,
-                     const Meseta__Link__ToAgent__RunTask *run);
-void ledger_from_agent(struct ledger *l, const char *agent_id,
-                       const Meseta__Link__ToMaster *message);
-// No offer is open of an agent that is not here.
-void ledger_check_offers(struct ledger *l);
-// NULL when all that the agent has is offered, or what lacks.
-const char *ledger_lacks_offers(const struct ledger *l, const char *agent_id);
-
-// ---- tasks: ledger_tasks.c ----
-struct ledger_tasks;
-struct ledger_tasks *ledger_tasks_new(struct sim *sim);
-struct ledger_tasks *ledger_tasks_free(struct ledger_tasks *t);
-struct ledger_tasks *ledger_tasks(struct ledger *l);
 // An agent sends an update to the master.
 void ledger_update_sent(struct ledger *l, const Meseta__Link__ToMaster__StatusUpdate *update);
 // A framework gets one; and acknowledges one.

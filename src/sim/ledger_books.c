@@ -21,9 +21,9 @@ struct book_agent {
     bool is_connected;
 };
 
-struct ledger {
+struct books {
     struct sim *sim;
-    struct ledger_tasks *tasks;
+    struct master_host *host;
     struct map offers; // id -> struct book_offer: those that are open
     struct map past;   // ids of those that are over
     struct map agents; // id -> struct book_agent
@@ -32,7 +32,7 @@ struct ledger {
     bool accept_is_sound;
 };
 
-static const char *pair(struct ledger *l, const char *framework_id, const char *id)
+static const char *pair(struct books *l, const char *framework_id, const char *id)
 {
     return arena_printf(l->sim->scratch, "%s\n%s", framework_id, id);
 }
@@ -70,43 +70,32 @@ static void free_offer(struct book_offer *o)
     mem_free(o);
 }
 
-struct ledger *ledger_new(struct sim *sim)
+struct books *books_new(struct master_host *host)
 {
-    struct ledger *l = mem_zalloc(sizeof(*l));
-    l->sim = sim;
-    l->tasks = ledger_tasks_new(sim);
+    struct books *l = mem_zalloc(sizeof(*l));
+    l->sim = host->sim;
+    l->host = host;
     return l;
 }
 
-void ledger_reign_begins(struct ledger *l)
+struct books *books_free(struct books *l)
 {
+    if (l == NULL)
+        return NULL;
     MAP_FOREACH (&l->offers, entry)
         free_offer(entry->value);
     map_free(&l->offers);
     map_free(&l->past);
-    MAP_FOREACH (&l->agents, entry)
-        free_agent(entry->value);
+    MAP_FOREACH (&l->agents, agent_entry)
+        free_agent(agent_entry->value);
     map_free(&l->agents);
-}
-
-struct ledger *ledger_free(struct ledger *l)
-{
-    if (l == NULL)
-        return NULL;
-    ledger_reign_begins(l);
-    ledger_tasks_free(l->tasks);
     mem_free(l);
     return NULL;
 }
 
-struct ledger_tasks *ledger_tasks(struct ledger *l)
-{
-    return l->tasks;
-}
-
 // ---- sums ----
 
-static struct resources *sum_offered(const struct ledger *l, const char *agent_id)
+static struct resources *sum_offered(const struct books *l, const char *agent_id)
 {
     struct resources *sum = resources_new();
     MAP_FOREACH (&l->offers, entry) {
@@ -118,13 +107,13 @@ static struct resources *sum_offered(const struct ledger *l, const char *agent_i
 }
 
 // What a framework that was removed leaves behind is given back at once, as in Mesos.
-static void forget_removed(const struct ledger *l, struct map *amounts)
+static void forget_removed(const struct books *l, struct map *amounts)
 {
     MAP_FOREACH (amounts, entry) {
         char framework_id[128];
         snprintf(framework_id, sizeof(framework_id), "%.*s", (int)strcspn(entry->key, "\n"),
                  entry->key);
-        if (!master_has_framework(l->sim, framework_id))
+        if (!master_host_has_framework(l->host, framework_id))
             resources_free(map_remove(amounts, entry->key));
     }
 }
@@ -145,7 +134,7 @@ static void put_parts(const struct map *amounts, struct buf *out)
 }
 
 // Offered and used fit into what the agent has.
-static void check_agent(struct ledger *l, const char *agent_id)
+static void check_agent(struct books *l, const char *agent_id)
 {
     struct book_agent *a = map_get(&l->agents, agent_id);
     REQUIRE(l->sim, a != NULL, "something is offered of agent %s, which was not admitted",
@@ -167,7 +156,7 @@ static void check_agent(struct ledger *l, const char *agent_id)
 }
 
 // What is reserved is only for those of that role.
-static struct resources *offerable(const struct ledger *l, const struct resources *total)
+static struct resources *offerable(const struct books *l, const struct resources *total)
 {
     const struct sim *sim = l->sim;
     for (size_t i = 0; i < sim->config.framework_count; i++) {
@@ -177,7 +166,7 @@ static struct resources *offerable(const struct ledger *l, const struct resource
     return resources_unreserved(total);
 }
 
-const char *ledger_lacks_offers(const struct ledger *l, const char *agent_id)
+const char *books_lacks_offers(const struct books *l, const char *agent_id)
 {
     const struct book_agent *a = map_get(&l->agents, agent_id);
     if (a == NULL)
@@ -195,13 +184,13 @@ const char *ledger_lacks_offers(const struct ledger *l, const char *agent_id)
 
 // ---- offers ----
 
-static void close_offer(struct ledger *l, const char *offer_id)
+static void close_offer(struct books *l, const char *offer_id)
 {
     map_put(&l->past, offer_id, l);
     free_offer(map_remove(&l->offers, offer_id));
 }
 
-static void take_offers(struct ledger *l, const char *framework_id,
+static void take_offers(struct books *l, const char *framework_id,
                         const Mesos__V1__Scheduler__Event__Offers *offers)
 {
     for (size_t i = 0; i < offers->n_offers; i++) {
@@ -226,7 +215,7 @@ static void take_offers(struct ledger *l, const char *framework_id,
     }
 }
 
-static void take_rescind(struct ledger *l, const char *framework_id, const char *offer_id)
+static void take_rescind(struct books *l, const char *framework_id, const char *offer_id)
 {
     struct book_offer *o = map_get(&l->offers, offer_id);
     REQUIRE(l->sim, o != NULL, "offer %s is rescinded, but it is over", offer_id);
@@ -238,20 +227,20 @@ static void take_rescind(struct ledger *l, const char *framework_id, const char 
 }
 
 // An agent is called unreachable only once that is durable.
-static void check_unreachable(struct ledger *l, const Mesos__V1__TaskStatus *status)
+static void check_unreachable(struct books *l, const Mesos__V1__TaskStatus *status)
 {
     if (!status->has_reason ||
         status->reason != MESOS__V1__TASK_STATUS__REASON__REASON_AGENT_REMOVED ||
         status->unreachable_time == NULL)
         return;
     const char *key = arena_printf(l->sim->scratch, "unreachable/%s", status->agent_id->value);
-    REQUIRE(l->sim, disk_has(l->sim, key),
+    REQUIRE(l->sim, registry_ever_had(l->sim, key),
             "task %s is told to be unreachable before its agent %s durably is",
             status->task_id->value, status->agent_id->value);
 }
 
-void ledger_event(struct ledger *l, const char *framework_id,
-                  const Mesos__V1__Scheduler__Event *event)
+void books_event(struct books *l, const char *framework_id,
+                 const Mesos__V1__Scheduler__Event *event)
 {
     if (event->offers != NULL)
         take_offers(l, framework_id, event->offers);
@@ -261,7 +250,7 @@ void ledger_event(struct ledger *l, const char *framework_id,
         check_unreachable(l, event->update->status);
 }
 
-void ledger_framework_offers_end(struct ledger *l, const char *framework_id)
+void books_offers_end(struct books *l, const char *framework_id)
 {
     MAP_FOREACH (&l->offers, entry) {
         struct book_offer *o = entry->value;
@@ -272,8 +261,8 @@ void ledger_framework_offers_end(struct ledger *l, const char *framework_id)
 
 // ---- calls ----
 
-void ledger_call_begins(struct ledger *l, const char *framework_id,
-                        const Mesos__V1__Scheduler__Call *call)
+void books_call_begins(struct books *l, const char *framework_id,
+                       const Mesos__V1__Scheduler__Call *call)
 {
     if (call->accept == NULL)
         return;
@@ -292,7 +281,7 @@ void ledger_call_begins(struct ledger *l, const char *framework_id,
     }
 }
 
-static void close_named(struct ledger *l, const char *framework_id, Mesos__V1__OfferID *const *ids,
+static void close_named(struct books *l, const char *framework_id, Mesos__V1__OfferID *const *ids,
                         size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -302,8 +291,8 @@ static void close_named(struct ledger *l, const char *framework_id, Mesos__V1__O
     }
 }
 
-void ledger_call_ends(struct ledger *l, const char *framework_id,
-                      const Mesos__V1__Scheduler__Call *call, int status)
+void books_call_ends(struct books *l, const char *framework_id,
+                     const Mesos__V1__Scheduler__Call *call, int status)
 {
     l->accepted = resources_free(l->accepted);
     if (status != 202)
@@ -314,15 +303,15 @@ void ledger_call_ends(struct ledger *l, const char *framework_id,
         close_named(l, framework_id, call->decline->offer_ids, call->decline->n_offer_ids);
 }
 
-static void spend(struct ledger *l, const struct resources *amount, const char *what)
+static void spend(struct books *l, const struct resources *amount, const char *what)
 {
     if (!resources_contains(l->accepted, amount))
         sim_fail(l->sim, "%s is launched with more than its offers had", what);
     resources_subtract(l->accepted, amount);
 }
 
-void ledger_run_task(struct ledger *l, const char *agent_id,
-                     const Meseta__Link__ToAgent__RunTask *run)
+void books_run_task(struct books *l, const char *agent_id,
+                    const Meseta__Link__ToAgent__RunTask *run)
 {
     const Mesos__V1__TaskInfo *task = run->task;
     const char *framework_id = run->framework_info->id->value;
@@ -357,7 +346,7 @@ static bool counts(Mesos__V1__TaskState state)
 
 // What the agent names is what it uses. What the books had beyond that stays until it is answered
 // for, if the master never lost sight of the agent.
-static void take_named(struct ledger *l, struct book_agent *a,
+static void take_named(struct books *l, struct book_agent *a,
                        const Meseta__Link__ToMaster__Reregister *message)
 {
     free_amounts(&a->executors);
@@ -377,13 +366,14 @@ static void take_named(struct ledger *l, struct book_agent *a,
     }
 }
 
-void ledger_agent_admitted(struct ledger *l, const char *agent_id,
-                           const Meseta__Link__ToMaster *message)
+void books_agent_admitted(struct books *l, const char *agent_id,
+                          const Meseta__Link__ToMaster *message)
 {
     const Meseta__Link__AgentDescription *description =
         message->register_ != NULL ? message->register_->agent : message->reregister->agent;
     const char *key = arena_printf(l->sim->scratch, "agents/%s", agent_id);
-    REQUIRE(l->sim, disk_has(l->sim, key), "agent %s is admitted before that is durable", agent_id);
+    REQUIRE(l->sim, registry_ever_had(l->sim, key), "agent %s is admitted before that is durable",
+            agent_id);
     struct book_agent *a = map_get(&l->agents, agent_id);
     if (a == NULL) {
         a = mem_zalloc(sizeof(*a));
@@ -396,7 +386,7 @@ void ledger_agent_admitted(struct ledger *l, const char *agent_id,
         take_named(l, a, message->reregister);
 }
 
-void ledger_agent_disconnected(struct ledger *l, const char *agent_id)
+void books_agent_disconnected(struct books *l, const char *agent_id)
 {
     struct book_agent *a = map_get(&l->agents, agent_id);
     if (a == NULL)
@@ -407,7 +397,7 @@ void ledger_agent_disconnected(struct ledger *l, const char *agent_id)
     free_amounts(&a->executors);
 }
 
-void ledger_check_offers(struct ledger *l)
+void books_check_offers(struct books *l)
 {
     MAP_FOREACH (&l->agents, agent_entry) {
         struct book_agent *agent = agent_entry->value;
@@ -427,8 +417,7 @@ static void release(struct map *amounts, const char *key)
     resources_free(map_remove(amounts, key));
 }
 
-void ledger_from_agent(struct ledger *l, const char *agent_id,
-                       const Meseta__Link__ToMaster *message)
+void books_from_agent(struct books *l, const char *agent_id, const Meseta__Link__ToMaster *message)
 {
     struct book_agent *a = map_get(&l->agents, agent_id);
     if (a == NULL)

@@ -34,20 +34,20 @@ struct book_task {
     struct list streams;
 };
 
-struct ledger_tasks {
+struct ledger {
     struct sim *sim;
     struct map tasks; // "framework\ntask" -> struct book_task
     struct map dead;  // ids of frameworks that are no more
 };
 
-struct ledger_tasks *ledger_tasks_new(struct sim *sim)
+struct ledger *ledger_new(struct sim *sim)
 {
-    struct ledger_tasks *t = mem_zalloc(sizeof(*t));
+    struct ledger *t = mem_zalloc(sizeof(*t));
     t->sim = sim;
     return t;
 }
 
-struct ledger_tasks *ledger_tasks_free(struct ledger_tasks *t)
+struct ledger *ledger_free(struct ledger *t)
 {
     MAP_FOREACH (&t->tasks, entry) {
         struct book_task *task = entry->value;
@@ -68,16 +68,15 @@ struct ledger_tasks *ledger_tasks_free(struct ledger_tasks *t)
 
 static struct book_task *find_task(struct ledger *l, const char *framework_id, const char *task_id)
 {
-    struct ledger_tasks *t = ledger_tasks(l);
-    const char *key = arena_printf(t->sim->scratch, "%s\n%s", framework_id, task_id);
-    struct book_task *task = map_get(&t->tasks, key);
+    const char *key = arena_printf(l->sim->scratch, "%s\n%s", framework_id, task_id);
+    struct book_task *task = map_get(&l->tasks, key);
     if (task == NULL) {
         task = mem_zalloc(sizeof(*task));
         task->framework_id = mem_strdup(framework_id);
         task->id = mem_strdup(task_id);
         list_init(&task->streams);
-        task->is_dead = map_has(&t->dead, framework_id);
-        map_put(&t->tasks, key, task);
+        task->is_dead = map_has(&l->dead, framework_id);
+        map_put(&l->tasks, key, task);
     }
     return task;
 }
@@ -134,7 +133,7 @@ static void check_next(struct sim *sim, const struct book_task *task,
 
 void ledger_update_sent(struct ledger *l, const Meseta__Link__ToMaster__StatusUpdate *update)
 {
-    struct sim *sim = ledger_tasks(l)->sim;
+    struct sim *sim = l->sim;
     const Mesos__V1__TaskStatus *status = update->status;
     struct book_task *task = find_task(l, update->framework_id->value, status->task_id->value);
     if (!status->has_uuid)
@@ -162,7 +161,7 @@ void ledger_update_sent(struct ledger *l, const Meseta__Link__ToMaster__StatusUp
 
 void ledger_agent_died(struct ledger *l, const char *agent_id)
 {
-    MAP_FOREACH (&ledger_tasks(l)->tasks, entry) {
+    MAP_FOREACH (&l->tasks, entry) {
         struct book_task *task = entry->value;
         LIST_FOREACH (&task->streams, struct book_stream, link, stream)
             stream->is_dead = stream->is_dead || strcmp(stream->agent_id, agent_id) == 0;
@@ -171,7 +170,7 @@ void ledger_agent_died(struct ledger *l, const char *agent_id)
 
 void ledger_framework_shut_down(struct ledger *l, const char *framework_id, const char *agent_id)
 {
-    MAP_FOREACH (&ledger_tasks(l)->tasks, entry) {
+    MAP_FOREACH (&l->tasks, entry) {
         struct book_task *task = entry->value;
         if (strcmp(task->framework_id, framework_id) != 0)
             continue;
@@ -205,7 +204,7 @@ static void check_own(struct sim *sim, const struct book_task *task,
 void ledger_update_received(struct ledger *l, const char *framework_id,
                             const Mesos__V1__TaskStatus *status)
 {
-    struct sim *sim = ledger_tasks(l)->sim;
+    struct sim *sim = l->sim;
     struct book_task *task = find_task(l, framework_id, status->task_id->value);
     if (!status->has_uuid) {
         check_own(sim, task, status);
@@ -240,8 +239,8 @@ void ledger_update_acknowledged(struct ledger *l, const char *framework_id, cons
 
 void ledger_framework_died(struct ledger *l, const char *framework_id)
 {
-    map_put(&ledger_tasks(l)->dead, framework_id, l);
-    MAP_FOREACH (&ledger_tasks(l)->tasks, entry) {
+    map_put(&l->dead, framework_id, l);
+    MAP_FOREACH (&l->tasks, entry) {
         struct book_task *task = entry->value;
         task->is_dead = task->is_dead || strcmp(task->framework_id, framework_id) == 0;
     }
@@ -252,8 +251,7 @@ void ledger_framework_died(struct ledger *l, const char *framework_id)
 void ledger_task_given(struct ledger *l, const char *framework_id, const char *task_id)
 {
     struct book_task *task = find_task(l, framework_id, task_id);
-    REQUIRE(ledger_tasks(l)->sim, !task->is_given, "task %s is given to an executor twice",
-            task_id);
+    REQUIRE(l->sim, !task->is_given, "task %s is given to an executor twice", task_id);
     task->is_given = true;
 }
 
@@ -287,14 +285,14 @@ static const char *lacks_in_stream(struct sim *sim, const struct book_task *task
 
 const char *ledger_lacks_told(struct ledger *l)
 {
-    MAP_FOREACH (&ledger_tasks(l)->tasks, entry) {
+    MAP_FOREACH (&l->tasks, entry) {
         const struct book_task *task = entry->value;
         if (task->is_dead)
             continue;
         LIST_FOREACH (&task->streams, struct book_stream, link, stream) {
             const char *lacks = stream->is_dead || stream->count == 0
                                     ? NULL
-                                    : lacks_in_stream(ledger_tasks(l)->sim, task, stream);
+                                    : lacks_in_stream(l->sim, task, stream);
             if (lacks != NULL)
                 return lacks;
         }

@@ -5,17 +5,22 @@
 // ('C' before each). The stream's id, which the framework chooses here, follows both. To agents and
 // on streams the master sends bare messages; a call is answered by its HTTP status as text.
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "election/election.h"
 #include "model/validate.h"
 #include "sim/ledger.h"
+#include "sim/process.h"
+#include "store/store_zookeeper.h"
 
 // One connection.
 struct door {
     struct list link;
     struct sim *sim;
+    struct master_host *host;
     struct end *end;
     struct master_subscriber subscriber;
     struct master_channel channel;
@@ -26,27 +31,55 @@ struct door {
     Meseta__Link__ToMaster *registration;
 };
 
-static void touch(struct sim *sim)
+// What the store was asked to make durable.
+struct write {
+    struct list link;
+    struct master_host *host;
+    uint64_t token;
+    size_t count;
+    struct master_item *items;
+};
+
+static void touch(struct master_host *host)
 {
-    struct master_host *host = &sim->master;
-    if (host->core == NULL)
+    if (host->core != NULL)
+        env_at_turn_end(host->env, &host->turn);
+}
+
+static void check(struct master_host *host)
+{
+    struct sim *sim = host->sim;
+    books_check_offers(host->books);
+    // Walking all the books after each event would be most of the work.
+    if (++sim->check_count % 16 == 0)
+        master_check(host->core);
+}
+
+static void end_turn(struct env_hook *hook, struct instant now)
+{
+    struct master_host *host = CONTAINER_OF(hook, struct master_host, turn);
+    if (host->failed)
+        return;
+    if (host->recovered && master_next(host->core) <= now.mono)
+        master_step(host->core, now);
+    if (host->store != NULL)
+        store_flush(host->store);
+    if (host->failed || !host->recovered)
         return;
     int64_t next = master_next(host->core);
-    if (next == INT64_MAX) {
-        timer_cancel(&sim->timers, &host->step);
-        return;
-    }
-    int64_t paused = sim->net.paused_until[HOST_MASTER];
-    next = next > sim->now.mono ? next : sim->now.mono;
-    timer_set(&sim->timers, &host->step, next > paused ? next : paused);
+    if (next <= now.mono || (host->store != NULL && store_is_pending(host->store)))
+        touch(host);
+    if (next == INT64_MAX)
+        env_timer_cancel(host->env, &host->step);
+    else
+        env_timer_set(host->env, &host->step, next > now.mono ? next - now.mono : 0);
+    check(host);
 }
 
 static void step(struct timer *timer, struct instant now)
 {
-    struct sim *sim = CONTAINER_OF(timer, struct sim, master.step);
-    if (master_next(sim->master.core) <= now.mono)
-        master_step(sim->master.core, now);
-    touch(sim);
+    (void)now;
+    touch(CONTAINER_OF(timer, struct master_host, step));
 }
 
 // ---- effects ----
@@ -98,25 +131,27 @@ static void mark_event(struct sim *sim, const Mesos__V1__Scheduler__Event *event
 static void send_event(void *ctx, struct master_subscriber *subscriber,
                        const Mesos__V1__Scheduler__Event *event)
 {
-    struct sim *sim = ctx;
+    struct master_host *host = ctx;
+    struct sim *sim = host->sim;
     struct door *door = CONTAINER_OF(subscriber, struct door, subscriber);
     if (event->subscribed != NULL) {
         snprintf(door->framework_id, sizeof(door->framework_id), "%s",
                  event->subscribed->framework_id->value);
-        ledger_framework_offers_end(sim->ledger, door->framework_id);
+        books_offers_end(door->host->books, door->framework_id);
     }
-    ledger_event(sim->ledger, door->framework_id, event);
+    books_event(host->books, door->framework_id, event);
     mark_event(sim, event);
     send_message(door, &event->base);
 }
 
 static void close_subscriber(void *ctx, struct master_subscriber *subscriber)
 {
-    struct sim *sim = ctx;
+    struct master_host *host = ctx;
+    struct sim *sim = host->sim;
     struct door *door = CONTAINER_OF(subscriber, struct door, subscriber);
     REQUIRE(sim, subscriber->framework == NULL, "a stream is closed and still used");
     if (door->framework_id[0] != '\0')
-        ledger_framework_offers_end(sim->ledger, door->framework_id);
+        books_offers_end(door->host->books, door->framework_id);
     net_close(door->end);
     free_door(door);
 }
@@ -128,12 +163,12 @@ static void note_to_agent(struct sim *sim, struct door *door, const Meseta__Link
                  message->registered->agent_id->value);
         REQUIRE(sim, door->registration != NULL, "agent %s is admitted and never asked",
                 door->agent_id);
-        ledger_agent_admitted(sim->ledger, door->agent_id, door->registration);
+        books_agent_admitted(door->host->books, door->agent_id, door->registration);
         if (message->type == MESETA__LINK__TO_AGENT__TYPE__REREGISTERED)
             mark(sim, MARK_AGENT_REREGISTERED);
     }
     if (message->run_task != NULL)
-        ledger_run_task(sim->ledger, door->agent_id, message->run_task);
+        books_run_task(door->host->books, door->agent_id, message->run_task);
     if (message->shutdown_framework != NULL)
         ledger_framework_shut_down(sim->ledger, message->shutdown_framework->framework_id->value,
                                    door->agent_id);
@@ -148,7 +183,8 @@ static void note_to_agent(struct sim *sim, struct door *door, const Meseta__Link
 static void send_agent(void *ctx, struct master_channel *channel,
                        const Meseta__Link__ToAgent *message)
 {
-    struct sim *sim = ctx;
+    struct master_host *host = ctx;
+    struct sim *sim = host->sim;
     struct door *door = CONTAINER_OF(channel, struct door, channel);
     note_to_agent(sim, door, message);
     if (sim->trace && message->type != MESETA__LINK__TO_AGENT__TYPE__PING)
@@ -159,27 +195,91 @@ static void send_agent(void *ctx, struct master_channel *channel,
 
 static void close_agent(void *ctx, struct master_channel *channel)
 {
-    struct sim *sim = ctx;
+    struct master_host *host = ctx;
+    struct sim *sim = host->sim;
     struct door *door = CONTAINER_OF(channel, struct door, channel);
     REQUIRE(sim, channel->agent == NULL, "a link is closed and still used");
-    ledger_agent_disconnected(sim->ledger, door->agent_id);
+    books_agent_disconnected(door->host->books, door->agent_id);
     net_close(door->end);
     REQUIRE(sim, channel->admission == NULL, "a link is closed while it waits to be admitted");
     free_door(door);
 }
 
-static void apply(void *ctx, const struct master_item *items, size_t count, uint64_t token)
+static void free_write(struct write *write)
 {
-    disk_apply(ctx, items, count, token);
+    list_remove(&write->link);
+    for (size_t i = 0; i < write->count; i++) {
+        mem_free((void *)(uintptr_t)write->items[i].key);
+        mem_free((void *)(uintptr_t)write->items[i].value);
+    }
+    mem_free(write->items);
+    mem_free(write);
 }
 
-void master_host_applied(struct sim *sim, uint64_t token)
+// The process ends with this turn.
+static void give_up(struct master_host *host, const char *why);
+
+static void is_durable(struct write *write)
 {
-    if (sim->master.core == NULL)
+    struct master_host *host = write->host;
+    for (size_t i = 0; i < write->count; i++)
+        registry_told(host->sim, write->items[i].key, write->items[i].value, write->items[i].size);
+    uint64_t token = write->token;
+    free_write(write);
+    master_applied(host->core, token, 0, host->sim->now);
+    check(host);
+    touch(host);
+}
+
+static void store_answered(void *ctx, int result, const struct error *err)
+{
+    struct write *write = ctx;
+    if (result == 0) {
+        is_durable(write);
         return;
-    master_applied(sim->master.core, token, 0, sim->now);
-    master_host_check(sim);
-    touch(sim);
+    }
+    struct master_host *host = write->host;
+    mark(host->sim, result == -ESTALE      ? MARK_MASTER_DEPOSED
+                    : result == -ETIMEDOUT ? MARK_STORE_TIMED_OUT
+                                           : MARK_STORE_FAILED);
+    free_write(write);
+    give_up(host, err->text);
+}
+
+static void apply(void *ctx, const struct master_item *items, size_t count, uint64_t token)
+{
+    struct master_host *host = ctx;
+    struct write *write = mem_zalloc(sizeof(*write));
+    write->host = host;
+    write->token = token;
+    write->items = mem_calloc(count + 1, sizeof(*write->items));
+    struct store_item *asked = arena_calloc(host->sim->scratch, count + 1, sizeof(*asked));
+    for (size_t i = 0; i < count; i++) {
+        struct master_item *item = &write->items[write->count++];
+        *item = (struct master_item){.key = mem_strdup(items[i].key), .size = items[i].size};
+        if (items[i].value != NULL) {
+            void *value = mem_alloc(items[i].size + 1);
+            memcpy(value, items[i].value, items[i].size);
+            item->value = value;
+        }
+        asked[i] = (struct store_item){.key = item->key, .value = item->value, .size = item->size};
+    }
+    list_append(&host->writes, &write->link);
+    if (host->store != NULL)
+        store_apply(host->store, asked, count, store_answered, write);
+    else
+        disk_apply(host->sim, items, count, token);
+    touch(host);
+}
+
+void master_host_applied(struct master_host *host, uint64_t token)
+{
+    LIST_FOREACH (&host->writes, struct write, link, write) {
+        if (write->token == token) {
+            is_durable(write);
+            break;
+        }
+    }
 }
 
 // ---- inputs ----
@@ -211,8 +311,8 @@ static void take_agent_message(struct door *door, const void *data, size_t size)
         arena_free(old);
     }
     if (door->channel.agent != NULL)
-        ledger_from_agent(sim->ledger, door->agent_id, message);
-    master_agent_message(sim->master.core, &door->channel, message, sim->now);
+        books_from_agent(door->host->books, door->agent_id, message);
+    master_agent_message(door->host->core, &door->channel, message, sim->now);
 }
 
 static Mesos__V1__Scheduler__Call *decode_call(struct sim *sim, const char *data, size_t size)
@@ -231,7 +331,7 @@ static void take_subscribe(struct door *door, const char *data, size_t size)
     if (validate_scheduler_call(call, &err) < 0)
         sim_fail(sim, "a SUBSCRIBE is not sound: %s", err.text);
     door->is_stream = true;
-    master_subscribe(sim->master.core, call->subscribe, &door->subscriber, data, sim->now);
+    master_subscribe(door->host->core, call->subscribe, &door->subscriber, data, sim->now);
 }
 
 static void take_call(struct door *door, const char *data, size_t size)
@@ -245,9 +345,9 @@ static void take_call(struct door *door, const char *data, size_t size)
         sim_fail(sim, "a call is not sound: %s", err.text);
     TRACE(sim, "framework %s -> master: %s", framework_id,
           wire_enum_name(&mesos__v1__scheduler__call__type__descriptor, (int)call->type));
-    ledger_call_begins(sim->ledger, id, call);
-    int status = master_call(sim->master.core, call, data, sim->now, &err);
-    ledger_call_ends(sim->ledger, id, call, status);
+    books_call_begins(door->host->books, id, call);
+    int status = master_call(door->host->core, call, data, sim->now, &err);
+    books_call_ends(door->host->books, id, call, status);
     if (status >= 400) {
         TRACE(sim, "call of framework %s: %d %s", id, status, err.text);
         if (strstr(err.text, "stream ID") != NULL)
@@ -261,9 +361,9 @@ static void take_call(struct door *door, const char *data, size_t size)
 static void on_frame(void *ctx, const void *data, size_t size)
 {
     struct door *door = ctx;
-    struct sim *sim = door->sim;
+    struct master_host *host = door->host;
     const char *bytes = data;
-    CHECK(size > 0 && sim->master.core != NULL);
+    CHECK(size > 0 && host->core != NULL);
     // The door may be gone afterwards.
     if (bytes[0] == 'A')
         take_agent_message(door, bytes + 1, size - 1);
@@ -271,52 +371,133 @@ static void on_frame(void *ctx, const void *data, size_t size)
         take_subscribe(door, bytes + 1, size - 1);
     else
         take_call(door, bytes + 1, size - 1);
-    master_host_check(sim);
-    touch(sim);
+    check(host);
+    touch(host);
 }
 
 static void on_closed(void *ctx)
 {
     struct door *door = ctx;
     struct sim *sim = door->sim;
+    struct master_host *host = door->host;
     if (door->is_stream) {
         if (door->subscriber.framework != NULL)
-            ledger_framework_offers_end(sim->ledger, door->framework_id);
-        master_subscriber_closed(sim->master.core, &door->subscriber, sim->now);
+            books_offers_end(door->host->books, door->framework_id);
+        master_subscriber_closed(door->host->core, &door->subscriber, sim->now);
     }
     if (door->is_link) {
         bool was_used = door->channel.agent != NULL;
-        master_channel_closed(sim->master.core, &door->channel, sim->now);
+        master_channel_closed(door->host->core, &door->channel, sim->now);
         if (was_used)
-            ledger_agent_disconnected(sim->ledger, door->agent_id);
+            books_agent_disconnected(door->host->books, door->agent_id);
     }
     free_door(door);
-    master_host_check(sim);
-    touch(sim);
+    check(host);
+    touch(host);
 }
 
-void net_accept(struct sim *sim, size_t host, struct end *end)
+static void accept_master(struct sim *sim, size_t index, struct end *end)
 {
     static const struct end_ops ops = {.frame = on_frame, .closed = on_closed};
-    CHECK(host == HOST_MASTER && sim->master.core != NULL);
+    struct master_host *host = &sim->masters[index];
+    CHECK(host->core != NULL);
     struct door *door = mem_zalloc(sizeof(*door));
     door->sim = sim;
+    door->host = host;
     door->end = end;
-    list_append(&sim->master.doors, &door->link);
+    list_append(&host->doors, &door->link);
     end->ops = &ops;
     end->ctx = door;
 }
 
-void master_host_teardown(struct sim *sim, const char *framework_id)
+void net_accept(struct sim *sim, size_t host, struct end *end)
 {
-    if (sim->master.core == NULL)
-        return;
+    if (host >= HOST_ZOO)
+        zoo_accept(sim, host - HOST_ZOO, end);
+    else
+        accept_master(sim, host, end);
+}
+
+void master_host_teardown(struct master_host *host, const char *framework_id)
+{
+    struct sim *sim = host->sim;
     TRACE(sim, "an operator removes framework %s", framework_id);
     char *id = arena_strdup(sim->scratch, framework_id);
-    ledger_framework_offers_end(sim->ledger, id);
-    master_teardown(sim->master.core, id, sim->now);
-    master_host_check(sim);
-    touch(sim);
+    books_offers_end(host->books, id);
+    master_teardown(host->core, id, sim->now);
+    check(host);
+    touch(host);
+}
+
+// ---- leading ----
+
+static void recover(struct master_host *host, const struct master_item *items, size_t count)
+{
+    struct sim *sim = host->sim;
+    struct error err;
+    if (master_recover(host->core, items, count, sim->now, &err) < 0)
+        sim_fail(sim, "the registry cannot be read: %s", err.text);
+    TRACE(sim, "master %zu leads", host->index);
+    host->recovered = true;
+    sim->net.has_listener[host_of_master(host->index)] = true;
+    check(host);
+    touch(host);
+}
+
+static void registry_is_loaded(void *ctx, int result, const struct store_item *items, size_t count,
+                               const struct error *err)
+{
+    struct master_host *host = ctx;
+    struct sim *sim = host->sim;
+    if (result < 0) {
+        mark(sim, result == -ESTALE ? MARK_TAKEOVER_REFUSED : MARK_LOAD_FAILED);
+        give_up(host, err->text);
+        return;
+    }
+    struct master_item *copy = arena_calloc(sim->scratch, count + 1, sizeof(*copy));
+    for (size_t i = 0; i < count; i++)
+        copy[i] = (struct master_item){
+            .key = items[i].key, .value = items[i].value, .size = items[i].size};
+    registry_read(sim, host->env->number, copy, count);
+    recover(host, copy, count);
+}
+
+static void begin_leading(struct master_host *host)
+{
+    struct sim *sim = host->sim;
+    TRACE(sim, "master %zu is elected", host->index);
+    host->leads = true;
+    if (host->store == NULL) {
+        struct master_item *items;
+        size_t count = disk_load(sim, sim->scratch, &items);
+        recover(host, items, count);
+        return;
+    }
+    AUTO_BUF struct buf znode = BUF_INIT;
+    CHECK(election_put_znode(host->election, &znode));
+    store_set_leader(host->store, znode.data);
+    store_load(host->store, registry_is_loaded, host);
+    touch(host);
+}
+
+static void leader_changed(void *ctx, const Mesos__V1__MasterInfo *leader, bool is_self)
+{
+    struct master_host *host = ctx;
+    (void)leader;
+    if (host->failed)
+        return;
+    if (host->leads && !is_self) {
+        mark(host->sim, MARK_LEADERSHIP_LOST);
+        give_up(host, "it leads no more");
+    } else if (!host->leads && is_self) {
+        begin_leading(host);
+    }
+}
+
+static void election_failed(void *ctx, const struct error *why)
+{
+    struct master_host *host = ctx;
+    sim_fail(host->sim, "master %zu cannot contend: %s", host->index, why->text);
 }
 
 // ---- life ----
@@ -329,17 +510,19 @@ static const struct master_ops ops = {
     .apply = apply,
 };
 
-static void start(struct timer *timer, struct instant now)
+static void make_core(struct master_host *host, struct instant now)
 {
-    struct sim *sim = CONTAINER_OF(timer, struct sim, master.start);
-    struct master_host *host = &sim->master;
+    struct sim *sim = host->sim;
     struct master_options options;
-    char id[32];
+    char id[32], ip[32], hostname[32];
     master_options_init(&options);
-    snprintf(id, sizeof(id), "M%u", ++host->generation);
+    snprintf(id, sizeof(id), "M%u", ++sim->generation);
+    snprintf(ip, sizeof(ip), "10.0.0.%zu", host->index + 1);
+    snprintf(hostname, sizeof(hostname), "master-%zu", host->index);
     options.id = id;
-    options.ip = "10.0.0.1";
-    options.hostname = "master";
+    options.ip = ip;
+    options.port = (uint16_t)(5050 + host->index);
+    options.hostname = hostname;
     options.allocation_interval_ns = sim->config.allocation_interval_ns;
     options.offer_timeout_ns = sim->config.offer_timeout_ns;
     options.agent_ping_timeout_ns = sim->config.ping_timeout_ns;
@@ -349,61 +532,141 @@ static void start(struct timer *timer, struct instant now)
     options.max_completed_tasks_per_framework = sim->config.max_completed_tasks;
     options.max_unreachable_tasks_per_framework = sim->config.max_unreachable_tasks;
     options.seed = prng_u64(&sim->prng);
-    TRACE(sim, "master %s begins", id);
-    ledger_reign_begins(sim->ledger);
-    host->core = master_new(&options, &ops, sim, now);
-    struct master_item *items;
-    size_t count = disk_load(sim, sim->scratch, &items);
-    struct error err;
-    if (master_recover(host->core, items, count, now, &err) < 0)
-        sim_fail(sim, "the registry cannot be read: %s", err.text);
-    sim->net.has_listener[HOST_MASTER] = true;
-    master_host_check(sim);
-    touch(sim);
+    TRACE(sim, "master %zu begins as %s, process %llu", host->index, id,
+          (unsigned long long)host->env->number);
+    host->core = master_new(&options, &ops, host, now);
 }
 
-void master_host_init(struct sim *sim)
+static void start(struct timer *timer, struct instant now)
 {
-    sim->master.step.run = step;
-    sim->master.start.run = start;
-    list_init(&sim->master.doors);
+    static const struct election_callbacks callbacks = {.on_leader = leader_changed,
+                                                        .on_failed = election_failed};
+    struct master_host *host = CONTAINER_OF(timer, struct master_host, start);
+    struct sim *sim = host->sim;
+    host->env = process_new(sim, host_of_master(host->index));
+    host->leads = host->recovered = host->failed = false;
+    host->books = books_new(host);
+    make_core(host, now);
+    struct election_options election = {.session_timeout_ns = sim->config.session_timeout_ns,
+                                        .candidate = master_info(host->core)};
+    if (sim->config.has_zoo) {
+        election.url = "zk://zoo:2181/mesos";
+        struct store_zookeeper_options store = {
+            .url = election.url,
+            .session_timeout_ns = sim->config.session_timeout_ns,
+            .fetch_timeout_ns = 60 * NS_PER_S,
+            .store_timeout_ns = 20 * NS_PER_S,
+        };
+        CHECK(store_zookeeper_new(host->env, &store, &host->store, NULL) == 0);
+    }
+    CHECK(election_new(host->env, &election, &callbacks, host, &host->election, NULL) == 0);
 }
 
-void master_host_start(struct sim *sim)
+// The process is gone; its connections are the caller's matter.
+static void forget(struct master_host *host)
 {
-    if (sim->master.core == NULL && !timer_is_set(&sim->master.start))
-        after(sim, &sim->master.start, draw_spread(sim, NS_PER_MS, NS_PER_S));
-}
-
-void master_host_crash(struct sim *sim)
-{
-    struct master_host *host = &sim->master;
-    if (host->core == NULL)
-        return;
-    TRACE(sim, "the master crashes");
-    mark(sim, MARK_MASTER_CRASHED);
-    master_host_free(sim);
-    net_crash_host(sim, HOST_MASTER, chance(sim, 0.2));
-    disk_crash(sim);
-}
-
-void master_host_free(struct sim *sim)
-{
-    struct master_host *host = &sim->master;
-    if (host->core == NULL)
-        return;
-    master_count_marks(sim);
+    struct sim *sim = host->sim;
+    if (host->recovered)
+        master_count_marks(host);
+    sim->net.has_listener[host_of_master(host->index)] = false;
+    host->election = election_free(host->election);
+    host->store = store_free(host->store);
     host->core = master_free(host->core);
-    sim->net.has_listener[HOST_MASTER] = false;
-    timer_cancel(&sim->timers, &host->step);
+    env_timer_cancel(host->env, &host->step);
+    env_hook_cancel(&host->turn);
+    host->env = process_free(host->env);
+    host->books = books_free(host->books);
     LIST_FOREACH (&host->doors, struct door, link, door)
         free_door(door);
+    LIST_FOREACH (&host->writes, struct write, link, write)
+        free_write(write);
+    host->leads = host->recovered = false;
 }
 
-void master_host_check(struct sim *sim)
+static void ended(struct timer *timer, struct instant now)
 {
-    ledger_check_offers(sim->ledger);
-    // Walking all the books after each event would be most of the work.
-    if (++sim->check_count % 16 == 0)
-        master_check(sim->master.core);
+    (void)now;
+    struct master_host *host = CONTAINER_OF(timer, struct master_host, start);
+    size_t number = host_of_master(host->index);
+    if (host->sim->net.paused_until[number] > host->sim->now.mono) {
+        timer_set(&host->sim->timers, timer, host->sim->net.paused_until[number]);
+        return;
+    }
+    TRACE(host->sim, "master %zu ends", host->index);
+    forget(host);
+    net_leave_host(host->sim, number);
+    host->start.run = start;
+    after(host->sim, &host->start, draw_spread(host->sim, 100 * NS_PER_MS, 20 * NS_PER_S));
+}
+
+static void give_up(struct master_host *host, const char *why)
+{
+    if (host->failed)
+        return;
+    TRACE(host->sim, "master %zu gives up: %s", host->index, why);
+    host->failed = true;
+    host->start.run = ended;
+    after(host->sim, &host->start, 0);
+}
+
+void master_host_init(struct sim *sim, size_t index)
+{
+    struct master_host *host = &sim->masters[index];
+    host->sim = sim;
+    host->index = index;
+    host->step.run = step;
+    host->start.run = start;
+    host->turn.run = end_turn;
+    list_init(&host->turn.link);
+    list_init(&host->doors);
+    list_init(&host->writes);
+}
+
+void master_host_start(struct master_host *host)
+{
+    if (host->core == NULL && !timer_is_set(&host->start))
+        after(host->sim, &host->start, draw_spread(host->sim, NS_PER_MS, NS_PER_S));
+}
+
+void master_host_stop(struct master_host *host)
+{
+    if (host->core != NULL)
+        give_up(host, "it is stopped");
+}
+
+void master_host_crash(struct master_host *host)
+{
+    struct sim *sim = host->sim;
+    if (host->core == NULL)
+        return;
+    TRACE(sim, "master %zu crashes", host->index);
+    mark(sim, MARK_MASTER_CRASHED);
+    master_host_free(host);
+    net_crash_host(sim, host_of_master(host->index), chance(sim, 0.2));
+    if (!sim->config.has_zoo)
+        disk_crash(sim);
+    host->start.run = start;
+}
+
+void master_host_free(struct master_host *host)
+{
+    timer_cancel(&host->sim->timers, &host->start);
+    if (host->core == NULL)
+        return;
+    host->env->is_crashed = true;
+    forget(host);
+}
+
+struct master_host *master_leading(const struct sim *sim)
+{
+    const struct master_host *found = NULL;
+    for (size_t i = 0; i < sim->config.master_count; i++) {
+        const struct master_host *host = &sim->masters[i];
+        if (host->core == NULL || !host->recovered || host->failed)
+            continue;
+        if (found != NULL)
+            return NULL;
+        found = host;
+    }
+    return (struct master_host *)(uintptr_t)found;
 }

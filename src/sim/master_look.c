@@ -9,42 +9,54 @@
 #include "model/task_state.h"
 #include "sim/sim.h"
 
+static const struct master *leading_core(const struct sim *sim)
+{
+    const struct master_host *host = master_leading(sim);
+    return host != NULL ? host->core : NULL;
+}
+
+bool master_host_has_framework(const struct master_host *host, const char *id)
+{
+    return map_has(&host->core->frameworks, id);
+}
+
 bool master_has_framework(const struct sim *sim, const char *id)
 {
-    return sim->master.core != NULL && map_has(&sim->master.core->frameworks, id);
+    const struct master *m = leading_core(sim);
+    return m != NULL && map_has(&m->frameworks, id);
 }
 
 bool master_is_settled(const struct sim *sim)
 {
-    const struct master *m = sim->master.core;
+    const struct master *m = leading_core(sim);
     return m != NULL && m->recovered.count == 0 && m->writes.count == 0;
 }
 
 bool master_has_active_agent(const struct sim *sim, const char *id)
 {
-    const struct agent *a = map_get(&sim->master.core->agents, id);
+    const struct agent *a = map_get(&leading_core(sim)->agents, id);
     return a != NULL && a->active && a->channel != NULL && !a->marking;
 }
 
 size_t master_agent_count(const struct sim *sim)
 {
-    return sim->master.core->agents.count;
+    return leading_core(sim)->agents.count;
 }
 
 size_t master_framework_count(const struct sim *sim)
 {
-    return sim->master.core->frameworks.count;
+    return leading_core(sim)->frameworks.count;
 }
 
 size_t master_timer_count(const struct sim *sim)
 {
-    const struct master *m = sim->master.core;
+    const struct master *m = leading_core(sim);
     return m->timers.count - timer_is_set(&m->forgetting);
 }
 
 size_t master_offer_count(const struct sim *sim)
 {
-    return sim->master.core->offers.count;
+    return leading_core(sim)->offers.count;
 }
 
 static bool is_somebodys(const struct sim *sim, const char *framework_id)
@@ -58,7 +70,7 @@ static bool is_somebodys(const struct sim *sim, const char *framework_id)
 
 void master_teardown_strangers(struct sim *sim)
 {
-    const struct master *m = sim->master.core;
+    const struct master *m = leading_core(sim);
     struct arena *arena = arena_new(0, 0);
     const char **ids = arena_calloc(arena, m->frameworks.count + 1, sizeof(*ids));
     size_t count = 0;
@@ -68,7 +80,7 @@ void master_teardown_strangers(struct sim *sim)
     }
     for (size_t i = 0; i < count; i++) {
         mark(sim, MARK_STRANGER_REMOVED);
-        master_host_teardown(sim, ids[i]);
+        master_host_teardown(master_leading(sim), ids[i]);
     }
     arena_free(arena);
 }
@@ -81,7 +93,7 @@ static int compare_texts(const void *a, const void *b)
 size_t master_list_tasks(const struct sim *sim, const char *agent_id, struct arena *arena,
                          const char ***ret)
 {
-    struct agent *a = map_get(&sim->master.core->agents, agent_id);
+    struct agent *a = map_get(&leading_core(sim)->agents, agent_id);
     size_t count = 0;
     *ret = NULL;
     if (a == NULL)
@@ -99,9 +111,10 @@ size_t master_list_tasks(const struct sim *sim, const char *agent_id, struct are
     return count;
 }
 
-void master_count_marks(struct sim *sim)
+void master_count_marks(struct master_host *host)
 {
-    MAP_FOREACH (&sim->master.core->frameworks, entry) {
+    struct sim *sim = host->sim;
+    MAP_FOREACH (&host->core->frameworks, entry) {
         if (((const struct framework *)entry->value)->recovered)
             mark(sim, MARK_FRAMEWORK_RECOVERED);
     }
@@ -117,14 +130,15 @@ void master_count_marks(struct sim *sim)
         {COUNT_VALID_FRAMEWORK_TO_EXECUTOR, MARK_MESSAGE_TO_EXECUTOR},
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
-        sim->marks[rows[i].mark] += sim->master.core->counters[rows[i].counter];
+        sim->marks[rows[i].mark] += host->core->counters[rows[i].counter];
 }
 
 void master_put_books(const struct sim *sim, struct buf *out)
 {
-    if (sim->master.core == NULL)
+    const struct master *m = leading_core(sim);
+    if (m == NULL)
         return;
-    MAP_FOREACH (&sim->master.core->agents, entry) {
+    MAP_FOREACH (&m->agents, entry) {
         struct agent *a = entry->value;
         buf_printf(out, "\n  agent %s (%s): used ", a->id, a->active ? "active" : "inactive");
         resources_put_text(a->used, out);

@@ -235,6 +235,21 @@ void net_send(struct end *end, const void *data, size_t size)
     push(&c->pipes[side_of(end)], data, size, false, draw_delay(c->sim));
 }
 
+static bool is_passable(const struct conn *c, size_t side)
+{
+    return !c->pipes[side].is_cut && !is_blocked(c, side) && !c->ends[1 - side].is_gone;
+}
+
+bool net_is_heard(const struct end *end)
+{
+    return is_passable(end->conn, side_of(end));
+}
+
+bool net_hears(const struct end *end)
+{
+    return is_passable(end->conn, 1 - side_of(end));
+}
+
 void net_close(struct end *end)
 {
     CHECK(!end->is_gone);

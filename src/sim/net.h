@@ -17,7 +17,7 @@
 struct sim;
 struct conn;
 
-enum { HOSTS_MAX = 16 };
+enum { HOSTS_MAX = 20 };
 
 // What an end is told. After `closed` it is told nothing more, and the end may not be used.
 struct end_ops {
@@ -49,6 +49,10 @@ struct end *net_connect(struct sim *sim, size_t from, size_t to, int64_t limit_n
 // What arrives at a host with a listener. It sets ops and ctx of the end.
 void net_accept(struct sim *sim, size_t host, struct end *end); // dispatches; see net.c
 void net_send(struct end *end, const void *data, size_t size);
+// Whether what is sent now from this end arrives, and whether what the other end sends arrives
+// here.
+bool net_is_heard(const struct end *end);
+bool net_hears(const struct end *end);
 void net_close(struct end *end); // the end is told nothing more
 // A fault on the way: a part of what is under way is lost, both ends learn of it some time.
 bool net_break_one(struct sim *sim);

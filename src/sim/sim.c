@@ -123,15 +123,20 @@ void sim_fail(struct sim *sim, const char *format, ...)
     exit(1);
 }
 
+size_t host_of_master(size_t index)
+{
+    return index;
+}
+
 size_t host_of_agent(const struct sim *sim, size_t index)
 {
     (void)sim;
-    return 1 + index;
+    return HOST_ZOO + ZOO_SERVERS + index;
 }
 
 size_t host_of_framework(const struct sim *sim, size_t index)
 {
-    return 1 + sim->config.agent_count + index;
+    return host_of_agent(sim, sim->config.agent_count) + index;
 }
 
 // ---- the world ----
@@ -139,6 +144,10 @@ size_t host_of_framework(const struct sim *sim, size_t index)
 static void draw_config(struct sim *sim)
 {
     struct config *c = &sim->config;
+    c->has_zoo = chance(sim, 0.7);
+    c->master_count = c->has_zoo ? 1 + (size_t)draw(sim, MASTERS_MAX) : 1;
+    c->session_timeout_ns = draw_spread(sim, 2 * NS_PER_S, 20 * NS_PER_S);
+    c->zoo_lag_ns = draw_spread(sim, NS_PER_MS, 2 * NS_PER_S);
     c->agent_count = 1 + (size_t)draw(sim, AGENTS_MAX);
     c->framework_count = 1 + (size_t)draw(sim, FRAMEWORKS_MAX);
     c->trouble_ns = draw_spread(sim, NS_PER_MIN, 40 * NS_PER_MIN);
@@ -171,9 +180,12 @@ static struct sim *begin(uint64_t seed, const struct sim_options *options, uint6
     draw_config(sim);
     net_init(sim);
     disk_init(sim);
+    zoo_init(sim);
     sim->ledger = ledger_new(sim);
-    master_host_init(sim);
-    master_host_start(sim);
+    for (size_t i = 0; i < sim->config.master_count; i++) {
+        master_host_init(sim, i);
+        master_host_start(&sim->masters[i]);
+    }
     for (size_t i = 0; i < sim->config.agent_count; i++) {
         agent_host_init(sim, i);
         agent_host_start(&sim->agents[i]);
@@ -181,8 +193,10 @@ static struct sim *begin(uint64_t seed, const struct sim_options *options, uint6
     for (size_t i = 0; i < sim->config.framework_count; i++)
         framework_init(sim, i);
     faults_begin(sim);
-    TRACE(sim, "%zu agents, %zu frameworks, %.0f s of trouble", sim->config.agent_count,
-          sim->config.framework_count, (double)sim->config.trouble_ns / (double)NS_PER_S);
+    TRACE(sim, "%zu masters%s, %zu agents, %zu frameworks, %.0f s of trouble",
+          sim->config.master_count, sim->config.has_zoo ? " with ZooKeeper" : "",
+          sim->config.agent_count, sim->config.framework_count,
+          (double)sim->config.trouble_ns / (double)NS_PER_S);
     return sim;
 }
 
@@ -192,11 +206,13 @@ static void end(struct sim *sim)
         framework_free(&sim->frameworks[i]);
     for (size_t i = 0; i < sim->config.agent_count; i++)
         agent_host_free(&sim->agents[i]);
-    master_host_free(sim);
-    timer_cancel(&sim->timers, &sim->master.start);
+    for (size_t i = 0; i < sim->config.master_count; i++)
+        master_host_free(&sim->masters[i]);
+    zoo_free(sim);
     disk_free(sim);
     net_free(sim);
     ledger_free(sim->ledger);
+    registry_free(sim);
     // Removals of sandboxes may be under way: they free themselves.
     sim_run_until(sim, sim->now.mono + NS_PER_MIN);
     REQUIRE(sim, sim->timers.count == 0, "%zu timers are left in the end", sim->timers.count);

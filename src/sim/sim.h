@@ -4,7 +4,8 @@
 // seed. Nothing in it asks the machine for anything: time is sim->now, chance is sim->prng, and all
 // that happens is a timer in sim->timers.
 //
-// Hosts are numbered: 0 is the master's, then come the agents', then the frameworks'.
+// Hosts are numbered: the masters' come first, then ZooKeeper's servers, the agents', the
+// frameworks'.
 
 #pragma once
 
@@ -23,20 +24,26 @@
 #include "base/prng.h"
 #include "base/timer.h"
 #include "base/uuid.h"
+#include "env/env.h"
 #include "master/master.h"
 #include "model/resources.h"
 #include "sim/marks.h"
 #include "sim/net.h"
+#include "sim/registry.h"
+#include "sim/zoo.h"
 #include "wire/wire.h"
 
-enum { AGENTS_MAX = 5, FRAMEWORKS_MAX = 4, HOST_MASTER = 0 };
+enum { MASTERS_MAX = 5, AGENTS_MAX = 5, FRAMEWORKS_MAX = 4, HOST_ZOO = MASTERS_MAX };
 
 #define NS_PER_MIN (60 * NS_PER_S)
 
 // What the seed decides about a world before it begins.
 struct config {
-    size_t agent_count, framework_count;
-    int64_t trouble_ns; // length of the first phase
+    size_t master_count, agent_count, framework_count;
+    bool has_zoo; // else one master, which leads at once and keeps its registry on a disk
+    int64_t session_timeout_ns; // with ZooKeeper
+    int64_t zoo_lag_ns;         // of its servers behind their leader, at most, when all is well
+    int64_t trouble_ns;         // length of the first phase
     int64_t ping_timeout_ns;
     size_t max_ping_timeouts;
     int64_t reregister_timeout_ns, offer_timeout_ns, allocation_interval_ns;
@@ -56,11 +63,35 @@ struct disk {
     int64_t slow_until;
 };
 
+struct election;
+struct store;
+struct books;
+
 struct master_host {
+    struct sim *sim;
+    size_t index;
     struct master *core; // NULL while it is down
-    unsigned generation;
-    struct timer step, start;
-    struct list doors; // its ends of connections
+    struct env *env;
+    struct election *election;
+    struct store *store; // NULL: the disk
+    bool leads, recovered, failed;
+    struct books *books; // of its reign
+    struct timer step;   // the core's, on env
+    struct env_hook turn;
+    struct timer start; // of the process, or its end
+    struct list doors;  // its ends of connections
+    struct list writes; // that its store was asked for
+};
+
+// Where the leading master is, as agents and frameworks find out.
+struct detector {
+    struct sim *sim;
+    struct env *env; // NULL: not running
+    struct election *election;
+    bool knows;
+    size_t leader; // index of a master, when it knows one
+    void (*on_change)(void *ctx);
+    void *ctx;
 };
 
 struct agent_host {
@@ -70,6 +101,7 @@ struct agent_host {
     unsigned generation;
     const char *resources;
     char id[128]; // as the core had it at the last look
+    struct detector detector;
     struct end *link;
     bool link_is_open;
     int64_t retry_ns;
@@ -96,6 +128,7 @@ struct framework_host {
     char id[96];        // "" while it has none
     char stream_id[40]; // of the stream that is open
     bool is_subscribed;
+    struct detector detector;
     struct end *stream, *calls;
     size_t unanswered;  // calls
     size_t teardown_in; // which answer is the TEARDOWN's: 1 is the next one; 0: none
@@ -121,10 +154,13 @@ struct sim {
     bool calm; // the second phase
     bool trace;
     uint64_t digest; // of everything that crossed the wire, and when
-    uint64_t event_count, check_count;
+    uint64_t event_count, check_count, process_count;
     struct net net;
     struct disk disk;
-    struct master_host master;
+    struct zoo zoo;
+    struct registry registry;
+    struct master_host masters[MASTERS_MAX];
+    unsigned generation; // of masters: counts their starts
     struct agent_host agents[AGENTS_MAX];
     struct framework_host frameworks[FRAMEWORKS_MAX];
     struct ledger *ledger;
@@ -160,8 +196,14 @@ static inline void mark(struct sim *sim, enum mark name)
 {
     sim->marks[name]++;
 }
+size_t host_of_master(size_t index);
 size_t host_of_agent(const struct sim *sim, size_t index);
 size_t host_of_framework(const struct sim *sim, size_t index);
+
+// ---- detector.c ----
+// With `on_change` and `ctx` filled in. Without ZooKeeper the leader is known at once.
+void detector_start(struct detector *d, struct sim *sim, size_t host);
+void detector_end(struct detector *d, bool is_crash); // harmless when not running
 
 // ---- disk.c ----
 void disk_init(struct sim *sim);
@@ -170,19 +212,21 @@ void disk_apply(struct sim *sim, const struct master_item *items, size_t count, 
 // Of what is not durable, a part from the front survives.
 void disk_crash(struct sim *sim);
 size_t disk_load(struct sim *sim, struct arena *arena, struct master_item **ret_items);
-bool disk_has(const struct sim *sim, const char *key);
 
 // ---- master_host.c ----
-void master_host_init(struct sim *sim);
-void master_host_start(struct sim *sim);
-void master_host_crash(struct sim *sim);
-void master_host_free(struct sim *sim);
-void master_host_applied(struct sim *sim, uint64_t token);
-void master_host_teardown(struct sim *sim, const char *framework_id);
-void master_host_check(struct sim *sim); // its own invariants
+void master_host_init(struct sim *sim, size_t index);
+void master_host_start(struct master_host *host);
+void master_host_crash(struct master_host *host);
+void master_host_stop(struct master_host *host); // in good order
+void master_host_free(struct master_host *host);
+void master_host_applied(struct master_host *host, uint64_t token); // from the disk
+void master_host_teardown(struct master_host *host, const char *framework_id);
+// The one that leads and has read the registry; NULL: none, or more than one believes so.
+struct master_host *master_leading(const struct sim *sim);
 
-// ---- master_look.c: what the core says of itself, for the checks ----
+// ---- master_look.c: what the leading core says of itself, for the checks ----
 bool master_has_framework(const struct sim *sim, const char *id);
+bool master_host_has_framework(const struct master_host *host, const char *id);
 bool master_is_settled(const struct sim *sim); // nobody is awaited, nothing is being written
 bool master_has_active_agent(const struct sim *sim, const char *id);
 size_t master_agent_count(const struct sim *sim);
@@ -195,7 +239,7 @@ void master_teardown_strangers(struct sim *sim);
 // included; in the arena, sorted.
 size_t master_list_tasks(const struct sim *sim, const char *agent_id, struct arena *arena,
                          const char ***ret);
-void master_count_marks(struct sim *sim);
+void master_count_marks(struct master_host *host);
 // What is booked on each agent, for the text of a failure.
 void master_put_books(const struct sim *sim, struct buf *out);
 

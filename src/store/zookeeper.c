@@ -30,6 +30,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/plant.h"
 #include "base/prng.h"
 #include "base/text.h"
 #include "base/uuid.h"
@@ -529,8 +530,8 @@ static size_t fill_ops(struct place *p, const struct map *last, zoo_op_t *ops)
     struct arena *arena = p->piece_arena;
     size_t count = 0;
     struct Stat *stat = arena_zalloc(arena, sizeof(*stat));
-    zoo_set_op_init(&ops[count++], p->epoch_path, p->owner, (int)strlen(p->owner), p->version,
-                    stat);
+    zoo_set_op_init(&ops[count++], p->epoch_path, p->owner, (int)strlen(p->owner),
+                    PLANTED(FORGET_EPOCH_CHECK) ? -1 : p->version, stat);
     MAP_FOREACH (last, entry) {
         const struct store_item *item = entry->value;
         const char *path = entry_path(p, arena, item->key);
