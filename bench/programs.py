@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts the programs that benchmarks measure: masters and swarms. What is started is stopped by its pid."""
+
+import json
+import math
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.request
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def cpu_seconds(pid):
+    """User and system time of a process."""
+    stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+    return (int(stat[11]) + int(stat[12])) / TICK
+
+
+def resident_bytes(pid):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(re.search(r"^VmRSS:\s+(\d+) kB$", status, re.M).group(1)) * 1024
+
+
+def available_bytes():
+    """What may still be used of the machine's memory, by its cgroup too."""
+    text = pathlib.Path("/proc/meminfo").read_text(encoding="ascii")
+    return int(re.search(r"^MemAvailable:\s+(\d+) kB$", text, re.M).group(1)) * 1024
+
+
+def get(port, path, timeout=30):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=timeout) as answer:
+        return answer.read()
+
+
+def metrics(port):
+    return json.loads(get(port, "/metrics/snapshot"))
+
+
+def wait_until(condition, seconds, what, pause=0.002):
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if condition():
+                return time.monotonic()
+        except OSError:
+            pass
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"waited {seconds} s for {what}")
+        time.sleep(pause)
+
+
+def exponent(points):
+    """The slope of log y over log x: how y grows with x. None when there is nothing to compare."""
+    logs = [(math.log(x), math.log(y)) for x, y in points if x > 0 and y > 0]
+    if len({x for x, _ in logs}) < 2:
+        return None
+    mean_x = sum(x for x, _ in logs) / len(logs)
+    mean_y = sum(y for _, y in logs) / len(logs)
+    return (sum((x - mean_x) * (y - mean_y) for x, y in logs) /
+            sum((x - mean_x) ** 2 for x, _ in logs))
+
+
+class World:
+    """A directory, and all that was started in it."""
+
+    def __init__(self, build, directory=None):
+        self.bin = pathlib.Path(build) / "bin"
+        self.bench = pathlib.Path(build) / "bench"
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="meseta-bench-", dir=directory))
+        self.processes = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in reversed(self.processes):
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in reversed(self.processes):
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def start(self, *command, **options):
+        process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, **options)
+        self.processes.append(process)
+        return process
+
+
+class Master:
+    """A master as a user starts it, its log in a file."""
+
+    def __init__(self, world, *flags, name="master", prefix=(), port=None):
+        self.world = world
+        self.port = port or free_port()
+        self.log_path = world.path / (name + ".log")
+        self.command = [*prefix, world.bin / "mesos-master", "--ip=127.0.0.1", "--hostname=127.0.0.1",
+                        f"--port={self.port}", f"--work_dir={world.path / name}", *flags]
+        self.process = None
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def start(self, wait=True):
+        with open(self.log_path, "ab") as log:
+            self.process = self.world.start(*self.command, stdout=log, stderr=log)
+        if wait:
+            wait_until(lambda: get(self.port, "/health") is not None, 60, "the master")
+        return self
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def cpu(self):
+        return cpu_seconds(self.pid)
+
+
+class Swarm:
+    """mesos-swarm; its lines are read as they come."""
+
+    def __init__(self, world, master, *flags):
+        self.process = world.start(world.bin / "mesos-swarm", f"--master={master}", *flags,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.lines = []
+        self.changed = threading.Condition()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stderr:
+            with self.changed:
+                self.lines.append(line)
+                self.changed.notify_all()
+        with self.changed:
+            self.lines.append("")
+            self.changed.notify_all()
+
+    def wait_line(self, text, seconds, count=1):
+        """Waits until `count` lines hold the text; a swarm that ended or failed raises."""
+        def seen():
+            return sum(text in line for line in self.lines) >= count or "" in self.lines
+        with self.changed:
+            if not self.changed.wait_for(seen, seconds):
+                raise RuntimeError(f"the swarm did not say '{text}' in {seconds} s:\n" + "".join(self.lines[-10:]))
+            if sum(text in line for line in self.lines) < count:
+                raise RuntimeError("the swarm ended:\n" + "".join(self.lines[-10:]))
+
+    def finish(self, stop=False, seconds=600):
+        """Its report. One that failed raises."""
+        if stop:
+            self.process.send_signal(signal.SIGTERM)
+        out = []
+        reader = threading.Thread(target=lambda: out.append(self.process.stdout.read()), daemon=True)
+        reader.start()
+        self.process.wait(seconds)
+        reader.join(10)
+        report = json.loads(out[0]) if out and out[0] else None
+        if self.process.returncode != 0 or report is None:
+            raise RuntimeError("the swarm failed:\n" + "".join(self.lines[-15:]))
+        return report
