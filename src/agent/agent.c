@@ -67,6 +67,7 @@ struct agent *agent_free(struct agent *agent)
     }
     agent_streams_free(agent);
     agent_forget_exits(agent);
+    agent_drain_free(agent);
     MAP_FOREACH (&agent->frameworks, entry) {
         agent_framework_free(CHECK_CAST(agent_framework, FRAMEWORK_MAGIC, entry->value));
     }

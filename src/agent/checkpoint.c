@@ -40,6 +40,7 @@ void agent_checkpoint_self(struct agent *agent)
     Meseta__Checkpoint__Agent message = MESETA__CHECKPOINT__AGENT__INIT;
     message.info = agent->info;
     message.boot_id = (char *)agent->options.boot_id;
+    message.drain = agent->drain;
     put(agent, "agent", &message.base);
 }
 

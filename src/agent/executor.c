@@ -195,6 +195,7 @@ void agent_subscribe(struct agent *agent, const Mesos__V1__Executor__Call *call,
         return;
     }
     send_subscribed(executor);
+    agent_drain_executor(executor, now);
     agent_executor_send_queued(executor, now);
 }
 
@@ -388,6 +389,7 @@ void agent_executor_remove(struct agent_executor *executor, struct instant now)
             LIST_ENTRY(framework->completed_executors.next, struct agent_executor, link));
         framework->completed_executor_count--;
     }
+    agent_drain_check(agent);
 }
 
 void agent_framework_remove_if_idle(struct agent_framework *framework, struct instant now)
@@ -404,6 +406,7 @@ void agent_framework_remove_if_idle(struct agent_framework *framework, struct in
     agent_gc_schedule(agent, agent_path_framework(agent, framework->id, scratch), now);
     agent_checkpoint_drop_framework(framework);
     map_remove(&agent->frameworks, framework->id);
+    agent_drain_check(agent);
     list_append(&agent->completed_frameworks, &framework->link);
     if (++agent->completed_framework_count > AGENT_COMPLETED_FRAMEWORKS_MAX) {
         agent_framework_free(

@@ -77,6 +77,19 @@ void agent_executor_shutdown(struct agent_executor *executor, struct instant now
 void agent_executor_fail(struct agent_executor *executor, Mesos__V1__TaskState state,
                          Mesos__V1__TaskStatus__Reason reason, const char *message);
 
+// ---- drain.c ----
+void agent_drain(struct agent *agent, const Mesos__V1__DrainConfig *config, struct instant now);
+// While the agent drains: kills what the executor still has. After it subscribed.
+void agent_drain_executor(struct agent_executor *executor, struct instant now);
+// Ends the draining when no task is left. After a task or an executor has gone.
+void agent_drain_check(struct agent *agent);
+void agent_drain_recover(struct agent *agent, const Mesos__V1__DrainConfig *config,
+                         struct instant now);
+void agent_drain_free(struct agent *agent);
+// Says in an update of a killed task that the drain was the reason.
+void agent_drain_mark_status(const struct agent_framework *framework,
+                             Mesos__V1__TaskStatus *status);
+
 // ---- executor.c ----
 void agent_executor_send(struct agent_executor *executor, const Mesos__V1__Executor__Event *event);
 void agent_executor_arm_registration(struct agent_executor *executor, struct instant now);

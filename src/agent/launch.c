@@ -130,6 +130,10 @@ static const char *find_obstacle(const struct run *run, const struct agent_frame
     if (framework->is_terminating) {
         return "Framework is terminating";
     }
+    if (run->agent->drain != NULL) {
+        *ret_reason = MESOS__V1__TASK_STATUS__REASON__REASON_AGENT_DRAINING;
+        return "Task was received while agent was already draining";
+    }
     if (executor == NULL) {
         // If one is expected, it ended and the master did not know yet: nothing is booked for
         // another one.

@@ -314,6 +314,8 @@ static int take_over(struct loading *l, const Meseta__Checkpoint__Agent *self, s
     void (*checkpoint)(void *, const char *, const ProtobufCMessage *) = agent->ops.checkpoint;
     agent->ops.checkpoint = NULL;
     agent_set_id(agent, self->info->id->value);
+    if (self->drain != NULL)
+        agent_drain_recover(agent, self->drain, now);
     int r = load_all(l, err);
     agent->ops.checkpoint = checkpoint;
     if (r < 0) {
@@ -323,6 +325,7 @@ static int take_over(struct loading *l, const Meseta__Checkpoint__Agent *self, s
         forget(agent, l->bad[i]);
     }
     drop_idle_frameworks(agent, now);
+    agent_drain_check(agent);
     agent_checkpoint_self(agent);
     log_info("Recovered agent %s with %zu executors to wait for", agent->info->id->value,
              agent->recovering_executors);

@@ -19,6 +19,7 @@ static const Mesos__V1__AgentInfo__Capability__Type capability_types[] = {
     MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__MULTI_ROLE,
     MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__HIERARCHICAL_ROLE,
     MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__RESERVATION_REFINEMENT,
+    MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__AGENT_DRAINING,
 };
 
 size_t agent_capabilities(const Mesos__V1__AgentInfo__Capability__Type **ret_types)
@@ -304,13 +305,22 @@ static void shut_down_frameworks(struct agent *agent, struct instant now)
 static void handle_shutdown(struct agent *agent, const Meseta__Link__ToAgent__Shutdown *shutdown,
                             struct instant now)
 {
-    log_warning("The master removed this agent%s%s: ending its tasks",
+    bool ends = shutdown->has_ends && shutdown->ends;
+    log_warning("The master removed this agent%s%s: ending its tasks%s",
                 shutdown->message != NULL ? ": " : "",
-                shutdown->message != NULL ? shutdown->message : "");
+                shutdown->message != NULL ? shutdown->message : "",
+                ends ? ", and then itself" : "");
     timer_cancel(&agent->timers, &agent->ping);
     timer_cancel(&agent->timers, &agent->registration);
-    agent->state = AGENT_CONNECTED;
-    agent->is_resetting = true;
+    if (ends) {
+        // Under this id it may not return, and that shall stay so when it is started again.
+        agent->keeps_id = true;
+        agent->state = AGENT_TERMINATING;
+        agent_streams_pause(agent);
+    } else {
+        agent->state = AGENT_CONNECTED;
+        agent->is_resetting = true;
+    }
     shut_down_frameworks(agent, now);
 }
 
@@ -332,6 +342,7 @@ static void handle_acknowledge(struct agent *agent,
         struct agent_executor *executor = task->executor;
         agent_task_complete(task);
         agent_executor_remove_if_done(executor, now);
+        agent_drain_check(agent);
     }
 }
 
@@ -453,6 +464,9 @@ static void receive_registered(struct agent *agent, const Meseta__Link__ToAgent 
     case MESETA__LINK__TO_AGENT__TYPE__RECONCILE:
         handle_reconcile(agent, message->reconcile, now);
         break;
+    case MESETA__LINK__TO_AGENT__TYPE__DRAIN_AGENT:
+        agent_drain(agent, message->drain_agent->config, now);
+        break;
     default:
         break;
     }
@@ -489,6 +503,8 @@ static bool has_body(const Meseta__Link__ToAgent *m)
         return m->update_framework != NULL;
     case MESETA__LINK__TO_AGENT__TYPE__RECONCILE:
         return m->reconcile != NULL;
+    case MESETA__LINK__TO_AGENT__TYPE__DRAIN_AGENT:
+        return m->drain_agent != NULL;
     default:
         return false;
     }
@@ -555,7 +571,9 @@ void agent_finish_if_idle(struct agent *agent, struct instant now)
     if (agent->state == AGENT_TERMINATING) {
         if (!agent->has_ended) {
             // Whoever starts here next is a new agent.
-            agent_set_id(agent, NULL);
+            if (!agent->keeps_id) {
+                agent_set_id(agent, NULL);
+            }
             agent->has_ended = true;
             agent->ops.on_shut_down(agent->ctx);
         }

@@ -154,13 +154,17 @@ struct agent {
     struct resources *total;
 
     enum agent_state state;
-    bool is_resetting;           // removed by the master: forgets its id when idle
-    bool has_ended;              // on_shut_down was called
-    bool is_recovering;          // does not register yet
-    bool is_cleanup;             // ends what it recovered, and then itself
-    size_t recovering_executors; // with is_recovering
-    struct timer recovery;       // until the executors must be back
-    double recovery_time_s;      // what the recovery took; negative before its end
+    bool is_resetting;             // removed by the master: forgets its id when idle
+    bool has_ended;                // on_shut_down was called
+    bool keeps_id;                 // over its end: the master said that it is gone
+    Mesos__V1__DrainConfig *drain; // NULL: it is not draining
+    struct arena *drain_arena;     // owns `drain`
+    double drain_start_time;       // seconds since 1970, with `drain`
+    bool is_recovering;            // does not register yet
+    bool is_cleanup;               // ends what it recovered, and then itself
+    size_t recovering_executors;   // with is_recovering
+    struct timer recovery;         // until the executors must be back
+    double recovery_time_s;        // what the recovery took; negative before its end
     struct timer registration;
     int64_t registration_backoff_ns;
     bool was_asked;    // the master was, over the link that is open, to admit the agent

@@ -160,6 +160,9 @@ void agent_status_make_own(struct agent *agent, const struct own_update *update,
     log_info("Status update %s for task '%s' of framework %s: %s", task_state_name(update->state),
              update->task_id, update->framework_id, update->message);
     struct agent_framework *framework = update->framework;
+    if (framework != NULL) {
+        agent_drain_mark_status(framework, status->message);
+    }
     struct agent_task *task =
         framework != NULL ? map_get(&framework->tasks, update->task_id) : NULL;
     if (framework != NULL && framework->is_terminating) {
@@ -268,6 +271,7 @@ static struct agent_status *complete_status(struct agent_executor *executor,
         s->timestamp = (double)now.wall / NS_PER_S;
     }
     add_container_status(executor, s, status->arena);
+    agent_drain_mark_status(executor->framework, s);
     return status;
 }
 

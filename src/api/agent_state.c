@@ -240,6 +240,11 @@ static void put_state(struct agent_daemon *d, struct json_writer *w)
     if (d->flags->external_log_file != NULL) {
         json_key_string(w, "external_log_file", d->flags->external_log_file);
     }
+    if (agent->drain != NULL) {
+        json_key(w, "drain_config");
+        wire_json_put(w, &agent->drain->base);
+        json_key_double(w, "estimated_drain_start_time_seconds", agent->drain_start_time);
+    }
     json_key(w, "flags");
     json_object_open(w);
     api_put_flags(d->common, w);

@@ -361,6 +361,7 @@ static const struct master_ops ops = {
     .close_agent = master_link_close,
     .apply = apply,
     .give_up = core_gives_up,
+    .answer = master_v1_answer,
     .round = note_round,
 };
 

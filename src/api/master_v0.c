@@ -128,6 +128,19 @@ static void put_full(struct json_writer *w, const struct agent *a,
     v0_put_resources_full(w, a->offered);
 }
 
+static void put_drain(struct json_writer *w, const struct agent *a, struct arena *arena)
+{
+    const struct deactivation *d = map_get(&a->master->deactivations, a->id);
+    const Mesos__V1__DrainInfo *info = d != NULL ? master_deactivation_drain_info(d, arena) : NULL;
+    if (info == NULL)
+        return;
+    json_key(w, "drain_info");
+    wire_json_put(w, &info->base);
+    if (d->drain_started != 0)
+        json_key_double(w, "estimated_drain_start_time_seconds",
+                        master_v0_seconds(d->drain_started));
+}
+
 void master_v0_put_agent_members(struct json_writer *w, const struct agent *a, bool full)
 {
     AUTO_ARENA struct arena *arena = arena_new(0, 0);
@@ -143,7 +156,7 @@ void master_v0_put_agent_members(struct json_writer *w, const struct agent *a, b
     AUTO_RESOURCES struct resources *unreserved = resources_unreserved(a->total);
     put_resources(w, "unreserved_resources", unreserved);
     json_key_bool(w, "active", a->active);
-    json_key_bool(w, "deactivated", false);
+    json_key_bool(w, "deactivated", master_agent_is_deactivated(a));
     json_key_string(w, "version", a->version);
     json_key(w, "capabilities");
     json_array_open(w);
@@ -154,6 +167,7 @@ void master_v0_put_agent_members(struct json_writer *w, const struct agent *a, b
             json_string(w, name);
     }
     json_array_close(w);
+    put_drain(w, a, arena);
     if (full)
         put_full(w, a, unreserved, arena);
 }

@@ -4,6 +4,8 @@
 
 #include "api/master_v1.h"
 
+#include <errno.h>
+
 #include "base/check.h"
 #include "proto/master.pb-c.h"
 #include "wire/wire.h"
@@ -34,7 +36,96 @@ static void teardown(struct api_v1_request *q)
     api_v1_respond_ok(q);
 }
 
+// ---- agents out of service ----
+
+void master_v1_answer(void *ctx, void *waiter, int status, const char *text)
+{
+    (void)ctx;
+    if (text != NULL)
+        http_respond_text(waiter, status, "%s", text);
+    else
+        http_respond(waiter, status, NULL, NULL, 0, NULL, 0);
+}
+
+void master_v1_finish(struct master_server *server, struct http_request *r, int status,
+                      const struct error *err)
+{
+    if (status > 0)
+        master_v1_answer(server, r, status, status == 200 ? NULL : err->text);
+    master_server_touch(server);
+}
+
+static void mark_agent_gone(struct api_v1_request *q)
+{
+    struct master_server *server = q->ctx;
+    const Mesos__V1__Master__Call__MarkAgentGone *body =
+        (const Mesos__V1__Master__Call__MarkAgentGone *)q->body;
+    struct error err;
+    int status = master_mark_agent_gone(server->core, body->agent_id->value, q->http,
+                                        env_now(server->env), &err);
+    master_v1_finish(server, q->http, status, &err);
+}
+
+static void deactivate_agent(struct api_v1_request *q)
+{
+    struct master_server *server = q->ctx;
+    const Mesos__V1__Master__Call__DeactivateAgent *body =
+        (const Mesos__V1__Master__Call__DeactivateAgent *)q->body;
+    struct error err;
+    int status = master_deactivate_agent(server->core, body->agent_id->value, q->http,
+                                         env_now(server->env), &err);
+    master_v1_finish(server, q->http, status, &err);
+}
+
+static void reactivate_agent(struct api_v1_request *q)
+{
+    struct master_server *server = q->ctx;
+    const Mesos__V1__Master__Call__ReactivateAgent *body =
+        (const Mesos__V1__Master__Call__ReactivateAgent *)q->body;
+    struct error err;
+    int status = master_reactivate_agent(server->core, body->agent_id->value, q->http,
+                                         env_now(server->env), &err);
+    master_v1_finish(server, q->http, status, &err);
+}
+
+// What no duration in nanoseconds can hold is no grace period either.
+static int check_drain_agent(const struct api_v1_request *q, struct error *err)
+{
+    const Mesos__V1__Master__Call__DrainAgent *body =
+        (const Mesos__V1__Master__Call__DrainAgent *)q->body;
+    const Google__Protobuf__Duration *grace = body->max_grace_period;
+    if (grace == NULL)
+        return 0;
+    if (grace->seconds < 0 || grace->nanos < 0)
+        return error_set(err, -EINVAL, "'drain_agent.max_grace_period' is negative");
+    if (grace->nanos >= NS_PER_S || grace->seconds >= INT64_MAX / NS_PER_S)
+        return error_set(err, -EINVAL, "'drain_agent.max_grace_period' is not a valid duration");
+    return 0;
+}
+
+static void drain_agent(struct api_v1_request *q)
+{
+    struct master_server *server = q->ctx;
+    const Mesos__V1__Master__Call__DrainAgent *body =
+        (const Mesos__V1__Master__Call__DrainAgent *)q->body;
+    struct master_drain_options options = {.mark_gone = body->has_mark_gone && body->mark_gone};
+    const Google__Protobuf__Duration *grace = body->max_grace_period;
+    if (grace != NULL) {
+        options.has_grace_period = true;
+        options.grace_period_ns = grace->seconds * NS_PER_S + grace->nanos;
+    }
+    struct error err;
+    int status = master_drain_agent(server->core, body->agent_id->value, &options, q->http,
+                                    env_now(server->env), &err);
+    master_v1_finish(server, q->http, status, &err);
+}
+
 static const struct api_v1_row rows[] = {
+    {"GET_AGENTS", master_v1_get_agents, NULL, false, false},
+    {"MARK_AGENT_GONE", mark_agent_gone, NULL, false, false},
+    {"DEACTIVATE_AGENT", deactivate_agent, NULL, false, false},
+    {"REACTIVATE_AGENT", reactivate_agent, NULL, false, false},
+    {"DRAIN_AGENT", drain_agent, check_drain_agent, false, false},
     {"GET_MASTER", get_master, NULL, false, false},
     {"TEARDOWN", teardown, NULL, false, false},
 };

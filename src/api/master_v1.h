@@ -6,3 +6,16 @@
 
 #include "api/master_internal.h"
 #include "api/v1_common.h"
+#include "proto/master.pb-c.h"
+
+// What a call of the core gave: nothing (0: the answer comes later), or a status with its text.
+// Steps the core at the turn's end.
+void master_v1_finish(struct master_server *server, struct http_request *r, int status,
+                      const struct error *err);
+
+// ---- master_v1_state.c: messages in the arena; they may point into the core's records ----
+Mesos__V1__Master__Response__GetAgents__Agent *master_v1_agent(struct arena *arena,
+                                                               const struct agent *a);
+Mesos__V1__Master__Response__GetAgents *master_v1_agents(struct arena *arena,
+                                                         const struct master *m);
+void master_v1_get_agents(struct api_v1_request *q);

@@ -3,7 +3,7 @@
 // What must be durable before it counts: the admission of agents, and that they are unreachable.
 // A change is written to the registry under a token; when it is durable the rest happens here.
 //
-// Keys: "agents/<id>" holds the AgentInfo of each admitted agent, "unreachable/<id>" a TimeInfo.
+// Keys: "agents/<id>" and "unreachable/<id>" (proto/registry.proto).
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,6 +15,7 @@ enum admission_kind { ADMIT_NEW, ADMIT_AGAIN, UPDATE_KNOWN, MARK_UNREACHABLE };
 
 // One write that somebody waits for.
 struct admission {
+    struct write write;
     struct master *master;
     enum admission_kind kind;
     struct master_channel *channel; // NULL once the link broke, or for marking
@@ -45,12 +46,9 @@ static void free_admission(struct admission *admission)
     mem_free(admission);
 }
 
-void master_admission_free_all(struct master *m)
+static void drop_admission(struct write *write)
 {
-    MAP_FOREACH (&m->writes, entry)
-        free_admission(entry->value);
-    map_free(&m->writes);
-    map_free(&m->writing);
+    free_admission(CONTAINER_OF(write, struct admission, write));
 }
 
 void master_admission_forget_channel(struct master_channel *channel)
@@ -75,8 +73,26 @@ static const char *unreachable_key(struct master *m, const char *id)
 
 void master_registry_forget_agent(struct master *m, const char *id)
 {
-    struct master_item items[] = {{.key = agent_key(m, id)}, {.key = unreachable_key(m, id)}};
-    m->ops->apply(m->ctx, items, map_has(&m->unreachable, id) ? 2 : 1, 0);
+    struct master_item items[3] = {{.key = agent_key(m, id)}};
+    size_t count = 1;
+    if (map_has(&m->unreachable, id))
+        items[count++].key = unreachable_key(m, id);
+    if (map_has(&m->deactivations, id))
+        items[count++].key = master_deactivation_key(m, id);
+    master_deactivation_drop(m, id);
+    m->ops->apply(m->ctx, items, count, 0);
+}
+
+size_t master_registry_gone_items(struct master *m, const char *id, int64_t since_ns,
+                                  struct master_item ret_items[4])
+{
+    Mesos__V1__TimeInfo time = MESOS__V1__TIME_INFO__INIT;
+    time.nanoseconds = since_ns;
+    ret_items[0] = (struct master_item){.key = agent_key(m, id)};
+    ret_items[1] = (struct master_item){.key = unreachable_key(m, id)};
+    ret_items[2] = master_item_put(m, arena_printf(m->scratch, "gone/%s", id), &time.base);
+    ret_items[3] = (struct master_item){.key = master_deactivation_key(m, id)};
+    return map_has(&m->deactivations, id) ? 4 : 3;
 }
 
 static struct admission *begin(struct master *m, enum admission_kind kind, const char *agent_id,
@@ -98,14 +114,13 @@ static struct admission *begin(struct master *m, enum admission_kind kind, const
     return admission;
 }
 
+static void is_durable(struct write *write);
+
 static void write_items(struct admission *admission, const struct master_item *items, size_t count)
 {
-    struct master *m = admission->master;
-    char token[24];
-    uint64_t number = ++m->next_token;
-    snprintf(token, sizeof(token), "%" PRIu64, number);
-    map_put(&m->writes, token, admission);
-    m->ops->apply(m->ctx, items, count, number);
+    admission->write.done = is_durable;
+    admission->write.drop = drop_admission;
+    master_write(admission->master, &admission->write, items, count);
 }
 
 static void write_agent(struct admission *admission, const Mesos__V1__AgentInfo *info)
@@ -113,11 +128,8 @@ static void write_agent(struct admission *admission, const Mesos__V1__AgentInfo 
     struct master *m = admission->master;
     Mesos__V1__AgentInfo named = *info;
     named.id = master_make_agent_id(m->scratch, admission->agent_id);
-    size_t size = protobuf_c_message_get_packed_size(&named.base);
-    void *data = arena_alloc(m->scratch, size + 1);
-    protobuf_c_message_pack(&named.base, data);
     struct master_item items[] = {
-        {.key = agent_key(m, admission->agent_id), .value = data, .size = size},
+        master_item_put(m, agent_key(m, admission->agent_id), &named.base),
         {.key = unreachable_key(m, admission->agent_id)},
     };
     write_items(admission, items, ARRAY_COUNT(items));
@@ -261,7 +273,7 @@ static void replace_at(struct master *m, const char *pid, const char *id)
         return;
     master_count(m, COUNT_SLAVE_REMOVALS_REGISTERED);
     master_registry_forget_agent(m, old->id);
-    master_agent_remove(old, "a new agent registered at the same address", 0);
+    master_agent_remove(old, AGENT_LEFT, "a new agent registered at the same address", 0);
 }
 
 // An id that nobody has: agents bring theirs from masters of the same id.
@@ -271,7 +283,7 @@ static const char *make_id(struct master *m)
     do
         id = arena_printf(m->scratch, "%s-S%" PRIu64, m->id, m->next_agent++);
     while (map_has(&m->agents, id) || map_has(&m->recovered, id) || map_has(&m->unreachable, id) ||
-           map_has(&m->writing, id));
+           map_has(&m->gone, id) || map_has(&m->writing, id));
     return id;
 }
 
@@ -317,7 +329,7 @@ static void admit_new(struct admission *admission)
     replace_at(m, description->pid, admission->agent_id);
     struct agent *a = master_agent_add(m, description, admission->agent_id);
     allocator_add_agent(m->allocator, a->id, a->total, NULL, 0);
-    a->active = true;
+    a->active = true; // a new id is not deactivated
     master_agent_connect(a, channel);
     master_count(m, COUNT_SLAVE_REGISTRATIONS);
     log_info("Registered agent %s at %s (%s)", a->id, a->pid, a->info->hostname);
@@ -345,6 +357,12 @@ void master_agent_reregister(struct master *m, struct master_channel *channel,
     if (r == 0)
         r = check_description(description, &err);
     const char *id = r == 0 ? description->info->id->value : "";
+    if (map_has(&m->gone, id)) {
+        log_warning("Refusing agent %s at %s (%s): it is gone", id, description->pid,
+                    description->info->hostname);
+        master_channel_send_shutdown(m, channel, "Agent has been marked gone", true);
+        return;
+    }
     struct agent *known = master_agent(m, id);
     if (known != NULL && known->channel == channel && !known->marking) {
         // It asked twice before it had the answer. What it says of its tasks is older than what
@@ -359,8 +377,8 @@ void master_agent_reregister(struct master *m, struct master_channel *channel,
         refuse(m, channel, description, err.text);
         return;
     }
-    if (known != NULL && known->marking) {
-        refuse(m, channel, description, "it is being marked unreachable; try again");
+    if (map_has(&m->marking_gone, id) || (known != NULL && known->marking)) {
+        refuse(m, channel, description, "it is being marked unreachable or gone; try again");
         return;
     }
     if (known != NULL && wire_is_equal(&known->info->base, &description->info->base)) {
@@ -396,7 +414,8 @@ static void admit_again(struct admission *admission)
     struct master_channel *channel = admission->channel;
     struct error err;
     // Tasks may have been launched or given up since the message came.
-    if (check_tasks(m, message, &err) < 0 || (known != NULL && known->marking)) {
+    if (check_tasks(m, message, &err) < 0 || map_has(&m->marking_gone, id) ||
+        (known != NULL && known->marking)) {
         refuse(m, channel, message->agent, "its state changed meanwhile; try again");
         await_return(m, message->agent->info);
         return;
@@ -428,12 +447,9 @@ static void write_unreachable(struct admission *admission)
     admission->since_ns = m->now.wall;
     Mesos__V1__TimeInfo time = MESOS__V1__TIME_INFO__INIT;
     time.nanoseconds = admission->since_ns;
-    size_t size = protobuf_c_message_get_packed_size(&time.base);
-    void *data = arena_alloc(m->scratch, size + 1);
-    protobuf_c_message_pack(&time.base, data);
     struct master_item items[] = {
         {.key = agent_key(m, admission->agent_id)},
-        {.key = unreachable_key(m, admission->agent_id), .value = data, .size = size},
+        master_item_put(m, unreachable_key(m, admission->agent_id), &time.base),
     };
     write_items(admission, items, 2);
 }
@@ -441,7 +457,7 @@ static void write_unreachable(struct admission *admission)
 void master_agent_mark_unreachable(struct agent *a, const char *message)
 {
     struct master *m = a->master;
-    if (a->marking)
+    if (a->marking || map_has(&m->marking_gone, a->id))
         return;
     log_info("Marking agent %s (%s) unreachable: %s", a->id, a->info->hostname, message);
     a->marking = true;
@@ -453,7 +469,7 @@ void master_agent_mark_unreachable(struct agent *a, const char *message)
 void master_recovered_mark_unreachable(struct recovered_agent *r, const char *reason)
 {
     struct master *m = r->master;
-    if (r->marking)
+    if (r->marking || map_has(&m->marking_gone, r->id))
         return;
     if (map_has(&m->writing, r->id)) {
         // It is coming back this very moment.
@@ -477,7 +493,7 @@ static void marked(struct admission *admission)
         master_count(m, COUNT_SLAVE_UNREACHABLE_COMPLETED);
         master_count(m, COUNT_SLAVE_REMOVALS_UNHEALTHY);
         master_unreachable_add(m, id, admission->since_ns);
-        master_agent_remove(a, admission->reason, admission->since_ns);
+        master_agent_remove(a, AGENT_UNREACHABLE, admission->reason, admission->since_ns);
         return;
     }
     if (a == NULL && map_has(&m->recovered, id)) {
@@ -492,16 +508,9 @@ static void marked(struct admission *admission)
     }
 }
 
-void master_applied(struct master *m, uint64_t token, int result, struct instant now)
+static void is_durable(struct write *write)
 {
-    master_enter(m, now);
-    if (token == 0)
-        return;
-    CHECK(result == 0);
-    char text[24];
-    snprintf(text, sizeof(text), "%" PRIu64, token);
-    struct admission *admission = map_remove(&m->writes, text);
-    CHECK(admission != NULL);
+    struct admission *admission = CONTAINER_OF(write, struct admission, write);
     if (admission->channel != NULL)
         admission->channel->admission = NULL;
     switch (admission->kind) {

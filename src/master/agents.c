@@ -238,10 +238,7 @@ void master_agent_connect(struct agent *a, struct master_channel *channel)
     channel->agent = a;
     a->pings_missed = 0;
     master_removal_cancel(m, a->id, "it reregistered");
-    if (!a->active) {
-        a->active = true;
-        allocator_activate_agent(m->allocator, a->id);
-    }
+    master_agent_activate(a);
 }
 
 static void rescind_offers(struct agent *a)
@@ -250,7 +247,15 @@ static void rescind_offers(struct agent *a)
         master_offer_rescind(o);
 }
 
-static void deactivate(struct agent *a)
+void master_agent_activate(struct agent *a)
+{
+    if (a->active || a->channel == NULL || master_agent_is_deactivated(a))
+        return;
+    a->active = true;
+    allocator_activate_agent(a->master->allocator, a->id);
+}
+
+void master_agent_deactivate(struct agent *a)
 {
     if (a->active) {
         a->active = false;
@@ -270,7 +275,7 @@ void master_agent_disconnect(struct agent *a)
     a->ping_open = true;
     if (a->master->options.agent_reregister_timeout_ns < a->master->options.agent_ping_timeout_ns)
         arm_ping(a);
-    deactivate(a);
+    master_agent_deactivate(a);
 }
 
 void master_send_registered(struct agent *a, bool again)
@@ -289,25 +294,34 @@ void master_send_registered(struct agent *a, bool again)
     send_ping(a);
 }
 
+static Mesos__V1__TaskState removed_state(enum agent_removal how, bool is_aware)
+{
+    if (!is_aware || how == AGENT_LEFT || how == AGENT_DOWN)
+        return STATE(LOST);
+    return how == AGENT_GONE ? STATE(GONE_BY_OPERATOR) : STATE(UNREACHABLE);
+}
+
 // Every task of the agent ends in the way that its removal means for it.
-static void remove_tasks(struct agent *a, const char *message, int64_t since_ns)
+static void remove_tasks(struct agent *a, enum agent_removal how, const char *message,
+                         int64_t since_ns)
 {
     struct master *m = a->master;
     LIST_FOREACH (&a->tasks, struct task, by_agent, t) {
         struct framework *f = t->framework;
-        bool aware = FRAMEWORK_HAS(f->capabilities, PARTITION_AWARE);
-        Mesos__V1__TaskState state = since_ns > 0 && aware ? STATE(UNREACHABLE) : STATE(LOST);
-        Mesos__V1__TaskStatus *status =
-            master_make_status(m, t->id, a->id, state, REASON(AGENT_REMOVED), message);
+        Mesos__V1__TaskState state =
+            removed_state(how, FRAMEWORK_HAS(f->capabilities, PARTITION_AWARE));
+        int reason = state == STATE(GONE_BY_OPERATOR) ? REASON(AGENT_REMOVED_BY_OPERATOR)
+                                                      : REASON(AGENT_REMOVED);
+        Mesos__V1__TaskStatus *status = master_make_status(m, t->id, a->id, state, reason, message);
         if (t->executor_id != NULL)
             status->executor_id = master_make_executor_id(m->scratch, t->executor_id);
-        if (since_ns > 0) {
+        if (how == AGENT_UNREACHABLE) {
             status->unreachable_time =
                 WIRE_NEW(m->scratch, Mesos__V1__TimeInfo, mesos__v1__time_info);
             status->unreachable_time->nanoseconds = since_ns;
         }
         master_task_update(t, status, state);
-        if (since_ns > 0)
+        if (how == AGENT_UNREACHABLE)
             master_task_make_unreachable(t);
         else
             master_task_finish(t);
@@ -315,15 +329,36 @@ static void remove_tasks(struct agent *a, const char *message, int64_t since_ns)
     }
 }
 
-void master_agent_remove(struct agent *a, const char *message, int64_t since_ns)
+// The core lets go of the channel. An agent that is told to shut down reads that, and then decides.
+static void leave_channel(struct agent *a, enum agent_removal how, const char *message)
+{
+    struct master *m = a->master;
+    struct master_channel *channel = a->channel;
+    if (channel == NULL)
+        return;
+    a->channel = NULL;
+    channel->agent = NULL;
+    if (how == AGENT_GONE || how == AGENT_DOWN) {
+        master_channel_send_shutdown(m, channel, message, how == AGENT_GONE);
+        return;
+    }
+    master_admission_forget_channel(channel);
+    m->ops->close_agent(m->ctx, channel);
+}
+
+void master_agent_remove(struct agent *a, enum agent_removal how, const char *message,
+                         int64_t since_ns)
 {
     struct master *m = a->master;
     log_info("Removing agent %s at %s (%s): %s", a->id, a->pid, a->info->hostname, message);
     master_count(m, COUNT_SLAVE_REMOVALS);
-    deactivate(a);
-    if (since_ns == 0)
-        message = arena_printf(m->scratch, "Agent %s removed: %s", a->info->hostname, message);
-    remove_tasks(a, message, since_ns);
+    a->leaving = true;
+    master_agent_deactivate(a);
+    const char *text =
+        how == AGENT_LEFT || how == AGENT_DOWN
+            ? arena_printf(m->scratch, "Agent %s removed: %s", a->info->hostname, message)
+            : message;
+    remove_tasks(a, how, text, since_ns);
     while (!list_is_empty(&a->executors))
         master_executor_remove(LIST_ENTRY(a->executors.next, struct executor, by_agent), true);
     CHECK(a->uses.count == 0);
@@ -333,13 +368,7 @@ void master_agent_remove(struct agent *a, const char *message, int64_t since_ns)
     map_remove(&m->agents, a->id);
     if (map_get(&m->agents_by_pid, a->pid) == a)
         map_remove(&m->agents_by_pid, a->pid);
-    if (a->channel != NULL) {
-        struct master_channel *channel = a->channel;
-        a->channel = NULL;
-        channel->agent = NULL;
-        master_admission_forget_channel(channel);
-        m->ops->close_agent(m->ctx, channel);
-    }
+    leave_channel(a, how, message);
     MAP_FOREACH (&m->frameworks, entry)
         master_framework_send_failure(entry->value, a->id, NULL, NULL);
     master_agent_free(a);
@@ -382,6 +411,13 @@ void master_recovered_remove(struct master *m, const char *id)
     mem_free(r);
 }
 
+// While there is something to forget.
+static void watch_age(struct master *m)
+{
+    if (!timer_is_set(&m->forgetting) && m->options.registry_gc_interval_ns > 0)
+        timer_set(&m->timers, &m->forgetting, m->now.mono + m->options.registry_gc_interval_ns);
+}
+
 void master_unreachable_add(struct master *m, const char *id, int64_t since_ns)
 {
     struct unreachable_agent *u = map_get(&m->unreachable, id);
@@ -392,8 +428,15 @@ void master_unreachable_add(struct master *m, const char *id, int64_t since_ns)
         map_put(&m->unreachable, u->id, u);
     }
     u->since_ns = since_ns;
-    if (!timer_is_set(&m->forgetting) && m->options.registry_gc_interval_ns > 0)
-        timer_set(&m->timers, &m->forgetting, m->now.mono + m->options.registry_gc_interval_ns);
+    watch_age(m);
+}
+
+void master_gone_add(struct master *m, const char *id, int64_t since_ns)
+{
+    int64_t *since = mem_alloc(sizeof(*since));
+    *since = since_ns;
+    mem_free(map_put(&m->gone, id, since));
+    watch_age(m);
 }
 
 void master_unreachable_remove(struct master *m, const char *id)
@@ -409,36 +452,75 @@ void master_unreachable_remove(struct master *m, const char *id)
     mem_free(u);
 }
 
+struct aged {
+    const char *id;
+    int64_t since_ns;
+};
+
 static int compare_ages(const void *left, const void *right)
 {
-    const struct unreachable_agent *const *a = left, *const *b = right;
-    return ((*a)->since_ns > (*b)->since_ns) - ((*a)->since_ns < (*b)->since_ns);
+    const struct aged *a = left, *b = right;
+    return (a->since_ns > b->since_ns) - (a->since_ns < b->since_ns);
 }
 
-void master_forget_unreachable(struct timer *timer, struct instant now)
+// Of `aged` those that are too old, or more than are remembered, the oldest first.
+static size_t choose_old(struct master *m, struct aged *aged, size_t count)
 {
-    struct master *m = CONTAINER_OF(timer, struct master, forgetting);
     const struct master_options *o = &m->options;
-    struct unreachable_agent **oldest =
-        arena_calloc(m->scratch, m->unreachable.count + 1, sizeof(struct unreachable_agent *));
+    if (count > 0)
+        qsort(aged, count, sizeof(*aged), compare_ages);
+    size_t chosen = 0;
+    while (chosen < count && (count - chosen > o->registry_max_agent_count ||
+                              m->now.wall - aged[chosen].since_ns > o->registry_max_agent_age_ns))
+        chosen++;
+    return chosen;
+}
+
+static void forget_unreachable(struct master *m)
+{
+    struct aged *aged = arena_calloc(m->scratch, m->unreachable.count + 1, sizeof(*aged));
     size_t count = 0;
-    MAP_FOREACH (&m->unreachable, entry)
-        oldest[count++] = entry->value;
-    qsort(oldest, count, sizeof(struct unreachable_agent *), compare_ages);
-    for (size_t i = 0; i < count; i++) {
-        bool too_many = m->unreachable.count > o->registry_max_agent_count;
-        bool too_old = now.wall - oldest[i]->since_ns > o->registry_max_agent_age_ns;
-        if (!too_many && !too_old)
-            break;
-        if (map_has(&m->writing, oldest[i]->id))
-            continue; // it is coming back this very moment
-        log_info("Forgetting agent %s, which was unreachable for %.0f seconds", oldest[i]->id,
-                 (double)(now.wall - oldest[i]->since_ns) / (double)NS_PER_S);
-        master_registry_forget_agent(m, oldest[i]->id);
-        master_unreachable_remove(m, oldest[i]->id);
+    MAP_FOREACH (&m->unreachable, entry) {
+        const struct unreachable_agent *u = entry->value;
+        aged[count++] = (struct aged){u->id, u->since_ns};
     }
-    if (m->unreachable.count > 0)
-        timer_set(&m->timers, timer, now.mono + o->registry_gc_interval_ns);
+    count = choose_old(m, aged, count);
+    for (size_t i = 0; i < count; i++) {
+        // It may be coming back, or become gone, this very moment.
+        if (map_has(&m->writing, aged[i].id) || map_has(&m->marking_gone, aged[i].id))
+            continue;
+        log_info("Forgetting agent %s, which was unreachable for %.0f seconds", aged[i].id,
+                 (double)(m->now.wall - aged[i].since_ns) / (double)NS_PER_S);
+        master_registry_forget_agent(m, aged[i].id);
+        master_unreachable_remove(m, aged[i].id);
+    }
+}
+
+static void forget_gone(struct master *m)
+{
+    struct aged *aged = arena_calloc(m->scratch, m->gone.count + 1, sizeof(*aged));
+    size_t count = 0;
+    MAP_FOREACH (&m->gone, entry)
+        aged[count++] =
+            (struct aged){arena_strdup(m->scratch, entry->key), *(const int64_t *)entry->value};
+    count = choose_old(m, aged, count);
+    for (size_t i = 0; i < count; i++) {
+        log_info("Forgetting agent %s, which was marked gone %.0f seconds ago", aged[i].id,
+                 (double)(m->now.wall - aged[i].since_ns) / (double)NS_PER_S);
+        struct master_item item = {.key = arena_printf(m->scratch, "gone/%s", aged[i].id)};
+        m->ops->apply(m->ctx, &item, 1, 0);
+        mem_free(map_remove(&m->gone, aged[i].id));
+    }
+}
+
+void master_forget_agents(struct timer *timer, struct instant now)
+{
+    (void)now;
+    struct master *m = CONTAINER_OF(timer, struct master, forgetting);
+    forget_unreachable(m);
+    forget_gone(m);
+    if (m->unreachable.count > 0 || m->gone.count > 0)
+        watch_age(m);
 }
 
 // ---- inputs ----
@@ -546,7 +628,7 @@ void master_agent_message(struct master *m, struct master_channel *channel,
         master_count(m, COUNT_MESSAGES_UNREGISTER_SLAVE);
         master_count(m, COUNT_SLAVE_REMOVALS_UNREGISTERED);
         master_registry_forget_agent(m, a->id);
-        master_agent_remove(a, "the agent unregistered", 0);
+        master_agent_remove(a, AGENT_LEFT, "the agent unregistered", 0);
     } else {
         log_warning("Dropping a message of type %d from agent %s", (int)message->type, a->id);
         master_count(m, COUNT_DROPPED_MESSAGES);

@@ -139,6 +139,18 @@ void master_agent_send(struct agent *a, Meseta__Link__ToAgent *message)
         a->master->ops->send_agent(a->master->ctx, a->channel, message);
 }
 
+void master_channel_send_shutdown(struct master *m, struct master_channel *channel,
+                                  const char *message, bool ends)
+{
+    Meseta__Link__ToAgent *to_agent = master_make_to_agent(m->scratch, TO_AGENT(SHUTDOWN));
+    to_agent->shutdown =
+        WIRE_NEW(m->scratch, Meseta__Link__ToAgent__Shutdown, meseta__link__to_agent__shutdown);
+    to_agent->shutdown->message = arena_strdup(m->scratch, message);
+    to_agent->shutdown->has_ends = true;
+    to_agent->shutdown->ends = ends;
+    m->ops->send_agent(m->ctx, channel, to_agent);
+}
+
 void master_agent_send_shutdown_framework(struct agent *a, const char *framework_id)
 {
     struct arena *arena = a->master->scratch;

@@ -16,6 +16,7 @@
 #include "model/framework.h"
 #include "model/task_state.h"
 #include "model/validate.h"
+#include "proto/registry.pb-c.h"
 #include "wire/wire.h"
 
 #define MASTER_MAGIC 0x6d617374u
@@ -41,6 +42,20 @@ void master_count(struct master *m, enum counter counter);
 struct framework *master_framework(const struct master *m, const char *id); // not completed ones
 struct agent *master_agent(const struct master *m, const char *id);
 
+// ---- registry.c: what must be durable first ----
+// One batch that somebody waits for. Embedded in what is known of it, which `done` or `drop` frees.
+struct write {
+    struct master *master;
+    void (*done)(struct write *write); // it is durable
+    void (*drop)(struct write *write); // the master ends before
+};
+void master_write(struct master *m, struct write *write, const struct master_item *items,
+                  size_t count);
+void master_writes_free(struct master *m);
+// An entry with a message; `key` lives in m->scratch or is a constant.
+struct master_item master_item_put(struct master *m, const char *key,
+                                   const ProtobufCMessage *message);
+
 // ---- events.c: messages in m->scratch ----
 Mesos__V1__FrameworkID *master_make_framework_id(struct arena *arena, const char *id);
 Mesos__V1__AgentID *master_make_agent_id(struct arena *arena, const char *id);
@@ -64,6 +79,9 @@ void master_subscriber_refuse(struct master *m, struct master_subscriber *subscr
                               const char *message);
 // Goes nowhere while the agent is disconnected; so do the three below.
 void master_agent_send(struct agent *a, Meseta__Link__ToAgent *message);
+// Also for an agent that is not admitted. `ends`: it is to end, and not to begin anew.
+void master_channel_send_shutdown(struct master *m, struct master_channel *channel,
+                                  const char *message, bool ends);
 void master_agent_send_shutdown_framework(struct agent *a, const char *framework_id);
 void master_agent_send_framework_info(struct agent *a, const struct framework *f);
 void master_agent_send_kill(struct agent *a, const char *framework_id, const char *task_id,
@@ -94,9 +112,19 @@ struct agent *master_agent_add(struct master *m, const Meseta__Link__AgentDescri
 void master_agent_describe(struct agent *a, const Meseta__Link__AgentDescription *description);
 void master_agent_connect(struct agent *a, struct master_channel *channel);
 void master_agent_disconnect(struct agent *a);
-// Takes it out of the books. Its tasks become unreachable (since_ns > 0; it is among
-// m->unreachable then) or lost.
-void master_agent_remove(struct agent *a, const char *message, int64_t since_ns);
+enum agent_removal {
+    AGENT_UNREACHABLE, // since_ns; it is among m->unreachable. Its tasks are unreachable
+    AGENT_GONE,        // for good: its tasks are gone by operator; it is told to end
+    AGENT_DOWN,        // its machine is: its tasks are lost; it is told to forget its id
+    AGENT_LEFT,        // by itself: its tasks are lost
+};
+// Takes it out of the books. Frameworks that are not PARTITION_AWARE hear of lost tasks anyway.
+void master_agent_remove(struct agent *a, enum agent_removal how, const char *message,
+                         int64_t since_ns);
+// Rescinds its offers; the allocator gives it out no more.
+void master_agent_deactivate(struct agent *a);
+// It gets offers again, if it is connected and not deactivated by an operator.
+void master_agent_activate(struct agent *a);
 struct agent *master_agent_free(struct agent *a);
 // Books what a framework uses there, in the agent's and the framework's sums. Not the allocator's.
 void master_agent_use_add(struct agent *a, struct framework *f, const struct resources *amount);
@@ -118,7 +146,9 @@ void master_recovered_remove(struct master *m, const char *id);
 void master_unreachable_add(struct master *m, const char *id, int64_t since_ns);
 // With the records of its tasks.
 void master_unreachable_remove(struct master *m, const char *id);
-void master_forget_unreachable(struct timer *timer, struct instant now);
+void master_gone_add(struct master *m, const char *id, int64_t since_ns);
+// Unreachable and gone agents that are too old or too many.
+void master_forget_agents(struct timer *timer, struct instant now);
 
 // ---- admission.c: registration, reregistration, the registry ----
 void master_agent_register(struct master *m, struct master_channel *channel,
@@ -127,10 +157,25 @@ void master_agent_reregister(struct master *m, struct master_channel *channel,
                              Meseta__Link__ToMaster *message);
 void master_agent_mark_unreachable(struct agent *a, const char *message);
 void master_admission_forget_channel(struct master_channel *channel);
-void master_admission_free_all(struct master *m);
 // The same for one that never came back after this master began.
 void master_recovered_mark_unreachable(struct recovered_agent *r, const char *reason);
 void master_registry_forget_agent(struct master *m, const char *id);
+// The batch that makes an agent gone. Gives how many items there are.
+size_t master_registry_gone_items(struct master *m, const char *id, int64_t since_ns,
+                                  struct master_item ret_items[4]);
+
+// ---- operator.c: agents that an operator takes out of service ----
+void master_deactivation_load(struct master *m, const char *agent_id,
+                              const Meseta__Registry__Deactivation *message);
+const char *master_deactivation_key(struct master *m, const char *agent_id);
+void master_deactivation_drop(struct master *m, const char *agent_id); // in memory
+void master_deactivations_free(struct master *m);
+// To whoever asked for what is durable now; `waiter` may be NULL.
+void master_answer(struct master *m, void *waiter, int status, const char *text);
+// A returning agent is told again that it is to be drained.
+void master_agent_resume_drain(struct agent *a);
+// After a task has left it, or what else a drain waits for.
+void master_agent_check_drained(struct agent *a);
 
 // ---- removal.c: who is to be marked unreachable, and when ----
 // `reason`: a constant text.

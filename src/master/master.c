@@ -116,13 +116,19 @@ static void make_info(struct master *m)
     info->address->hostname = info->hostname;
     info->address->ip = arena_strdup(arena, o->ip);
     info->address->port = o->port;
-    // AGENT_DRAINING and QUOTA_V2 are claimed when they are true.
-    info->n_capabilities = 1;
-    info->capabilities = arena_calloc(arena, 1, sizeof(*info->capabilities));
-    info->capabilities[0] =
-        WIRE_NEW(arena, Mesos__V1__MasterInfo__Capability, mesos__v1__master_info__capability);
-    info->capabilities[0]->has_type = true;
-    info->capabilities[0]->type = MESOS__V1__MASTER_INFO__CAPABILITY__TYPE__AGENT_UPDATE;
+    // QUOTA_V2 is claimed when it is true.
+    static const Mesos__V1__MasterInfo__Capability__Type types[] = {
+        MESOS__V1__MASTER_INFO__CAPABILITY__TYPE__AGENT_UPDATE,
+        MESOS__V1__MASTER_INFO__CAPABILITY__TYPE__AGENT_DRAINING,
+    };
+    info->n_capabilities = ARRAY_COUNT(types);
+    info->capabilities = arena_calloc(arena, ARRAY_COUNT(types), sizeof(*info->capabilities));
+    for (size_t i = 0; i < ARRAY_COUNT(types); i++) {
+        info->capabilities[i] =
+            WIRE_NEW(arena, Mesos__V1__MasterInfo__Capability, mesos__v1__master_info__capability);
+        info->capabilities[i]->has_type = true;
+        info->capabilities[i]->type = types[i];
+    }
     m->info = info;
 }
 
@@ -142,7 +148,7 @@ struct master *master_new(const struct master_options *options, const struct mas
     m->timers = TIMERS_INIT;
     list_init(&m->completed);
     list_init(&m->sending);
-    m->forgetting.run = master_forget_unreachable;
+    m->forgetting.run = master_forget_agents;
     m->recovery.run = master_recovery_is_over;
     list_init(&m->removal_queue);
     m->removal_turn.run = master_removal_turn;
@@ -214,7 +220,13 @@ struct master *master_free(struct master *m)
         mem_free(u);
     }
     map_free(&m->unreachable);
-    master_admission_free_all(m);
+    MAP_FOREACH (&m->gone, entry)
+        mem_free(entry->value);
+    map_free(&m->gone);
+    master_deactivations_free(m);
+    master_writes_free(m);
+    map_free(&m->writing);
+    map_free(&m->marking_gone);
     master_removal_free_all(m);
     MAP_FOREACH (&m->weights, entry)
         mem_free(entry->value);
@@ -228,36 +240,6 @@ struct master *master_free(struct master *m)
     m->magic = 0;
     mem_free(m);
     return NULL;
-}
-
-int master_recover(struct master *m, const struct master_item *items, size_t count,
-                   struct instant now, struct error *err)
-{
-    master_enter(m, now);
-    for (size_t i = 0; i < count; i++) {
-        const struct master_item *item = &items[i];
-        ProtobufCMessage *message;
-        if (text_starts_with(item->key, "agents/")) {
-            int r = wire_decode(&mesos__v1__agent_info__descriptor, m->scratch, item->value,
-                                item->size, &message, err);
-            if (r == 0 && ((Mesos__V1__AgentInfo *)message)->id == NULL)
-                r = error_set(err, -EBADMSG, "it has no id");
-            if (r < 0)
-                return error_wrap(err, r, "Cannot read registry entry %s", item->key);
-            master_recovered_add(m, (Mesos__V1__AgentInfo *)message, 0);
-        } else if (text_starts_with(item->key, "unreachable/")) {
-            int r = wire_decode(&mesos__v1__time_info__descriptor, m->scratch, item->value,
-                                item->size, &message, err);
-            if (r < 0)
-                return error_wrap(err, r, "Cannot read registry entry %s", item->key);
-            master_unreachable_add(m, item->key + strlen("unreachable/"),
-                                   ((Mesos__V1__TimeInfo *)message)->nanoseconds);
-        }
-    }
-    m->recovered_count = m->recovered.count;
-    if (m->recovered_count > 0)
-        timer_set(&m->timers, &m->recovery, now.mono + m->options.agent_reregister_timeout_ns);
-    return 0;
 }
 
 void master_set_weight(struct master *m, const char *role, double weight)
@@ -330,7 +312,10 @@ static void check_agent(const struct agent *a)
     resources_add(used, offered);
     resources_unallocate(used);
     CHECK(resources_contains(a->total, used));
-    CHECK(a->channel != NULL || (!a->active && list_is_empty(&((struct agent *)a)->offers)));
+    CHECK(a->channel != NULL || !a->active);
+    CHECK(a->active || list_is_empty(&((struct agent *)a)->offers));
+    CHECK(a->active == (a->channel != NULL && !master_agent_is_deactivated(a)));
+    CHECK(!map_has(&a->master->gone, a->id));
 }
 
 // Only scalars: the same port on two agents is one port in a framework's sum.

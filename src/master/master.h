@@ -61,6 +61,10 @@ struct master_ops {
     // The master must end, for that reason: it may decide nothing more. May be NULL, see
     // recovery_agent_removal_limit.
     void (*give_up)(void *ctx, const char *why);
+    // Answers a call that had to wait for the registry, with an HTTP status and a text (NULL:
+    // none). `waiter` is what came with the call; the core forgets it. May be NULL when none is
+    // handed in.
+    void (*answer)(void *ctx, void *waiter, int status, const char *text);
     // A round of the allocator begins, or its offers have been sent: for who has a clock. May be
     // NULL.
     void (*round)(void *ctx, bool begins);
@@ -142,6 +146,28 @@ bool master_teardown(struct master *m, const char *framework_id, struct instant 
 void master_agent_message(struct master *m, struct master_channel *channel,
                           Meseta__Link__ToMaster *message, struct instant now);
 void master_channel_closed(struct master *m, struct master_channel *channel, struct instant now);
+
+// ---- operators ----
+// Each of these gives 0 when the answer comes later, by ops.answer with `waiter`, once the registry
+// has it. Otherwise the HTTP status of the answer; one that is not 200 has its text in `err`.
+
+// For good: its tasks are lost, and it may not return.
+int master_mark_agent_gone(struct master *m, const char *agent_id, void *waiter, struct instant now,
+                           struct error *err);
+// No more offers, until it is reactivated.
+int master_deactivate_agent(struct master *m, const char *agent_id, void *waiter,
+                            struct instant now, struct error *err);
+int master_reactivate_agent(struct master *m, const char *agent_id, void *waiter,
+                            struct instant now, struct error *err);
+struct master_drain_options {
+    bool has_grace_period;
+    int64_t grace_period_ns; // the longest that its tasks may take to end
+    bool mark_gone;          // when they have
+};
+// Deactivated, and its tasks are killed.
+int master_drain_agent(struct master *m, const char *agent_id,
+                       const struct master_drain_options *options, void *waiter, struct instant now,
+                       struct error *err);
 
 // ---- looking ----
 const Mesos__V1__MasterInfo *master_info(const struct master *m);

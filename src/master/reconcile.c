@@ -2,7 +2,7 @@
 //
 // RECONCILE: what the master believes about tasks, told without asking the agents. Mesos' decisions
 // for a task that is named, in this order: known; its agent (or any) is still expected back: no
-// answer; its agent is registered: gone; its agent is unreachable; else unknown.
+// answer; its agent is registered: gone; its agent is unreachable, or gone; else unknown.
 
 #include "master/internal.h"
 
@@ -55,6 +55,9 @@ static void reconcile_task(struct framework *f, const char *task_id, const char 
     else if (u != NULL)
         send_unknown(f, task_id, agent_id, STATE(UNREACHABLE),
                      "Reconciliation: Task is unreachable", u->since_ns);
+    else if (agent_id != NULL && map_has(&m->gone, agent_id))
+        send_unknown(f, task_id, agent_id, STATE(GONE_BY_OPERATOR), "Reconciliation: Task is gone",
+                     0);
     else
         send_unknown(f, task_id, agent_id, STATE(UNKNOWN), "Reconciliation: Task is unknown", 0);
 }
@@ -101,6 +104,10 @@ void master_call_reconcile_operations(struct framework *f,
         } else if (agent_id != NULL && map_has(&m->unreachable, agent_id)) {
             status->state = MESOS__V1__OPERATION_STATE__OPERATION_UNREACHABLE;
             status->message = arena_strdup(m->scratch, "Reconciliation: Agent is unreachable");
+        } else if (agent_id != NULL && map_has(&m->gone, agent_id)) {
+            status->state = MESOS__V1__OPERATION_STATE__OPERATION_GONE_BY_OPERATOR;
+            status->message =
+                arena_strdup(m->scratch, "Reconciliation: Agent marked gone by operator");
         } else {
             status->state = MESOS__V1__OPERATION_STATE__OPERATION_UNKNOWN;
             status->message = arena_strdup(m->scratch, "Reconciliation: Operation is unknown");

@@ -116,6 +116,7 @@ struct agent {
     bool ping_open;       // sent and not answered
     bool marking;         // the registry is being told that it is unreachable
     int64_t disconnected; // monotonic, ns: since when `channel` is NULL
+    bool leaving;         // it is being removed this very moment
     int64_t registered;   // wall clock, ns
     int64_t reregistered; // 0: never
 };
@@ -173,6 +174,24 @@ struct unreachable_agent {
     char *id;
     int64_t since_ns;  // wall clock
     struct list tasks; // task.by_agent of those that became unreachable with it
+};
+
+// An agent that an operator took out of service, wherever it is: admitted, awaited or unreachable.
+// What counts is what is durable; what the newest request wants may still be on its way there.
+struct deactivation_state {
+    bool is_deactivated;
+    bool is_draining; // or drained: see `state`
+    Mesos__V1__DrainState state;
+    bool mark_gone; // once it is drained
+    bool has_grace_period;
+    int64_t grace_period_ns; // the longest that a task may take to be killed
+};
+
+struct deactivation {
+    char *id; // of the agent
+    struct deactivation_state now, wanted;
+    size_t writes;         // that are under way
+    int64_t drain_started; // wall clock; 0: not by this master, or not yet
 };
 
 enum counter {
@@ -246,17 +265,20 @@ struct master {
     struct map agents_by_pid; // pid -> struct agent
     struct map recovered;     // id -> struct recovered_agent
     struct map unreachable;   // id -> struct unreachable_agent
+    struct map gone;          // id -> int64_t *: since when, wall clock
+    struct map marking_gone;  // ids of agents for which the registry is being told so
+    struct map deactivations; // agent id -> struct deactivation
     struct map frameworks;    // id -> struct framework
     struct map completed_ids; // id -> struct framework
     struct list completed;    // oldest first
     size_t completed_count;
     struct map offers;  // id -> struct offer
-    struct map writes;  // token as text -> struct admission
+    struct map writes;  // token as text -> struct write
     struct map writing; // agent id -> number of those about it
     struct map weights; // role -> double *
     uint64_t next_agent, next_framework, next_offer, next_token;
     struct list sending;     // frameworks with offers to send: framework.sending
-    struct timer forgetting; // set while there are unreachable agents
+    struct timer forgetting; // set while there are unreachable or gone agents
     struct timer recovery;   // when those of the registry must be back
     size_t recovered_count;  // how many the registry had
     struct map removals;     // agent id -> struct removal
@@ -267,3 +289,9 @@ struct master {
     uint64_t counters[COUNTER_COUNT];
     struct map task_losses; // metric name -> uint64_t *
 };
+
+// ---- for those who show the records ----
+bool master_agent_is_deactivated(const struct agent *a);
+// NULL when it is not drained. In the arena.
+Mesos__V1__DrainInfo *master_deactivation_drain_info(const struct deactivation *d,
+                                                     struct arena *arena);

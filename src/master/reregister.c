@@ -137,6 +137,8 @@ static void publish(struct agent *a)
             (struct allocator_use){.framework_id = use->framework->id, .used = use->used};
     }
     allocator_add_agent(m->allocator, a->id, a->total, uses, count);
+    if (master_agent_is_deactivated(a))
+        master_agent_deactivate(a);
 }
 
 void master_agent_take_over(struct agent *a, Meseta__Link__ToMaster__Reregister *message,
@@ -156,6 +158,7 @@ void master_agent_take_over(struct agent *a, Meseta__Link__ToMaster__Reregister 
     }
     publish(a);
     send_framework_infos(a);
+    master_agent_resume_drain(a);
     log_info("Reregistered agent %s at %s (%s)", a->id, a->pid, a->info->hostname);
 }
 
@@ -244,6 +247,7 @@ void master_agent_return(struct agent *a, Meseta__Link__ToMaster__Reregister *me
             master_agent_send_kill(a, t->framework->id, t->id, NULL);
     }
     send_framework_infos(a);
+    master_agent_resume_drain(a);
     map_free(&tasks);
     map_free(&executors);
     log_info("Agent %s at %s (%s) is back", a->id, a->pid, a->info->hostname);

@@ -257,6 +257,7 @@ static void drop_oldest_completed(struct framework *f)
 void master_task_finish(struct task *t)
 {
     struct framework *f = t->framework;
+    struct agent *a = t->agent;
     if (t->place == TASK_ON_AGENT) {
         leave_agent(t);
     } else {
@@ -271,6 +272,8 @@ void master_task_finish(struct task *t)
     f->completed_count++;
     while (f->completed_count > f->master->options.max_completed_tasks_per_framework)
         drop_oldest_completed(f);
+    if (a != NULL)
+        master_agent_check_drained(a);
 }
 
 void master_task_make_unreachable(struct task *t)

@@ -58,10 +58,13 @@ static void *fresh(struct story *s, size_t size)
     return s->garbage[s->garbage_count++] = mem_zalloc(size);
 }
 
+static size_t gone_count, drained_count; // of all stories
+
 // What the agent was sent since the last look.
-static void agent_reads(struct fake_agent *a)
+static void agent_reads(struct story *s, struct fake_agent *a)
 {
     struct end *e = a->end;
+    bool is_over = false;
     for (; e != NULL && e->seen < e->count; e->seen++) {
         const Meseta__Link__ToAgent *message = e->messages[e->seen];
         if (message->registered != NULL) {
@@ -75,6 +78,13 @@ static void agent_reads(struct fake_agent *a)
                      message->run_task->framework_info->id->value);
             snprintf(t->state, sizeof(t->state), "TASK_STAGING");
             t->cpus = message->run_task->task->resources[0]->scalar->value;
+        }
+        if (message->shutdown != NULL) {
+            // Gone: it ends, and forgets who it was.
+            gone_count++;
+            a->known = false;
+            a->task_count = 0;
+            is_over = true;
         }
         if (message->shutdown_framework != NULL) {
             for (size_t i = a->task_count; i-- > 0;) {
@@ -91,6 +101,8 @@ static void agent_reads(struct fake_agent *a)
             }
         }
     }
+    if (is_over)
+        end_break(&s->w, e);
 }
 
 static bool agent_is_up(const struct fake_agent *a)
@@ -118,7 +130,8 @@ static void agent_returns(struct story *s, struct fake_agent *a)
     buf_printf(&out,
                "{\"type\":\"REREGISTER\",\"reregister\":{\"agent\":{\"info\":{\"id\":{\"value\":"
                "\"%s\"},\"hostname\":\"%zu\",\"resources\":%s},\"version\":\"1.11.0\",\"pid\":"
-               "\"slave(1)@10.0.0.1:%zu\"},\"frameworks\":[",
+               "\"slave(1)@10.0.0.1:%zu\",\"capabilities\":[{\"type\":\"AGENT_DRAINING\"}]},"
+               "\"frameworks\":[",
                a->id, (size_t)(a - s->agents) + 6000, amount(&s->w, "cpus:8;mem:1024"),
                (size_t)(a - s->agents) + 6000);
     for (size_t i = 0; i < a->task_count; i++) {
@@ -282,7 +295,7 @@ static void agent_updates(struct story *s, struct fake_agent *a)
 
 static void agent_does(struct story *s, struct fake_agent *a)
 {
-    agent_reads(a);
+    agent_reads(s, a);
     if (!agent_is_up(a)) {
         if (a->known && draw(s, 4) > 0)
             agent_returns(s, a);
@@ -306,6 +319,36 @@ static void agent_does(struct story *s, struct fake_agent *a)
     default:
         agent_updates(s, a);
         return;
+    }
+}
+
+// What an operator may do to an agent.
+static void operator_does(struct story *s, const struct fake_agent *a)
+{
+    struct master *m = s->w.master;
+    struct master_drain_options drain = {.mark_gone = draw(s, 3) == 0};
+    struct error err;
+    const char *id = a->id[0] != '\0' ? a->id : "nobody";
+    int status = 0;
+    switch (draw(s, 8)) {
+    case 0:
+        status = master_deactivate_agent(m, id, &s->w, s->w.now, &err);
+        break;
+    case 1:
+        status = draw(s, 4) == 0 ? master_mark_agent_gone(m, id, &s->w, s->w.now, &err) : 200;
+        break;
+    case 2:
+        status = master_drain_agent(m, id, &drain, &s->w, s->w.now, &err);
+        break;
+    default:
+        status = master_reactivate_agent(m, id, &s->w, s->w.now, &err);
+        break;
+    }
+    assert_true(status == 0 || (status >= 200 && status < 600));
+    world_settle(&s->w);
+    MAP_FOREACH (&m->deactivations, entry) {
+        const struct deactivation *d = entry->value;
+        drained_count += d->now.is_draining && d->now.state == MESOS__V1__DRAIN_STATE__DRAINED;
     }
 }
 
@@ -352,7 +395,10 @@ static void tell_story(uint64_t seed)
             world_pass(&s->w, (double)draw(s, draw(s, 5) == 0 ? 120 : 5));
             break;
         case 1:
-            agent_lies(s, &s->agents[draw(s, AGENTS)]);
+            if (draw(s, 2))
+                agent_lies(s, &s->agents[draw(s, AGENTS)]);
+            else
+                operator_does(s, &s->agents[draw(s, AGENTS)]);
             break;
         case 2:
         case 3:
@@ -426,6 +472,7 @@ static void test_random_stories(void **state)
             fail_msg("counter %d is only at %llu", (int)needed[i],
                      (unsigned long long)totals[needed[i]]);
     }
+    assert_true(one != NULL || (gone_count > 50 && drained_count > 50));
 }
 
 int main(void)

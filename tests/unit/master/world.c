@@ -55,9 +55,32 @@ static void close_agent(void *ctx, struct master_channel *channel)
     e->closed = true;
 }
 
+static void keep(struct world *w, const struct master_item *item)
+{
+    if (item->value == NULL) {
+        map_remove(&w->kept, item->key);
+        return;
+    }
+    struct master_item *copy = arena_alloc(w->arena, sizeof(*copy));
+    *copy = (struct master_item){.key = arena_strdup(w->arena, item->key),
+                                 .value = arena_dup(w->arena, item->value, item->size),
+                                 .size = item->size};
+    map_put(&w->kept, item->key, copy);
+}
+
+static void answer(void *ctx, void *waiter, int status, const char *text)
+{
+    struct world *w = ctx;
+    CHECK(waiter == w && status > 0);
+    w->answer = status;
+    w->answer_text = arena_strdup(w->arena, text);
+}
+
 static void apply(void *ctx, const struct master_item *items, size_t count, uint64_t token)
 {
     struct world *w = ctx;
+    for (size_t i = 0; i < count; i++)
+        keep(w, &items[i]);
     for (size_t i = 0; i < count; i++)
         snprintf(w->applied[w->applied_count++ % 16], 128, "%s%s",
                  items[i].value == NULL ? "-" : "", items[i].key);
@@ -81,6 +104,7 @@ static const struct master_ops ops = {
     .close_agent = close_agent,
     .apply = apply,
     .give_up = give_up,
+    .answer = answer,
 };
 
 void world_begin(struct world *w, const struct master_options *options)
@@ -98,6 +122,7 @@ void world_begin(struct world *w, const struct master_options *options)
     own.port = 5050;
     own.hostname = "localhost";
     own.seed = 1;
+    w->options = own;
     w->master = master_new(&own, &ops, w, w->now);
 }
 
@@ -105,7 +130,27 @@ void world_end(struct world *w)
 {
     master_check(w->master);
     master_free(w->master);
+    map_free(&w->kept);
     arena_free(w->arena);
+}
+
+void world_fail_over(struct world *w)
+{
+    master_check(w->master);
+    master_free(w->master);
+    w->token_count = 0;
+    w->end_count = 0;
+    w->options.id = "M2";
+    w->master = master_new(&w->options, &ops, w, w->now);
+    struct master_item *items = arena_calloc(w->arena, w->kept.count + 1, sizeof(*items));
+    size_t count = 0;
+    MAP_FOREACH (&w->kept, entry)
+        items[count++] = *(const struct master_item *)entry->value;
+    struct error err;
+    if (master_recover(w->master, items, count, w->now, &err) < 0)
+        fail_msg("%s", err.text);
+    world_settle(w);
+    master_check(w->master);
 }
 
 void world_settle(struct world *w)
@@ -223,7 +268,8 @@ void end_register(struct world *w, struct end *e, const char *host, const char *
     *e = (struct end){0};
     end_send(w, e,
              "{\"type\":\"REGISTER\",\"register\":{\"agent\":{\"info\":{\"hostname\":\"%s\","
-             "\"resources\":%s},\"version\":\"1.11.0\",\"pid\":\"slave(1)@10.0.0.1:%s\"}}}",
+             "\"resources\":%s},\"version\":\"1.11.0\",\"pid\":\"slave(1)@10.0.0.1:%s\","
+             "\"capabilities\":[{\"type\":\"AGENT_DRAINING\"}]}}}",
              host, amount(w, resources), host[0] >= '0' && host[0] <= '9' ? host : "5051");
 }
 

@@ -56,12 +56,18 @@ struct world {
     size_t applied_count;
     char gave_up[1024]; // the core's reason, or ""
     struct error err;   // of the last call
+    struct master_options options;
+    struct map kept; // what the registry holds: key -> struct master_item *
+    int answer;      // HTTP status of the last answer to an operator; 0: none
+    const char *answer_text;
 };
 
 void world_begin(struct world *w, const struct master_options *options);
 void world_end(struct world *w);
 // Answers the registry, runs what is due, until nothing is left at this moment.
 void world_settle(struct world *w);
+// The master dies and another one takes over what the registry holds. Streams and ends are gone.
+void world_fail_over(struct world *w);
 void world_pass(struct world *w, double seconds); // step by step through what is due
 
 // `extra` goes into framework_info, for instance ",\"roles\":[\"a\"]"; "" for none.
