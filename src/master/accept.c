@@ -4,8 +4,8 @@
 // run in order against what is left of the offered amount; what remains goes back to the allocator
 // under the call's filter.
 //
-// LAUNCH and LAUNCH_GROUP (launch_group.c) are the operations that there are so far. Others are
-// dropped as Mesos drops an invalid one: with an id they end in OPERATION_ERROR.
+// LAUNCH is here, LAUNCH_GROUP in launch_group.c, operations on resources in operate.c. A task may
+// use what an operation of the same ACCEPT has just reserved or made.
 
 #include <string.h>
 
@@ -54,30 +54,6 @@ static void refuse_tasks(struct framework *f, const Mesos__V1__Offer__Operation 
         master_refuse_task(f, tasks[i], state, reason, text);
 }
 
-static void drop_operation(struct framework *f, const Mesos__V1__Offer__Operation *operation,
-                           const char *text)
-{
-    struct master *m = f->master;
-    const char *name =
-        wire_enum_name(&mesos__v1__offer__operation__type__descriptor, (int)operation->type);
-    log_warning("Dropping %s operation from framework %s (%s): %s", name, f->id, f->info->name,
-                text);
-    if (operation->id == NULL)
-        return;
-    Mesos__V1__Scheduler__Event *event =
-        master_make_event(m->scratch, EVENT(UPDATE_OPERATION_STATUS));
-    event->update_operation_status =
-        WIRE_NEW(m->scratch, Mesos__V1__Scheduler__Event__UpdateOperationStatus,
-                 mesos__v1__scheduler__event__update_operation_status);
-    Mesos__V1__OperationStatus *status =
-        WIRE_NEW(m->scratch, Mesos__V1__OperationStatus, mesos__v1__operation_status);
-    status->operation_id = operation->id;
-    status->state = MESOS__V1__OPERATION_STATE__OPERATION_ERROR;
-    status->message = arena_strdup(m->scratch, text);
-    event->update_operation_status->status = status;
-    master_framework_send(f, event);
-}
-
 static void reject(struct framework *f, Mesos__V1__Scheduler__Call__Accept *call, const char *why)
 {
     struct master *m = f->master;
@@ -95,7 +71,7 @@ static void reject(struct framework *f, Mesos__V1__Scheduler__Call__Accept *call
             refuse_tasks(f, operation, aware ? STATE(DROPPED) : STATE(LOST), REASON(INVALID_OFFERS),
                          arena_printf(m->scratch, "Task launched with invalid offers: %s", why));
         else if (operation->has_type)
-            drop_operation(
+            master_operation_drop(
                 f, operation,
                 arena_printf(m->scratch, "Operation attempted with invalid offers: %s", why));
     }
@@ -175,23 +151,56 @@ Mesos__V1__Task *master_make_task(struct arena *arena, struct framework *f,
     return task;
 }
 
-static void launch_task(struct framework *f, struct agent *a, Mesos__V1__TaskInfo *info,
-                        const char *role, struct resources *remaining)
+// Takes it from what is left. A shared volume is there for as many tasks as like it: of those that
+// launch, each holds a copy of its own, more than were offered if need be.
+static void take_consumed(struct accepting *c, const struct resources *consumed)
 {
+    struct framework *f = c->framework;
+    AUTO_RESOURCES struct resources *additional = resources_shared(consumed);
+    if (!resources_is_empty(additional)) {
+        AUTO_RESOURCES struct resources *left = resources_shared(c->remaining);
+        resources_subtract_available(additional, left);
+    }
+    if (!resources_is_empty(additional)) {
+        AUTO_RESOURCES struct resources *nothing = resources_new();
+        allocator_transform(f->master->allocator, f->id, c->agent->id, nothing, additional);
+        resources_add(c->remaining, additional);
+    }
+    resources_subtract(c->remaining, consumed);
+}
+
+static int validate_launch(struct accepting *c, Mesos__V1__TaskInfo *info,
+                           struct resources **ret_wanted, struct resources **ret_executor,
+                           const char **ret_text)
+{
+    if (resources_is_empty(c->shared))
+        return master_validate_launch(c->framework, c->agent, info, c->remaining, ret_wanted,
+                                      ret_executor, ret_text);
+    AUTO_RESOURCES struct resources *available = resources_non_shared(c->remaining);
+    resources_add(available, c->shared);
+    return master_validate_launch(c->framework, c->agent, info, available, ret_wanted, ret_executor,
+                                  ret_text);
+}
+
+static void launch_task(struct accepting *c, Mesos__V1__TaskInfo *info)
+{
+    struct framework *f = c->framework;
+    struct agent *a = c->agent;
     struct master *m = f->master;
-    complete_task(f, info, role);
+    complete_task(f, info, c->role);
     struct resources *wanted, *executor;
     const char *why;
-    if (master_validate_launch(f, a, info, remaining, &wanted, &executor, &why) < 0) {
+    if (validate_launch(c, info, &wanted, &executor, &why) < 0) {
         master_refuse_task(f, info, STATE(ERROR), REASON(TASK_INVALID), why);
         return;
     }
     if (executor != NULL) {
-        resources_subtract(remaining, executor);
+        take_consumed(c, executor);
         master_executor_add(a, f, info->executor, executor);
     }
-    resources_subtract(remaining, wanted);
+    take_consumed(c, wanted);
     struct task *t = master_task_add(a, f, master_make_task(m->scratch, f, info), wanted);
+    f->operation_counts[OPERATION(LAUNCH)]++;
     info->n_resources =
         resources_to_proto(wanted, m->scratch, RESOURCES_NEW_FORM, true, &info->resources);
     Meseta__Link__ToAgent *message = master_make_to_agent(m->scratch, TO_AGENT(RUN_TASK));
@@ -237,21 +246,21 @@ static int check_resources(const Mesos__V1__Offer__Operation *operation, struct 
                : 0;
 }
 
-static void run_operation(struct framework *f, struct agent *a,
-                          Mesos__V1__Offer__Operation *operation, const char *role,
-                          struct resources *remaining)
+static void run_operation(struct accepting *c, Mesos__V1__Offer__Operation *operation)
 {
-    struct master *m = f->master;
+    struct framework *f = c->framework;
     if (!operation->has_type || operation->type == OPERATION(UNKNOWN)) {
         log_warning("Ignoring unknown operation of framework %s", f->id);
         return;
     }
-    bool is_group = operation->type == OPERATION(LAUNCH_GROUP) && operation->launch_group != NULL;
-    if (!is_group && operation->type != OPERATION(LAUNCH)) {
-        const char *name =
-            wire_enum_name(&mesos__v1__offer__operation__type__descriptor, (int)operation->type);
-        drop_operation(f, operation,
-                       arena_printf(m->scratch, "%s operations are not supported yet", name));
+    if (!is_launch(operation)) {
+        master_operate_accepted(c, operation);
+        return;
+    }
+    bool is_group = operation->type == OPERATION(LAUNCH_GROUP);
+    if (is_group ? operation->launch_group == NULL : operation->launch == NULL) {
+        log_warning("Ignoring a %s operation of framework %s without a body",
+                    operation_type_name(operation->type), f->id);
         return;
     }
     struct error err;
@@ -267,13 +276,28 @@ static void run_operation(struct framework *f, struct agent *a,
         return;
     }
     if (is_group) {
-        master_launch_group(f, a, operation->launch_group, role, remaining);
+        master_launch_group(f, c->agent, operation->launch_group, c->role, c->remaining);
         return;
     }
     Mesos__V1__TaskInfo **tasks = NULL;
     size_t count = operation_tasks(operation, &tasks);
     for (size_t i = 0; i < count; i++)
-        launch_task(f, a, tasks[i], role, remaining);
+        launch_task(c, tasks[i]);
+}
+
+// What operations made is free at once; what was offered and is left comes under the filter.
+static void give_back(struct accepting *c, const struct resources *offered, int64_t refuse_ns)
+{
+    struct master *m = c->framework->master;
+    resources_add(c->remaining, c->resized);
+    AUTO_RESOURCES struct resources *made = resources_copy(c->remaining);
+    resources_subtract_available(made, offered);
+    resources_subtract(c->remaining, made);
+    if (!resources_is_empty(made))
+        allocator_recover(m->allocator, c->framework->id, c->agent->id, made, -1, m->now);
+    if (!resources_is_empty(c->remaining))
+        allocator_recover(m->allocator, c->framework->id, c->agent->id, c->remaining, refuse_ns,
+                          m->now);
 }
 
 void master_call_accept(struct framework *f, Mesos__V1__Scheduler__Call__Accept *call)
@@ -292,19 +316,26 @@ void master_call_accept(struct framework *f, Mesos__V1__Scheduler__Call__Accept 
         return;
     }
     struct offer *first = master_offer(m, call->offer_ids[0]->value);
-    struct agent *a = first->agent;
-    CHECK(a->channel != NULL); // offers do not outlive the link
-    const char *role = arena_strdup(m->scratch, first->role);
-    AUTO_RESOURCES struct resources *remaining = resources_new();
+    struct accepting c = {
+        .framework = f,
+        .agent = first->agent,
+        .role = arena_strdup(m->scratch, first->role),
+        .remaining = resources_new(),
+        .resized = resources_new(),
+    };
+    CHECK(c.agent->channel != NULL); // offers do not outlive the link
     for (size_t i = 0; i < call->n_offer_ids; i++) {
         struct offer *o = master_offer(m, call->offer_ids[i]->value);
-        resources_add(remaining, o->resources);
+        resources_add(c.remaining, o->resources);
         master_offer_remove(o);
         f->offers_accepted++;
     }
+    c.shared = resources_shared(c.remaining);
+    AUTO_RESOURCES struct resources *offered = resources_copy(c.remaining);
     for (size_t i = 0; i < call->n_operations; i++)
-        run_operation(f, a, call->operations[i], role, remaining);
-    if (!resources_is_empty(remaining))
-        allocator_recover(m->allocator, f->id, a->id, remaining,
-                          master_filters_refuse_ns(call->filters), m->now);
+        run_operation(&c, call->operations[i]);
+    give_back(&c, offered, master_filters_refuse_ns(call->filters));
+    resources_free(c.remaining);
+    resources_free(c.resized);
+    resources_free(c.shared);
 }

@@ -149,7 +149,9 @@ static void refuse(struct master *m, struct master_channel *channel,
     m->ops->send_agent(m->ctx, channel, message);
 }
 
-static int check_description(const Meseta__Link__AgentDescription *description, struct error *err)
+static int check_description(const Meseta__Link__AgentDescription *description,
+                             Mesos__V1__Resource *const *checkpointed, size_t checkpointed_count,
+                             struct error *err)
 {
     unsigned major, minor, patch;
     if (sscanf(description->version, "%9u.%9u.%9u", &major, &minor, &patch) != 3)
@@ -166,30 +168,45 @@ static int check_description(const Meseta__Link__AgentDescription *description, 
         if (info->resources[i]->allocation_info != NULL)
             return error_set(err, -EINVAL, "its resources are allocated to a role");
     }
+    for (size_t i = 0; i < checkpointed_count; i++) {
+        if (checkpointed[i]->allocation_info != NULL)
+            return error_set(err, -EINVAL, "its checkpointed resources are allocated to a role");
+    }
     struct resources *total;
-    int r = resources_from_proto(info->resources, info->n_resources, &total, err);
+    int r = master_agent_read_total(description, checkpointed, checkpointed_count, &total, err);
     if (r < 0)
         return error_wrap(err, r, "its resources are not valid");
     resources_free(total);
     return 0;
 }
 
-// Takes an amount that it says it uses from what is left; one that `counts` not is only looked at.
-// Taken one by one, since a port that two tasks claim would be one port in their sum.
+// Takes an amount from what is left. Taken one by one, since a port that two tasks claim would be
+// one port in their sum. One copy of what is shared serves for all.
+static int take(struct resources *left, struct resources *some, struct error *err)
+{
+    resources_unallocate(some);
+    if (!resources_covers(left, some))
+        return error_set(err, -EINVAL, "more than the agent has left");
+    AUTO_RESOURCES struct resources *divided = resources_non_shared(some);
+    resources_subtract(left, divided);
+    return 0;
+}
+
+// What the books know about already is taken from there; of the rest, what it says.
+enum pass { PASS_BOOKED, PASS_NEW };
+
 static int take_used(struct resources *left, Mesos__V1__Resource *const *messages, size_t count,
                      bool counts, struct error *err)
 {
     AUTO_RESOURCES struct resources *some = NULL;
     int r = resources_from_proto(messages, count, &some, err);
-    if (r < 0)
-        return r;
-    resources_unallocate(some);
-    if (!counts)
-        return 0;
-    if (!resources_contains(left, some))
-        return error_set(err, -EINVAL, "more than the agent has left");
-    resources_subtract(left, some);
-    return 0;
+    return r == 0 && counts ? take(left, some, err) : r;
+}
+
+static int take_booked(struct resources *left, const struct resources *booked, struct error *err)
+{
+    AUTO_RESOURCES struct resources *some = resources_copy(booked);
+    return take(left, some, err);
 }
 
 static int check_framework(struct master *m, const Mesos__V1__FrameworkInfo *info,
@@ -207,59 +224,102 @@ static int check_framework(struct master *m, const Mesos__V1__FrameworkInfo *inf
     return 0;
 }
 
-// Takes what runs of one framework and is not in the books of `known` (NULL: nothing is).
-static int take_framework_use(struct master *m, const struct agent *known,
-                              const Meseta__Link__FrameworkOnAgent *on_agent,
-                              struct resources *left, struct error *err)
+static int take_executor(const struct agent *known, const struct framework *f,
+                         const Mesos__V1__ExecutorInfo *executor, enum pass pass,
+                         struct resources *left, struct error *err)
 {
-    const struct framework *f = master_framework(m, on_agent->info->id->value);
-    for (size_t k = 0; k < on_agent->n_executors; k++) {
-        const Mesos__V1__ExecutorInfo *executor = on_agent->executors[k];
-        const char *id = executor->executor_id->value;
-        bool booked =
-            known != NULL && f != NULL && master_agent_find_executor(known, f, id) != NULL;
-        int r = take_used(left, executor->resources, executor->n_resources, !booked, err);
+    const char *id = executor->executor_id->value;
+    const struct executor *booked =
+        known != NULL && f != NULL ? master_agent_find_executor(known, f, id) : NULL;
+    int r = 0;
+    if (pass == PASS_NEW)
+        r = take_used(left, executor->resources, executor->n_resources, booked == NULL, err);
+    else if (booked != NULL)
+        r = take_booked(left, booked->resources, err);
+    return r < 0 ? error_wrap(err, r, "executor '%s'", id) : 0;
+}
+
+static int take_task(const struct agent *known, const struct framework *f,
+                     const Mesos__V1__Task *task, enum pass pass, struct resources *left,
+                     struct error *err)
+{
+    // Booked here, or on another agent: then it is not taken over.
+    const struct task *booked = f != NULL ? map_get(&f->tasks, task->task_id->value) : NULL;
+    int r = 0;
+    if (pass == PASS_NEW)
+        r = take_used(left, task->resources, task->n_resources,
+                      booked == NULL && master_task_state_counts(task->state), err);
+    else if (booked != NULL && booked->agent == known && booked->holds)
+        r = take_booked(left, booked->resources, err);
+    return r < 0 ? error_wrap(err, r, "task '%s'", task->task_id->value) : 0;
+}
+
+// Takes what runs and is, or is not, in the books of `known` (NULL: nothing is).
+static int take_named(struct master *m, const struct agent *known,
+                      const Meseta__Link__ToMaster__Reregister *message, enum pass pass,
+                      struct resources *left, struct error *err)
+{
+    for (size_t i = 0; i < message->n_frameworks; i++) {
+        const Meseta__Link__FrameworkOnAgent *on_agent = message->frameworks[i];
+        const char *id = on_agent->info->id->value;
+        if (map_has(&m->completed_ids, id))
+            continue;
+        const struct framework *f = master_framework(m, id);
+        int r = 0;
+        for (size_t k = 0; r == 0 && k < on_agent->n_executors; k++)
+            r = take_executor(known, f, on_agent->executors[k], pass, left, err);
+        for (size_t k = 0; r == 0 && k < on_agent->n_tasks; k++)
+            r = take_task(known, f, on_agent->tasks[k], pass, left, err);
         if (r < 0)
-            return error_wrap(err, r, "executor '%s'", id);
-    }
-    for (size_t k = 0; k < on_agent->n_tasks; k++) {
-        const Mesos__V1__Task *task = on_agent->tasks[k];
-        // Booked here, or on another agent: then it is not taken over.
-        bool booked = f != NULL && map_has(&f->tasks, task->task_id->value);
-        int r = take_used(left, task->resources, task->n_resources,
-                          !booked && master_task_state_counts(task->state), err);
-        if (r < 0)
-            return error_wrap(err, r, "task '%s'", task->task_id->value);
+            return r;
     }
     return 0;
 }
 
-// What a returning agent says it runs must be sound, and fit into what it has. What is booked for
-// it and it does not name (any more) counts until it has answered for that.
+// Takes what the books say that runs there and it does not name. It counts until the agent has
+// answered for it, as far as it is there: what an operation made that never reached the agent
+// is not.
+static void take_unnamed(struct master *m, const struct agent *known,
+                         const Meseta__Link__ToMaster__Reregister *message, struct resources *left)
+{
+    AUTO_RESOURCES struct resources *unnamed = resources_copy(known->used);
+    for (size_t i = 0; i < message->n_frameworks; i++) {
+        const Meseta__Link__FrameworkOnAgent *on_agent = message->frameworks[i];
+        const struct framework *f = master_framework(m, on_agent->info->id->value);
+        for (size_t k = 0; f != NULL && k < on_agent->n_tasks; k++) {
+            const struct task *t = map_get(&f->tasks, on_agent->tasks[k]->task_id->value);
+            if (t != NULL && t->agent == known && t->holds)
+                resources_subtract_available(unnamed, t->resources);
+        }
+        for (size_t k = 0; f != NULL && k < on_agent->n_executors; k++) {
+            const struct executor *e =
+                master_agent_find_executor(known, f, on_agent->executors[k]->executor_id->value);
+            if (e != NULL)
+                resources_subtract_available(unnamed, e->resources);
+        }
+    }
+    resources_unallocate(unnamed);
+    resources_subtract_available(left, unnamed);
+}
+
+// What a returning agent says it runs must be sound, and fit into what it has.
 static int check_tasks(struct master *m, Meseta__Link__ToMaster__Reregister *message,
                        struct error *err)
 {
     const Mesos__V1__AgentInfo *info = message->agent->info;
     const struct agent *known = master_agent(m, info->id->value);
     AUTO_RESOURCES struct resources *left = NULL;
-    int r = resources_from_proto(info->resources, info->n_resources, &left, err);
+    int r = master_agent_read_total(message->agent, message->checkpointed_resources,
+                                    message->n_checkpointed_resources, &left, err);
     if (r < 0)
         return r;
-    if (known != NULL) {
-        AUTO_RESOURCES struct resources *used = resources_copy(known->used);
-        resources_unallocate(used);
-        if (!resources_contains(left, used))
-            return error_set(err, -EINVAL, "its tasks use more than it has");
-        resources_subtract(left, used);
-    }
-    for (size_t i = 0; i < message->n_frameworks; i++) {
+    for (size_t i = 0; r == 0 && i < message->n_frameworks; i++)
         r = check_framework(m, message->frameworks[i]->info, err);
-        if (r == 0 && !map_has(&m->completed_ids, message->frameworks[i]->info->id->value))
-            r = take_framework_use(m, known, message->frameworks[i], left, err);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    if (r == 0)
+        r = take_named(m, known, message, PASS_BOOKED, left, err);
+    if (r == 0 && known != NULL)
+        take_unnamed(m, known, message, left);
+    return r == 0 ? take_named(m, known, message, PASS_NEW, left, err) : r;
 }
 
 // ---- registration ----
@@ -300,7 +360,8 @@ void master_agent_register(struct master *m, struct master_channel *channel,
         return;
     }
     struct error err;
-    if (check_description(description, &err) < 0) {
+    if (check_description(description, message->checkpointed_resources,
+                          message->n_checkpointed_resources, &err) < 0) {
         refuse(m, channel, description, err.text);
         return;
     }
@@ -327,7 +388,12 @@ static void admit_new(struct admission *admission)
     const Meseta__Link__AgentDescription *description = admission->message->register_->agent;
     // Another try of the same agent may have been admitted meanwhile, over a link that hangs.
     replace_at(m, description->pid, admission->agent_id);
-    struct agent *a = master_agent_add(m, description, admission->agent_id);
+    const Meseta__Link__ToMaster__Register *message = admission->message->register_;
+    struct resources *total = NULL;
+    int r = master_agent_read_total(description, message->checkpointed_resources,
+                                    message->n_checkpointed_resources, &total, NULL);
+    CHECK(r == 0); // it was looked at before
+    struct agent *a = master_agent_add(m, description, admission->agent_id, total);
     allocator_add_agent(m->allocator, a->id, a->total, NULL, 0);
     a->active = true; // a new id is not deactivated
     master_agent_connect(a, channel);
@@ -355,7 +421,8 @@ void master_agent_reregister(struct master *m, struct master_channel *channel,
         strcmp(channel->agent->id, description->info->id->value) != 0)
         r = error_set(&err, -EINVAL, "it was registered as %s before", channel->agent->id);
     if (r == 0)
-        r = check_description(description, &err);
+        r = check_description(description, message->reregister->checkpointed_resources,
+                              message->reregister->n_checkpointed_resources, &err);
     const char *id = r == 0 ? description->info->id->value : "";
     if (map_has(&m->gone, id)) {
         log_warning("Refusing agent %s at %s (%s): it is gone", id, description->pid,
@@ -430,7 +497,11 @@ static void admit_again(struct admission *admission)
     bool was_unreachable = map_has(&m->unreachable, id);
     master_recovered_remove(m, id);
     master_unreachable_remove(m, id);
-    struct agent *a = master_agent_add(m, message->agent, id);
+    struct resources *total = NULL;
+    int r = master_agent_read_total(message->agent, message->checkpointed_resources,
+                                    message->n_checkpointed_resources, &total, NULL);
+    CHECK(r == 0); // it was looked at before
+    struct agent *a = master_agent_add(m, message->agent, id, total);
     a->reregistered = m->now.wall;
     a->active = true;
     a->channel = channel;

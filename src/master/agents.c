@@ -35,6 +35,42 @@ static void use_free(struct agent_use *use)
     mem_free(use);
 }
 
+// Whether what is in use is there at all.
+static bool fits(const struct agent *a)
+{
+    AUTO_RESOURCES struct resources *used = resources_copy(a->used);
+    resources_unallocate(used);
+    return resources_covers(a->total, used);
+}
+
+int master_agent_read_total(const Meseta__Link__AgentDescription *description,
+                            Mesos__V1__Resource *const *checkpointed, size_t count,
+                            struct resources **ret_total, struct error *err)
+{
+    AUTO_RESOURCES struct resources *flags = NULL;
+    AUTO_RESOURCES struct resources *made = NULL;
+    const Mesos__V1__AgentInfo *info = description->info;
+    int r = resources_from_proto(info->resources, info->n_resources, &flags, err);
+    if (r == 0)
+        r = resources_from_proto(checkpointed, count, &made, err);
+    if (r < 0)
+        return r;
+    struct arena *arena = arena_new(0, 0);
+    const char *why;
+    r = resources_apply_checkpointed(flags, made, arena, ret_total, &why);
+    if (r < 0)
+        error_set(err, r, "%s", why);
+    arena_free(arena);
+    return r;
+}
+
+void master_agent_set_total(struct agent *a, struct resources *total)
+{
+    resources_free(a->total);
+    a->total = total;
+    a->unsettled = !fits(a);
+}
+
 void master_agent_use_add(struct agent *a, struct framework *f, const struct resources *amount)
 {
     resources_add(find_use(a, f)->used, amount);
@@ -48,6 +84,8 @@ void master_agent_use_remove(struct agent *a, struct framework *f, const struct 
     CHECK(use != NULL);
     resources_subtract(use->used, amount);
     resources_subtract(a->used, amount);
+    if (a->unsettled)
+        a->unsettled = !fits(a);
     // Ports of several agents are one set in a framework's sum, so a part may be gone already.
     resources_subtract_available(f->used, amount);
 }
@@ -186,7 +224,7 @@ void master_agent_describe(struct agent *a, const Meseta__Link__AgentDescription
 }
 
 struct agent *master_agent_add(struct master *m, const Meseta__Link__AgentDescription *description,
-                               const char *id)
+                               const char *id, struct resources *total)
 {
     struct agent *a = mem_zalloc(sizeof(*a));
     a->magic = AGENT_MAGIC;
@@ -195,13 +233,13 @@ struct agent *master_agent_add(struct master *m, const Meseta__Link__AgentDescri
     list_init(&a->tasks);
     list_init(&a->executors);
     list_init(&a->offers);
+    list_init(&a->operations);
     a->used = resources_new();
     a->offered = resources_new();
     a->ping.run = ping_is_due;
     a->registered = m->now.wall;
     master_agent_describe(a, description);
-    int r = resources_from_proto(a->info->resources, a->info->n_resources, &a->total, NULL);
-    CHECK(r == 0); // admission looked at them
+    a->total = total;
     CHECK(map_put(&m->agents, a->id, a) == NULL);
     return a;
 }
@@ -354,6 +392,11 @@ void master_agent_remove(struct agent *a, enum agent_removal how, const char *me
     master_count(m, COUNT_SLAVE_REMOVALS);
     a->leaving = true;
     master_agent_deactivate(a);
+    if (how == AGENT_UNREACHABLE)
+        master_operations_tell(a, OPERATION_STATE(UNREACHABLE), "Agent was marked unreachable");
+    else if (how == AGENT_GONE)
+        master_operations_tell(a, OPERATION_STATE(GONE_BY_OPERATOR), "Agent has been marked gone");
+    master_operations_remove(a);
     const char *text =
         how == AGENT_LEFT || how == AGENT_DOWN
             ? arena_printf(m->scratch, "Agent %s removed: %s", a->info->hostname, message)
@@ -576,14 +619,13 @@ static void update_agent(struct agent *a, Meseta__Link__ToMaster__UpdateAgent *m
     }
     AUTO_RESOURCES struct resources *used = resources_copy(a->used);
     resources_unallocate(used);
-    if (!resources_contains(total, used)) {
+    if (!resources_covers(total, used)) {
         log_warning("Ignoring new resources of agent %s: they are less than what is in use", a->id);
         resources_free(total);
         return;
     }
     rescind_offers(a);
-    resources_free(a->total);
-    a->total = total;
+    master_agent_set_total(a, total);
     allocator_update_agent(m->allocator, a->id, a->total);
 }
 
@@ -624,6 +666,8 @@ void master_agent_message(struct master *m, struct master_channel *channel,
         executor_exited(a, message->executor_exited);
     } else if (message->type == TO_MASTER(UPDATE_AGENT) && message->update_agent != NULL) {
         update_agent(a, message->update_agent);
+    } else if (message->type == TO_MASTER(OPERATION_STATUS) && message->operation_status != NULL) {
+        master_agent_operation_status(a, message->operation_status);
     } else if (message->type == TO_MASTER(UNREGISTER)) {
         master_count(m, COUNT_MESSAGES_UNREGISTER_SLAVE);
         master_count(m, COUNT_SLAVE_REMOVALS_UNREGISTERED);

@@ -217,9 +217,7 @@ static int dispatch(struct framework *f, Mesos__V1__Scheduler__Call *call, struc
         master_call_acknowledge(f, call->acknowledge);
         return 202;
     case CALL(ACKNOWLEDGE_OPERATION_STATUS):
-        master_count(f->master, COUNT_MESSAGES_OPERATION_ACK);
-        master_count(f->master, COUNT_INVALID_OPERATION_ACKS);
-        drop_call(f, "an acknowledgement of an operation");
+        master_call_acknowledge_operation(f, call->acknowledge_operation_status);
         return 202;
     case CALL(RECONCILE):
         master_call_reconcile(f, call->reconcile);

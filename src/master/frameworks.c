@@ -199,11 +199,13 @@ struct framework *master_framework_add(struct master *m, const Mesos__V1__Framew
     list_init(&f->sending);
     list_init(&f->uses);
     list_init(&f->executors);
+    list_init(&f->operations);
     list_init(&f->in_completed);
     set_info(f, info, suppressed, suppressed_count);
     map_put(&m->frameworks, f->id, f);
     allocator_add_framework(m->allocator, f->id, f->roles, f->role_count, f->suppressed,
                             f->suppressed_count, f->capabilities, false);
+    master_operations_adopt(f);
     return f;
 }
 
@@ -214,6 +216,7 @@ struct framework *master_framework_free(struct framework *f)
     CHECK(f->magic == FRAMEWORK_MAGIC);
     while (!list_is_empty(&f->uses))
         list_remove(f->uses.next);
+    map_free(&f->operation_ids);
     MAP_FOREACH (&f->tasks, entry)
         master_task_free(entry->value);
     map_free(&f->tasks);
@@ -458,5 +461,6 @@ void master_framework_remove(struct framework *f)
     CHECK(list_is_empty(&f->uses));
     map_remove(&m->frameworks, f->id);
     allocator_remove_framework(m->allocator, f->id);
+    master_operations_orphan(f);
     keep_completed(f);
 }

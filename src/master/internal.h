@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "master/records.h"
 #include "model/framework.h"
+#include "model/operation.h"
 #include "model/task_state.h"
 #include "model/validate.h"
 #include "proto/registry.pb-c.h"
@@ -23,6 +24,10 @@
 #define AGENT_MAGIC 0x61676e74u
 #define FRAMEWORK_MAGIC 0x6672616du
 #define TASK_MAGIC 0x7461736bu
+#define OPERATION_MAGIC 0x6f706572u
+
+// What one framework may leave without an acknowledgement.
+enum { OPERATIONS_PER_FRAMEWORK_MAX = 10000 };
 
 #define HEARTBEAT_INTERVAL_NS (15 * NS_PER_S)
 
@@ -34,6 +39,7 @@
 #define TO_AGENT(NAME) MESETA__LINK__TO_AGENT__TYPE__##NAME
 #define TO_MASTER(NAME) MESETA__LINK__TO_MASTER__TYPE__##NAME
 #define OPERATION(NAME) MESOS__V1__OFFER__OPERATION__TYPE__##NAME
+#define OPERATION_STATE(NAME) MESOS__V1__OPERATION_STATE__OPERATION_##NAME
 enum { REASON_NONE = -1 };
 
 // ---- master.c ----
@@ -107,9 +113,16 @@ void master_framework_tell_agents(struct framework *f);
 bool master_framework_has_role(const struct framework *f, const char *role);
 
 // ---- agents.c ----
+// `total` is taken over.
 struct agent *master_agent_add(struct master *m, const Meseta__Link__AgentDescription *description,
-                               const char *id);
+                               const char *id, struct resources *total);
 void master_agent_describe(struct agent *a, const Meseta__Link__AgentDescription *description);
+// What an agent has: its flags' resources with what operations made of them. -EINVAL.
+int master_agent_read_total(const Meseta__Link__AgentDescription *description,
+                            Mesos__V1__Resource *const *checkpointed, size_t count,
+                            struct resources **ret_total, struct error *err);
+// `total` is taken over.
+void master_agent_set_total(struct agent *a, struct resources *total);
 void master_agent_connect(struct agent *a, struct master_channel *channel);
 void master_agent_disconnect(struct agent *a);
 enum agent_removal {
@@ -225,6 +238,15 @@ int64_t master_filters_refuse_ns(const Mesos__V1__Filters *filters);
 
 // ---- accept.c ----
 void master_call_accept(struct framework *f, Mesos__V1__Scheduler__Call__Accept *call);
+// What an ACCEPT has in hand while its operations run. All amounts are allocated to `role`.
+struct accepting {
+    struct framework *framework;
+    struct agent *agent;
+    const char *role;
+    struct resources *remaining;
+    struct resources *resized; // what GROW_VOLUME and SHRINK_VOLUME gave: not for later operations
+    struct resources *shared;  // copies that tasks may use, however many of them launch
+};
 // A task that never was: its framework is told, and it is counted.
 void master_refuse_task(struct framework *f, const Mesos__V1__TaskInfo *task,
                         Mesos__V1__TaskState state, int reason, const char *text);
@@ -240,6 +262,35 @@ Mesos__V1__Task *master_make_task(struct arena *arena, struct framework *f,
 void master_launch_group(struct framework *f, struct agent *a,
                          Mesos__V1__Offer__Operation__LaunchGroup *operation, const char *role,
                          struct resources *remaining);
+
+// ---- operate.c ----
+bool master_agent_can(const struct agent *a, Mesos__V1__AgentInfo__Capability__Type type);
+// Any operation but LAUNCH and LAUNCH_GROUP. It is changed.
+void master_operate_accepted(struct accepting *c, Mesos__V1__Offer__Operation *operation);
+
+// ---- operations.c ----
+struct operation *master_operation(struct master *m, const ProtobufCBinaryData *uuid);
+// Makes the record and sends it to the agent. `f` NULL: an operator's.
+void master_operation_begin(struct agent *a, struct framework *f,
+                            Mesos__V1__Offer__Operation *info);
+struct operation *master_operation_free(struct operation *o); // returns NULL
+// OPERATION_ERROR, for one that never began.
+void master_operation_drop(struct framework *f, const Mesos__V1__Offer__Operation *operation,
+                           const char *text);
+// Frameworks hear of the state of all that they have named on the agent; the records stay.
+void master_operations_tell(struct agent *a, Mesos__V1__OperationState state, const char *text);
+void master_operations_remove(struct agent *a);
+void master_operations_adopt(struct framework *f);  // it is here now
+void master_operations_orphan(struct framework *f); // it goes
+// What a returning agent names; it is asked about what it does not.
+void master_operations_take_over(struct agent *a, Mesos__V1__Operation *const *messages,
+                                 size_t count);
+void master_agent_operation_status(struct agent *a,
+                                   Meseta__Link__ToMaster__OperationStatus *message);
+void master_call_acknowledge_operation(
+    struct framework *f, const Mesos__V1__Scheduler__Call__AcknowledgeOperationStatus *call);
+void master_call_reconcile_operations(struct framework *f,
+                                      const Mesos__V1__Scheduler__Call__ReconcileOperations *call);
 
 // ---- validate.c ----
 int master_validate_offers(struct framework *f, Mesos__V1__OfferID *const *ids, size_t count,
@@ -264,5 +315,3 @@ void master_normalise_executor(struct framework *f, Mesos__V1__ExecutorInfo *inf
 
 // ---- reconcile.c ----
 void master_call_reconcile(struct framework *f, const Mesos__V1__Scheduler__Call__Reconcile *call);
-void master_call_reconcile_operations(struct framework *f,
-                                      const Mesos__V1__Scheduler__Call__ReconcileOperations *call);

@@ -47,6 +47,7 @@ void master_launch_group(struct framework *f, struct agent *a,
         refuse_group(f, group, why);
         return;
     }
+    f->operation_counts[OPERATION(LAUNCH_GROUP)]++;
     if (own != NULL) {
         resources_subtract(remaining, own);
         master_executor_add(a, f, executor, own);

@@ -194,6 +194,9 @@ struct master *master_free(struct master *m)
             master_executor_remove(LIST_ENTRY(agent->executors.next, struct executor, by_agent),
                                    false);
     }
+    MAP_FOREACH (&m->agents, entry)
+        master_operations_remove(entry->value);
+    map_free(&m->operations);
     MAP_FOREACH (&m->frameworks, entry)
         master_framework_free(entry->value);
     map_free(&m->frameworks);
@@ -311,7 +314,12 @@ static void check_agent(const struct agent *a)
     CHECK(resources_is_equal(offered, a->offered));
     resources_add(used, offered);
     resources_unallocate(used);
-    CHECK(resources_contains(a->total, used));
+    CHECK(a->unsettled || resources_covers(a->total, used));
+    LIST_FOREACH (&((struct agent *)a)->operations, struct operation, by_agent, o) {
+        CHECK(o->magic == OPERATION_MAGIC && o->agent == a);
+        CHECK(map_get(&a->master->operations, o->uuid_text) == o);
+        CHECK(o->framework == NULL || strcmp(o->framework->id, o->framework_id) == 0);
+    }
     CHECK(a->channel != NULL || !a->active);
     CHECK(a->active || list_is_empty(&((struct agent *)a)->offers));
     CHECK(a->active == (a->channel != NULL && !master_agent_is_deactivated(a)));
@@ -330,6 +338,36 @@ static void check_sum(const struct resources *sum, const struct resources *booke
             CHECK(resources_scalar(sum, names[k]) == resources_scalar(booked, names[k]));
     }
     arena_free(arena);
+}
+
+// Each is on one agent's list and, with a framework, on one framework's; the numbers agree.
+static void check_operations(const struct master *m)
+{
+    size_t on_agents = 0, with_framework = 0, in_frameworks = 0, pending = 0, counted = 0;
+    MAP_FOREACH (&m->agents, entry) {
+        LIST_FOREACH (&((struct agent *)entry->value)->operations, struct operation, by_agent, o) {
+            on_agents++;
+            with_framework += o->framework != NULL;
+            pending += !operation_state_is_terminal(o->state);
+        }
+    }
+    MAP_FOREACH (&m->frameworks, entry) {
+        struct framework *f = entry->value;
+        LIST_FOREACH (&f->operations, struct operation, by_framework, o) {
+            CHECK(o->framework == f);
+            in_frameworks++;
+        }
+        MAP_FOREACH (&f->operation_ids, id)
+            CHECK(((struct operation *)id->value)->framework == f);
+    }
+    for (size_t type = 0; type < OPERATION_TYPE_COUNT; type++) {
+        for (size_t state = 0; state < OPERATION_STATE_COUNT; state++) {
+            if (!operation_state_is_terminal((Mesos__V1__OperationState)state))
+                counted += m->operation_states[type][state];
+        }
+    }
+    CHECK(on_agents == m->operations.count && with_framework == in_frameworks);
+    CHECK(pending == counted);
 }
 
 void master_check(const struct master *m)
@@ -364,4 +402,5 @@ void master_check(const struct master *m)
         CHECK(f->completed_count <= m->options.max_completed_tasks_per_framework);
     }
     CHECK(m->completed_count <= m->options.max_completed_frameworks);
+    check_operations(m);
 }

@@ -142,6 +142,14 @@ int master_call(struct master *m, Mesos__V1__Scheduler__Call *call, const char *
 // An operator's teardown. False when the framework is unknown.
 bool master_teardown(struct master *m, const char *framework_id, struct instant now);
 
+// ---- operators ----
+// An operation on what an agent has free or offered, with Mesos' texts: RESERVE, UNRESERVE, CREATE,
+// DESTROY, GROW_VOLUME, SHRINK_VOLUME, with its body. It is changed. Returns the HTTP status: 202,
+// or 400 or 409 with *ret_text, which is valid until the next input. `principal`: who asks; NULL:
+// not known.
+int master_operate(struct master *m, const char *agent_id, Mesos__V1__Offer__Operation *operation,
+                   const char *principal, struct instant now, const char **ret_text);
+
 // ---- agents ----
 void master_agent_message(struct master *m, struct master_channel *channel,
                           Meseta__Link__ToMaster *message, struct instant now);

@@ -57,6 +57,10 @@ static const char *const counter_names[COUNTER_COUNT] = {
     [COUNT_INVALID_STATUS_UPDATES] = "master/invalid_status_updates",
     [COUNT_VALID_STATUS_UPDATE_ACKS] = "master/valid_status_update_acknowledgements",
     [COUNT_INVALID_STATUS_UPDATE_ACKS] = "master/invalid_status_update_acknowledgements",
+    [COUNT_VALID_OPERATION_ACKS] = "master/valid_operation_status_update_acknowledgements",
+    [COUNT_MESSAGES_OPERATION_STATUS] = "master/messages_operation_status_update",
+    [COUNT_VALID_OPERATION_STATUSES] = "master/valid_operation_status_updates",
+    [COUNT_INVALID_OPERATION_STATUSES] = "master/invalid_operation_status_updates",
     [COUNT_INVALID_OPERATION_ACKS] = "master/invalid_operation_status_update_acknowledgements",
 };
 
@@ -183,6 +187,50 @@ static void put_named_counts(const char *prefix, const char *group,
     out->put(out->ctx, key, (double)total);
 }
 
+// "master/operations/reserve/finished" and the like; `type` NULL: of all types.
+static void put_operation_states(const char *type, const uint64_t *states, struct metrics *out)
+{
+    static const struct {
+        Mesos__V1__OperationState state;
+        const char *name;
+    } names[] = {
+        {OPERATION_STATE(PENDING), "pending"},
+        {OPERATION_STATE(RECOVERING), "recovering"},
+        {OPERATION_STATE(FINISHED), "finished"},
+        {OPERATION_STATE(FAILED), "failed"},
+        {OPERATION_STATE(ERROR), "error"},
+        {OPERATION_STATE(DROPPED), "dropped"},
+        {OPERATION_STATE(UNREACHABLE), "unreachable"},
+        {OPERATION_STATE(GONE_BY_OPERATOR), "gone_by_operator"},
+    };
+    AUTO_FREE char *prefix =
+        mem_printf("master/operations/%s%s", type != NULL ? type : "", type != NULL ? "/" : "");
+    lower(prefix);
+    uint64_t total = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        AUTO_FREE char *key = mem_printf("%s%s", prefix, names[i].name);
+        out->put(out->ctx, key, (double)states[names[i].state]);
+        total += states[names[i].state];
+    }
+    AUTO_FREE char *key = mem_printf("%stotal", prefix);
+    out->put(out->ctx, key, (double)total);
+}
+
+static void put_operations(const struct master *m, struct metrics *out)
+{
+    uint64_t sums[OPERATION_STATE_COUNT] = {0};
+    for (size_t type = 0; type < OPERATION_TYPE_COUNT; type++) {
+        const char *name = operation_type_name((Mesos__V1__Offer__Operation__Type)type);
+        bool is_launch = type == OPERATION(LAUNCH) || type == OPERATION(LAUNCH_GROUP);
+        if (name == NULL || type == OPERATION(UNKNOWN) || is_launch)
+            continue;
+        for (size_t state = 0; state < OPERATION_STATE_COUNT; state++)
+            sums[state] += m->operation_states[type][state];
+        put_operation_states(name, m->operation_states[type], out);
+    }
+    put_operation_states(NULL, sums, out);
+}
+
 static void put_framework(const struct framework *f, struct metrics *out)
 {
     AUTO_BUF struct buf name = BUF_INIT;
@@ -207,6 +255,8 @@ static void put_framework(const struct framework *f, struct metrics *out)
                      ARRAY_COUNT(f->calls), out);
     put_named_counts(prefix, "events", &mesos__v1__scheduler__event__type__descriptor, f->events,
                      ARRAY_COUNT(f->events), out);
+    put_named_counts(prefix, "operations", &mesos__v1__offer__operation__type__descriptor,
+                     f->operation_counts, ARRAY_COUNT(f->operation_counts), out);
     put_framework_states(f, prefix, out);
     for (size_t i = 0; i < f->role_count; i++) {
         AUTO_FREE char *key = mem_printf("%s/roles/%s/suppressed", prefix, f->roles[i]);
@@ -248,6 +298,7 @@ void master_put_metrics(const struct master *m, struct instant now,
     put_frameworks(m, &out);
     put_tasks(m, &out);
     put_resources(m, &out);
+    put_operations(m, &out);
     for (size_t i = 0; i < COUNTER_COUNT; i++)
         put(ctx, counter_names[i], (double)m->counters[i]);
     MAP_FOREACH (&m->task_losses, entry)

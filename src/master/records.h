@@ -5,7 +5,7 @@
 // and completed), agents own executors, the master owns agents, frameworks and offers.
 //
 // A task is packed: one block holds the record and its texts; what nobody but the endpoints looks
-// at (labels, container, statuses) is kept encoded.
+// at (labels, container, statuses) is kept encoded. Operations are the agent's on which they work.
 
 #pragma once
 
@@ -23,7 +23,7 @@
 #include "master/master.h"
 #include "model/resources.h"
 
-enum { TASK_STATE_COUNT = 15 };
+enum { TASK_STATE_COUNT = 15, OPERATION_TYPE_COUNT = 15, OPERATION_STATE_COUNT = 10 };
 
 struct packed {
     uint32_t size;
@@ -83,6 +83,25 @@ struct offer {
     char id[64];
 };
 
+// An operation that was sent to an agent and has not come to its end: until its terminal status is
+// acknowledged, by the framework that named it or else by the master itself.
+struct operation {
+    uint32_t magic;
+    struct agent *agent;
+    struct framework *framework; // NULL: an operator's, or of a framework that is not here
+    struct list by_agent;
+    struct list by_framework; // framework->operations
+    char *framework_id;       // NULL: an operator's
+    char *id;                 // as the framework calls it; NULL: it did not
+    uint8_t uuid[UUID_SIZE];
+    char uuid_text[UUID_TEXT_SIZE];
+    Mesos__V1__Offer__Operation__Type type;
+    Mesos__V1__OperationState state; // the newest
+    struct packed *info;             // an encoded Offer.Operation
+    struct packed **statuses;        // encoded OperationStatus, oldest first
+    size_t status_count;
+};
+
 // What a framework holds on an agent.
 struct agent_use {
     struct framework *framework;
@@ -111,6 +130,10 @@ struct agent {
     struct list tasks; // task.by_agent
     struct list executors;
     struct list offers;
+    struct list operations; // operation.by_agent
+    // It came back without resources that tasks in the books hold: they were made by operations
+    // that it never got, and it is being asked about those tasks.
+    bool unsettled;
     struct timer ping;
     uint32_t pings_missed;
     bool ping_open;       // sent and not answered
@@ -150,11 +173,14 @@ struct framework {
     struct list unsent;  // offers that wait for the end of the allocator's round
     struct list sending; // master->sending, while there are such
     struct list executors;
+    struct list operations;   // operation.by_framework
+    struct map operation_ids; // as it calls them -> struct operation
     struct list uses;         // agents where it holds something: agent_use.by_framework
     struct list in_completed; // master->completed
-    int64_t registered, reregistered, unregistered; // wall clock, ns; 0: never
-    uint64_t calls[20];                             // by Call.Type
-    uint64_t events[12];                            // by Event.Type
+    int64_t registered, reregistered, unregistered;  // wall clock, ns; 0: never
+    uint64_t calls[20];                              // by Call.Type
+    uint64_t events[12];                             // by Event.Type
+    uint64_t operation_counts[OPERATION_TYPE_COUNT]; // taken, by Offer.Operation.Type
     uint64_t offers_sent, offers_accepted, offers_declined, offers_rescinded;
     size_t states[TASK_STATE_COUNT];     // `tasks` and `unreachable`, by state
     uint64_t terminal[TASK_STATE_COUNT]; // tasks that ended, by state
@@ -243,7 +269,11 @@ enum counter {
     COUNT_INVALID_STATUS_UPDATES,
     COUNT_VALID_STATUS_UPDATE_ACKS,
     COUNT_INVALID_STATUS_UPDATE_ACKS,
+    COUNT_VALID_OPERATION_ACKS,
     COUNT_INVALID_OPERATION_ACKS,
+    COUNT_MESSAGES_OPERATION_STATUS,
+    COUNT_VALID_OPERATION_STATUSES,
+    COUNT_INVALID_OPERATION_STATUSES,
     COUNTER_COUNT,
 };
 
@@ -272,7 +302,10 @@ struct master {
     struct map completed_ids; // id -> struct framework
     struct list completed;    // oldest first
     size_t completed_count;
-    struct map offers;  // id -> struct offer
+    struct map offers;     // id -> struct offer
+    struct map operations; // uuid as text -> struct operation
+    // Those that are not over, by state; and those that are, since the master began.
+    uint64_t operation_states[OPERATION_TYPE_COUNT][OPERATION_STATE_COUNT];
     struct map writes;  // token as text -> struct write
     struct map writing; // agent id -> number of those about it
     struct map weights; // role -> double *
@@ -295,3 +328,5 @@ bool master_agent_is_deactivated(const struct agent *a);
 // NULL when it is not drained. In the arena.
 Mesos__V1__DrainInfo *master_deactivation_drain_info(const struct deactivation *d,
                                                      struct arena *arena);
+// The whole of an operation, for the endpoints.
+Mesos__V1__Operation *master_operation_message(const struct operation *o, struct arena *arena);

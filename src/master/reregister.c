@@ -158,6 +158,7 @@ void master_agent_take_over(struct agent *a, Meseta__Link__ToMaster__Reregister 
     }
     publish(a);
     send_framework_infos(a);
+    master_operations_take_over(a, message->operations, message->n_operations);
     master_agent_resume_drain(a);
     log_info("Reregistered agent %s at %s (%s)", a->id, a->pid, a->info->hostname);
 }
@@ -224,9 +225,11 @@ void master_agent_return(struct agent *a, Meseta__Link__ToMaster__Reregister *me
     a->reregistered = m->now.wall;
     LIST_FOREACH (&a->offers, struct offer, by_agent, o)
         master_offer_rescind(o);
-    resources_free(a->total);
-    int r = resources_from_proto(a->info->resources, a->info->n_resources, &a->total, NULL);
-    CHECK(r == 0);
+    struct resources *total = NULL;
+    int r = master_agent_read_total(message->agent, message->checkpointed_resources,
+                                    message->n_checkpointed_resources, &total, NULL);
+    CHECK(r == 0); // admission looked at them
+    master_agent_set_total(a, total);
     allocator_update_agent(m->allocator, a->id, a->total);
     master_send_registered(a, true);
     LIST_FOREACH (&a->executors, struct executor, by_agent, e) {
@@ -247,6 +250,7 @@ void master_agent_return(struct agent *a, Meseta__Link__ToMaster__Reregister *me
             master_agent_send_kill(a, t->framework->id, t->id, NULL);
     }
     send_framework_infos(a);
+    master_operations_take_over(a, message->operations, message->n_operations);
     master_agent_resume_drain(a);
     map_free(&tasks);
     map_free(&executors);

@@ -72,15 +72,6 @@ void master_normalise_executor(struct framework *f, Mesos__V1__ExecutorInfo *inf
         resources_to_proto(resources, arena, RESOURCES_NEW_FORM, true, &info->resources);
 }
 
-static bool agent_has_capability(const struct agent *a, int type)
-{
-    for (size_t i = 0; i < a->capability_count; i++) {
-        if (a->capabilities[i]->has_type && (int)a->capabilities[i]->type == type)
-            return true;
-    }
-    return false;
-}
-
 static const char *text_of(struct arena *arena, const struct resources *resources)
 {
     AUTO_BUF struct buf buf = BUF_INIT;
@@ -152,7 +143,7 @@ static int check_limits_capability(const struct agent *a, const Mesos__V1__TaskI
                                    struct error *err)
 {
     if (task->n_limits > 0 &&
-        !agent_has_capability(a, MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__TASK_RESOURCE_LIMITS))
+        !master_agent_can(a, MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__TASK_RESOURCE_LIMITS))
         return error_set(err, -EINVAL, "Agent is not capable of handling task resource limits");
     return 0;
 }

@@ -57,6 +57,18 @@ static bool is_non_revocable(const struct resource_entry *entry, const void *ctx
     return !entry->kind->revocable;
 }
 
+static bool is_shared(const struct resource_entry *entry, const void *ctx)
+{
+    (void)ctx;
+    return entry->kind->shared;
+}
+
+static bool is_non_shared(const struct resource_entry *entry, const void *ctx)
+{
+    (void)ctx;
+    return !entry->kind->shared;
+}
+
 struct resources *resources_unreserved(const struct resources *r)
 {
     return resources_filter(r, is_unreserved, NULL);
@@ -80,6 +92,16 @@ struct resources *resources_revocable(const struct resources *r)
 struct resources *resources_non_revocable(const struct resources *r)
 {
     return resources_filter(r, is_non_revocable, NULL);
+}
+
+struct resources *resources_shared(const struct resources *r)
+{
+    return resources_filter(r, is_shared, NULL);
+}
+
+struct resources *resources_non_shared(const struct resources *r)
+{
+    return resources_filter(r, is_non_shared, NULL);
 }
 
 struct resources *resources_to_unreserved(const struct resources *r)

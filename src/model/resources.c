@@ -313,6 +313,18 @@ bool resources_contains(const struct resources *r, const struct resources *part)
     return true;
 }
 
+bool resources_covers(const struct resources *r, const struct resources *part)
+{
+    uint32_t cursor = 0;
+    for (uint32_t i = 0; i < part->count; i++) {
+        const struct resource_entry *entry = find(r, &part->entries[i], &cursor);
+        if (entry == NULL || !(entry->kind->shared || entry_contains(entry, &part->entries[i]))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool resources_is_equal(const struct resources *a, const struct resources *b)
 {
     return a->count == b->count && resources_contains(a, b) && resources_contains(b, a);

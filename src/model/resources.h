@@ -48,6 +48,8 @@ int resources_parse(const char *text, const char *default_role, struct resources
 bool resources_is_empty(const struct resources *r);
 bool resources_is_equal(const struct resources *a, const struct resources *b);
 bool resources_contains(const struct resources *r, const struct resources *part);
+// The same, but one copy of something shared stands for any number of them.
+bool resources_covers(const struct resources *r, const struct resources *part);
 void resources_add(struct resources *r, const struct resources *other);
 // `other` must be contained (CHECKed).
 void resources_subtract(struct resources *r, const struct resources *other);
@@ -78,6 +80,8 @@ struct resources *resources_reserved(const struct resources *r, const char *role
 struct resources *resources_allocatable_to(const struct resources *r, const char *role);
 struct resources *resources_revocable(const struct resources *r);
 struct resources *resources_non_revocable(const struct resources *r);
+struct resources *resources_shared(const struct resources *r);
+struct resources *resources_non_shared(const struct resources *r);
 
 // The same with all reservations taken off.
 struct resources *resources_to_unreserved(const struct resources *r);

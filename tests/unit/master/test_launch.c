@@ -270,7 +270,8 @@ static void test_operations_are_refused(void **state)
     assert_int_equal(event->update_operation_status->status->state,
                      MESOS__V1__OPERATION_STATE__OPERATION_ERROR);
     assert_string_equal(event->update_operation_status->status->message,
-                        "RESERVE operations are not supported yet");
+                        "Operation requested feedback, but agent M-S0 does not have the required "
+                        "RESOURCE_PROVIDER capability");
     assert_non_null(end_next(&c->e, TO_AGENT(RUN_TASK))); // what stands behind it runs
     end(c);
 }
