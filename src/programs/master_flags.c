@@ -34,9 +34,11 @@ static const struct flag rows[] = {
         "The number of registry replicas that make a majority. Needed with --zk, as in Mesos; "
         "what counts is the quorum of ZooKeeper's own servers."),
     ROW(registry_fetch_timeout, FLAG_DURATION, "1mins", 0,
-        "How long reading the registry from ZooKeeper may take before the master ends."),
+        "How long reading the registry may take before the master ends."),
     ROW(registry_store_timeout, FLAG_DURATION, "20secs", 0,
-        "How long writing to the registry in ZooKeeper may take before the master ends."),
+        "How long writing to the registry may take before the master ends. While its disk is full "
+        "it "
+        "tries again and again, so long."),
     ROW(zk, FLAG_TEXT, NULL, 0,
         "Where masters elect their leader: zk://host1:port1,host2:port2,.../path, "
         "zk://user:password@host:port/path, or file:// and the path of a file that has it. Not "

@@ -20,6 +20,7 @@
 #include "base/text.h"
 #include "master_flags.h"
 #include "model/validate.h"
+#include "store/store_threaded.h"
 #include "store/store_zookeeper.h"
 
 // ---- who we are ----
@@ -233,7 +234,12 @@ static int open_store(struct env *env, const struct master_flags *flags, struct 
                          "There is no registry at %s, and with --no-log_auto_initialize none is "
                          "made",
                          path);
-    r = store_sqlite_open(path, ret_store, err);
+    struct store_threaded_options options = {
+        .path = path,
+        .fetch_timeout_ns = flags->registry_fetch_timeout,
+        .store_timeout_ns = flags->registry_store_timeout,
+    };
+    r = store_threaded_open(env, &options, ret_store, err);
     if (r < 0)
         return error_wrap(err, r, "Failed to open the registry");
     log_info("The registry is kept in %s", path);

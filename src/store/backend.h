@@ -38,4 +38,8 @@ void store_backend_item(struct store *store, const struct store_item *item);
 // begins what was asked for meanwhile.
 void store_backend_done(struct store *store, int result, const struct error *err);
 
+// SQLite's: it answers at once, on the thread that calls. Freed by the backend's `free`.
+int sqlite_place_open(const char *path, void **ret_place, const struct store_backend **ret_backend,
+                      struct error *err);
+
 struct store *store_new(const struct store_backend *backend, void *place);

@@ -146,7 +146,8 @@ static int open_place(struct place *place, const char *path, struct error *err)
     return r;
 }
 
-int store_sqlite_open(const char *path, struct store **ret_store, struct error *err)
+int sqlite_place_open(const char *path, void **ret_place, const struct store_backend **ret_backend,
+                      struct error *err)
 {
     static const struct store_backend backend = {
         .commit = commit, .walk = walk, .free = free_place};
@@ -157,6 +158,17 @@ int store_sqlite_open(const char *path, struct store **ret_store, struct error *
         free_place(place);
         return error_set(err, r, "%s: %s", path, why.text);
     }
-    *ret_store = store_new(&backend, place);
+    *ret_place = place;
+    *ret_backend = &backend;
     return 0;
+}
+
+int store_sqlite_open(const char *path, struct store **ret_store, struct error *err)
+{
+    void *place;
+    const struct store_backend *backend;
+    int r = sqlite_place_open(path, &place, &backend, err);
+    if (r == 0)
+        *ret_store = store_new(backend, place);
+    return r;
 }

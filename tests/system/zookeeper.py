@@ -42,6 +42,7 @@ class Node:
 
     def start(self):
         command = [*self.prefix, "java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData",
+                   "-Dzookeeper.preAllocSize=64",  # kB of its log at a time, rather than 64 MB
                    "-cp", ":".join([self.directory] + JARS), "org.apache.zookeeper.server.quorum.QuorumPeerMain",
                    os.path.join(self.directory, "zoo.cfg")]
         with open(os.path.join(self.directory, "log"), "ab") as log:
@@ -77,9 +78,10 @@ class Node:
 
 
 class ZooKeeper:
-    """An ensemble. close() ends it and removes its files. `machines`: where each node is to run (netns.Machine)."""
+    """An ensemble. close() ends it and removes its files. `machines`: where each node is to run (netns.Machine);
+    or for one node what its command begins with, and where its data is to be."""
 
-    def __init__(self, count=1, machines=None):
+    def __init__(self, count=1, machines=None, prefix=(), data=None):
         self.directory = tempfile.mkdtemp(prefix="meseta-zk-")
         self.nodes = []
         if machines:
@@ -89,7 +91,7 @@ class ZooKeeper:
         for number, (host, port, _, _) in enumerate(places, 1):
             directory = os.path.join(self.directory, str(number))
             os.makedirs(os.path.join(directory, "data"))
-            lines = ["tickTime=500", "dataDir=" + os.path.join(directory, "data"), "clientPort=%d" % port,
+            lines = ["tickTime=500", "dataDir=" + (data or os.path.join(directory, "data")), "clientPort=%d" % port,
                      "clientPortAddress=" + host, "admin.enableServer=false", "4lw.commands.whitelist=*",
                      "maxClientCnxns=0"]
             if len(places) > 1:
@@ -100,7 +102,7 @@ class ZooKeeper:
             for name, text in (("zoo.cfg", "\n".join(lines) + "\n"), ("log4j.properties", LOG)):
                 with open(os.path.join(directory, name), "w", encoding="ascii") as file:
                     file.write(text)
-            prefix = machines[number - 1].prefix if machines else ()
+            prefix = machines[number - 1].prefix if machines else prefix
             self.nodes.append(Node(directory, number, host, port, prefix).start())
         for node in self.nodes:
             wait_for(node.serves, 30, "ZooKeeper to serve")
