@@ -5,8 +5,6 @@ import os
 import signal
 import subprocess
 
-import pytest
-
 from harness import BIN, PATIENCE, find_port, make_task, wait_for
 
 DURABLE = {"registry": "replicated_log"}
@@ -153,31 +151,3 @@ def test_a_file_that_is_no_registry_is_left_alone(cluster):
     assert "Failed to open the registry: " in text and "not a database" in text
     with open(cluster.path("work", "registry.db"), encoding="ascii") as file:
         assert file.read(8) == "no datab"
-
-
-@pytest.mark.root
-def test_a_full_disk_ends_the_master_before_it_admits(cluster):
-    work = cluster.path("small")
-    os.mkdir(work)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", work], check=True)
-    try:
-        master = cluster.start_master(**DURABLE, work_dir=work)
-        with open(os.path.join(work, "ballast"), "wb") as ballast:
-            try:
-                while True:
-                    os.write(ballast.fileno(), b"x" * 4096)
-            except OSError:
-                pass
-        agent = cluster.start_agent(master, wait=False)
-        wait_for(lambda: not master.is_running(), 15, "the master to end")
-        assert master.process.returncode == 1
-        log = master.read_log()
-        assert "Failed to write the registry: " in log and "full" in log
-        assert "Registered agent" not in log
-        os.unlink(os.path.join(work, "ballast"))
-        master.restart()
-        cluster.wait_registered(agent, master)
-        agent.stop(signal.SIGUSR1)
-        master.stop()
-    finally:
-        subprocess.run(["umount", "-l", work], check=True)

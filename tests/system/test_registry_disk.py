@@ -93,6 +93,7 @@ def test_a_disk_that_stays_full_ends_the_master_and_nothing_is_lost(cluster, dis
     second = start_more(cluster, master)
     assert master.process.wait(20 * PATIENCE) == 1
     assert "registry.db was not written within 1secs: " in master.read_log() and FULL in master.read_log()
+    assert "Failed to write the registry: " in master.read_log() and master.read_log().count("Registered agent") == 1
     assert "Registered with master" not in second.read_log()
     # Started again on the full disk it waits and ends again, or says at once what is wrong.
     master.start()
