@@ -16,7 +16,8 @@ struct alloc_agent *agent_find(const struct allocator *a, const char *id)
 
 void agent_mark_dirty(struct allocator *a, struct alloc_agent *agent)
 {
-    if (agent->dirty_at != 0 || !agent->is_active || resources_is_empty(agent->available)) {
+    if (agent->dirty_at != 0 || !agent->is_active || agent->is_unlisted ||
+        resources_is_empty(agent->available)) {
         return;
     }
     if (a->dirty_count == a->dirty_capacity) {
@@ -38,21 +39,69 @@ static void unmark_dirty(struct allocator *a, struct alloc_agent *agent)
     agent->dirty_at = 0;
 }
 
+void agent_set_held_back(struct allocator *a, struct alloc_agent *agent, bool is_held_back)
+{
+    if (is_held_back == (agent->held_back_at != 0)) {
+        return;
+    }
+    if (!is_held_back) {
+        struct alloc_agent *last = a->held_back[--a->held_back_count];
+        a->held_back[agent->held_back_at - 1] = last;
+        last->held_back_at = agent->held_back_at;
+        agent->held_back_at = 0;
+        a->held_back_rough -= agent->is_held_rough;
+        return;
+    }
+    if (a->held_back_count == a->held_back_capacity) {
+        a->held_back_capacity = a->held_back_capacity * 2 + 16;
+        a->held_back =
+            mem_realloc_array(a->held_back, a->held_back_capacity, sizeof(struct alloc_agent *));
+    }
+    a->held_back[a->held_back_count++] = agent;
+    agent->held_back_at = a->held_back_count;
+    agent->is_held_rough = !agent->is_plain;
+    a->held_back_rough += agent->is_held_rough;
+}
+
+void agent_note_free(struct allocator *a, struct alloc_agent *agent)
+{
+    bool is_free = !resources_is_empty(agent->available);
+    if (is_free && list_is_empty(&agent->in_free)) {
+        list_append(&a->free, &agent->in_free);
+    } else if (!is_free) {
+        list_remove(&agent->in_free);
+        agent_set_held_back(a, agent, false);
+    }
+}
+
 // ---- who would not take it ----
 
 void agent_unblock(struct alloc_agent *agent, uint32_t number)
 {
-    if (number / 64 < agent->blocked_words) {
-        agent->blocked[number / 64] &= ~(UINT64_C(1) << (number % 64));
-    }
+    bits_clear(&agent->blocked, number);
 }
 
 void agent_unblock_all(struct alloc_agent *agent)
 {
     agent->level = resources_free(agent->level);
-    if (agent->blocked_words > 0) {
-        memset(agent->blocked, 0, agent->blocked_words * sizeof(agent->blocked[0]));
+    bits_clear_all(&agent->blocked);
+}
+
+void agent_catch_up(const struct allocator *a, struct alloc_agent *agent)
+{
+    if (agent->retired_seen == a->retired_count) {
+        return;
     }
+    if (a->retired_count - agent->retired_seen > RETIRED_KEPT) {
+        agent_unblock_all(agent);
+        bits_clear_all(&agent->judged);
+    } else {
+        for (uint64_t i = agent->retired_seen; i < a->retired_count; i++) {
+            bits_clear(&agent->blocked, a->retired[i % RETIRED_KEPT]);
+            bits_clear(&agent->judged, a->retired[i % RETIRED_KEPT]);
+        }
+    }
+    agent->retired_seen = a->retired_count;
 }
 
 // Free resources grew. When they are but back at a level for which the bits are true (an offer was
@@ -77,17 +126,25 @@ void agent_block(struct alloc_agent *agent, uint32_t number)
         }
         agent->is_level_sound = true;
     }
-    size_t words = number / 64 + 1;
-    if (words > agent->blocked_words) {
-        agent->blocked = mem_realloc_array(agent->blocked, words, sizeof(agent->blocked[0]));
-        memset(&agent->blocked[agent->blocked_words], 0,
-               (words - agent->blocked_words) * sizeof(agent->blocked[0]));
-        agent->blocked_words = words;
-    }
-    agent->blocked[number / 64] |= UINT64_C(1) << (number % 64);
+    bits_set(&agent->blocked, number);
 }
 
 // ---- holding ----
+
+static bool is_not_shared(const struct resource_entry *entry, const void *ctx)
+{
+    (void)ctx;
+    return !entry->kind->shared;
+}
+
+// What holding `amount` takes away from what is available: shared resources stay there.
+static struct resources *bare_of(const struct alloc_agent *agent, const struct resources *amount)
+{
+    struct resources *bare =
+        agent->has_shared ? resources_filter(amount, is_not_shared, NULL) : resources_copy(amount);
+    resources_unallocate(bare);
+    return bare;
+}
 
 void agent_recount(struct allocator *a, struct alloc_agent *agent)
 {
@@ -99,14 +156,14 @@ void agent_recount(struct allocator *a, struct alloc_agent *agent)
         if (bond->held == NULL) {
             continue;
         }
-        AUTO_RESOURCES struct resources *bare = resources_copy(bond->held);
-        resources_unallocate(bare);
+        AUTO_RESOURCES struct resources *bare = bare_of(agent, bond->held);
         if (!resources_contains(agent->available, bare)) {
             agent->is_overcommitted = true;
         }
         resources_subtract_available(agent->available, bare);
     }
     agent_unblock_all(agent);
+    agent_note_free(a, agent);
     agent_mark_dirty(a, agent);
 }
 
@@ -114,29 +171,28 @@ void agent_hold(struct allocator *a, struct alloc_agent *agent, struct alloc_mem
                 const struct resources *amount)
 {
     struct alloc_bond *bond = bond_get(agent, member);
-    AUTO_RESOURCES struct resources *bare = resources_copy(amount);
-    resources_unallocate(bare);
+    AUTO_RESOURCES struct resources *bare = bare_of(agent, amount);
     if (!resources_contains(agent->available, bare)) {
         agent->is_overcommitted = true;
     }
     resources_subtract_available(agent->available, bare);
     agent->is_level_sound = false;
+    agent_note_free(a, agent);
+    order_charge(a, agent, member, amount, 1, true);
     if (bond->held == NULL) {
         bond->held = resources_copy(amount);
     } else {
         resources_add(bond->held, amount);
     }
-    order_charge(a, member, amount, 1, true);
 }
 
 void agent_release(struct allocator *a, struct alloc_bond *bond, const struct resources *amount)
 {
     struct alloc_agent *agent = bond->agent;
     CHECK(bond->held != NULL && resources_contains(bond->held, amount));
-    order_charge(a, bond->member, amount, -1, false);
-    AUTO_RESOURCES struct resources *bare = resources_copy(amount);
-    resources_unallocate(bare);
+    AUTO_RESOURCES struct resources *bare = bare_of(agent, amount);
     resources_subtract(bond->held, amount);
+    order_charge(a, agent, bond->member, amount, -1, false);
     if (resources_is_empty(bond->held)) {
         bond->held = resources_free(bond->held);
     }
@@ -148,24 +204,114 @@ void agent_release(struct allocator *a, struct alloc_bond *bond, const struct re
     if (PLANTED(OFFER_TWICE)) {
         resources_add(agent->available, bare);
     }
+    agent_note_free(a, agent);
     grow_to(a, agent);
 }
 
 // ---- lifetime ----
 
+static bool is_zero(const struct amounts *amounts)
+{
+    for (size_t i = 0; i < amounts->count; i++) {
+        if (amounts->items[i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 // Takes over `total`.
 static void set_total(struct allocator *a, struct alloc_agent *agent, struct resources *total)
 {
+    amounts_clear(&a->delta);
+    amounts_add_scalars(a, &a->delta, total, false, 1);
+    if (agent->total != NULL) {
+        amounts_add_scalars(a, &a->delta, agent->total, false, -1);
+    }
+    a->is_stale = a->is_stale || !is_zero(&a->delta);
+    order_add_total(a, total, 1);
     if (agent->total != NULL) {
         order_add_total(a, agent->total, -1);
         resources_free(agent->total);
     }
+    agent_set_held_back(a, agent, false);
     agent->total = total;
-    order_add_total(a, total, 1);
     agent->has_gpus = resources_scalar(total, "gpus") > 0;
     agent->is_plain = true;
+    agent->has_shared = false;
     for (uint32_t i = 0; i < total->count; i++) {
         agent->is_plain = agent->is_plain && total->entries[i].kind->simple;
+        agent->has_shared = agent->has_shared || total->entries[i].kind->shared;
+    }
+}
+
+// ---- what the agent is ----
+
+static void judge_host(const struct allocator *a, struct alloc_agent *agent)
+{
+    agent->is_unlisted =
+        a->hosts != NULL && (agent->info == NULL || !map_has(a->hosts, agent->info->hostname));
+}
+
+static bool is_remote(const struct allocator *a, const Mesos__V1__AgentInfo *info)
+{
+    const Mesos__V1__DomainInfo *domain = info != NULL ? info->domain : NULL;
+    return a->region != NULL && domain != NULL && domain->fault_domain != NULL &&
+           domain->fault_domain->region != NULL &&
+           strcmp(domain->fault_domain->region->name, a->region) != 0;
+}
+
+static void rejudge_host(struct allocator *a, struct alloc_agent *agent)
+{
+    judge_host(a, agent);
+    if (agent->is_unlisted) {
+        unmark_dirty(a, agent);
+        agent_set_held_back(a, agent, false);
+    } else {
+        agent_mark_dirty(a, agent);
+    }
+}
+
+void allocator_set_agent_info(struct allocator *a, const char *agent_id,
+                              const Mesos__V1__AgentInfo *info)
+{
+    struct alloc_agent *agent = agent_find(a, agent_id);
+    CHECK(!a->is_running && agent != NULL);
+    agent->info = info;
+    agent->is_remote = is_remote(a, info);
+    bits_clear_all(&agent->judged);
+    agent_unblock_all(agent);
+    rejudge_host(a, agent);
+    a->is_urgent = true;
+}
+
+void allocator_forget_filters(struct allocator *a, const char *agent_id)
+{
+    struct alloc_agent *agent = agent_find(a, agent_id);
+    CHECK(!a->is_running && agent != NULL);
+    for (size_t i = agent->bond_count; i-- > 0;) {
+        struct alloc_bond *bond = agent->bonds[i].bond;
+        bond_clear_filters(a, bond);
+        bond_free_if_unused(a, bond);
+    }
+}
+
+void allocator_set_whitelist(struct allocator *a, const char *const *hosts, size_t count)
+{
+    CHECK(!a->is_running);
+    if (a->hosts != NULL) {
+        map_free(a->hosts);
+        mem_free(a->hosts);
+        a->hosts = NULL;
+    }
+    if (hosts != NULL) {
+        a->hosts = mem_zalloc(sizeof(*a->hosts));
+        for (size_t i = 0; i < count; i++) {
+            map_put(a->hosts, hosts[i], a);
+        }
+    }
+    MAP_FOREACH (&a->agents, entry) {
+        rejudge_host(a, entry->value);
     }
 }
 
@@ -192,14 +338,21 @@ void allocator_add_agent(struct allocator *a, const char *agent_id, const struct
     agent->allocator = a;
     agent->id = mem_strdup(agent_id);
     agent->is_active = true;
+    agent->retired_seen = a->retired_count;
+    list_init(&agent->in_free);
     map_put(&a->agents, agent_id, agent);
     set_total(a, agent, resources_copy(total));
     agent->available = resources_copy(total);
     for (size_t i = 0; i < use_count; i++) {
         hold_uses(a, agent, uses[i].framework_id, uses[i].used);
     }
+    judge_host(a, agent);
+    agent_note_free(a, agent);
     agent_mark_dirty(a, agent);
     a->is_urgent = true;
+    if (a->paused_until != 0 && a->agents.count >= a->paused_agents) {
+        a->paused_until = 0;
+    }
 }
 
 void allocator_update_agent(struct allocator *a, const char *agent_id,
@@ -226,10 +379,10 @@ void allocator_transform(struct allocator *a, const char *framework_id, const ch
         CHECK(to->entries[i].role == member->role->name);
     }
     CHECK(resources_contains(bond->held, from));
-    order_charge(a, member, from, -1, false);
     resources_subtract(bond->held, from);
+    order_charge(a, agent, member, from, -1, false);
+    order_charge(a, agent, member, to, 1, false);
     resources_add(bond->held, to);
-    order_charge(a, member, to, 1, false);
     AUTO_RESOURCES struct resources *bare_from = resources_copy(from);
     AUTO_RESOURCES struct resources *bare_to = resources_copy(to);
     resources_unallocate(bare_from);
@@ -259,15 +412,18 @@ void alloc_agent_free(struct allocator *a, struct alloc_agent *agent)
         struct alloc_framework *framework = member->framework;
         bond_clear_filters(a, bond);
         if (bond->held != NULL) {
-            order_charge(a, member, bond->held, -1, false);
-            bond->held = resources_free(bond->held);
+            AUTO_RESOURCES struct resources *held = TAKE_PTR(bond->held);
+            order_charge(a, agent, member, held, -1, false);
         }
         bond_free_if_unused(a, bond);
         member_free_if_unused(a, member);
         framework_free_if_unused(a, framework);
     }
     unmark_dirty(a, agent);
+    agent_set_held_back(a, agent, false);
+    list_remove(&agent->in_free);
     order_add_total(a, agent->total, -1);
+    a->is_stale = true;
     map_remove(&a->agents, agent->id);
     if (agent->last_refusal != NULL) {
         CHECK(agent->last_refusal->references == 1);
@@ -278,7 +434,9 @@ void alloc_agent_free(struct allocator *a, struct alloc_agent *agent)
     resources_free(agent->available);
     resources_free(agent->level);
     mem_free(agent->bonds);
-    mem_free(agent->blocked);
+    bits_free(&agent->blocked);
+    bits_free(&agent->judged);
+    bits_free(&agent->excluded);
     mem_free(agent->id);
     mem_free(agent);
 }
@@ -305,4 +463,5 @@ void allocator_deactivate_agent(struct allocator *a, const char *agent_id)
     CHECK(!a->is_running && agent != NULL);
     agent->is_active = false;
     unmark_dirty(a, agent);
+    agent_set_held_back(a, agent, false);
 }

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "allocator/constraints.h"
 #include "allocator/state.h"
 #include "base/check.h"
 #include "base/mem.h"
@@ -27,6 +28,17 @@ static char *normalize_names(const char *names)
     return buf_take(&out);
 }
 
+static void number_minimums(struct allocator *a)
+{
+    for (size_t i = 0; i < a->minimum_count; i++) {
+        for (size_t k = 0; k < a->minimums[i].count; k++) {
+            struct intern *name = intern_get(a->minimums[i].quantities[k].name);
+            a->minimums[i].quantities[k].number = name_number(a, name);
+            intern_drop(name);
+        }
+    }
+}
+
 struct allocator *allocator_new(const struct allocator_options *options,
                                 const struct allocator_callbacks *callbacks, void *ctx)
 {
@@ -40,6 +52,15 @@ struct allocator *allocator_new(const struct allocator_options *options,
     const char *least = options->min_allocatable_resources;
     CHECK(minimums_parse(least != NULL ? least : ALLOCATOR_MIN_ALLOCATABLE, &a->minimums,
                          &a->minimum_count, NULL) == 0);
+    number_minimums(a);
+    a->region = options->region != NULL ? mem_strdup(options->region) : NULL;
+    a->is_role_random = options->is_role_random;
+    a->is_framework_random = options->is_framework_random;
+    a->is_demand_aware = options->is_demand_aware;
+    a->is_packing = options->is_packing;
+    list_init(&a->free);
+    a->root = (struct alloc_role){.weight = 1.0};
+    a->root.all.role = &a->root;
     return a;
 }
 
@@ -67,18 +88,36 @@ struct allocator *allocator_free(struct allocator *a)
     for (size_t i = 0; i < a->name_count; i++) {
         intern_drop(a->names[i]);
     }
+    allocator_set_whitelist(a, NULL, 0);
     map_free(&a->frameworks);
     map_free(&a->agents);
     map_free(&a->roles);
     timers_free(&a->timers);
     minimums_free(a->minimums, a->minimum_count);
-    amounts_free(&a->totals);
+    struct amounts *const amounts[] = {
+        &a->totals,          &a->firm_totals,      &a->delta,         &a->firm_delta,
+        &a->surplus_low,     &a->root.firm,        &a->root.reserved, &a->root.need,
+        &a->root.need_below, &a->root.all.amounts, &a->need_change,
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(amounts); i++) {
+        amounts_free(amounts[i]);
+    }
+    struct bits *const bits[] = {&a->wanting,  &a->exhausted, &a->assured,
+                                 &a->peculiar, &a->relaxed,   &a->skipped};
+    for (size_t i = 0; i < ARRAY_COUNT(bits); i++) {
+        bits_free(bits[i]);
+    }
     mem_free(a->names);
     mem_free(a->is_excluded);
     mem_free(a->excluded_names);
-    mem_free(a->order);
+    mem_free(a->region);
+    mem_free(a->root.places);
     mem_free(a->members);
-    mem_free(a->wanting);
+    mem_free(a->free_numbers);
+    mem_free(a->drawn);
+    mem_free(a->drawn_roles);
+    mem_free(a->relaxed_roles);
+    mem_free(a->held_back);
     mem_free(a->dirty);
     mem_free(a);
     return NULL;
@@ -152,6 +191,26 @@ void allocator_update_framework(struct allocator *a, const char *framework_id,
     }
 }
 
+void allocator_set_constraints(struct allocator *a, const char *framework_id,
+                               struct constraints *constraints)
+{
+    struct alloc_framework *framework = framework_find(a, framework_id);
+    bool is_none = constraints == NULL && framework->constraints == NULL;
+    constraints_free(framework->constraints);
+    framework->constraints = constraints;
+    for (size_t i = 0; i < framework->member_count && !is_none; i++) {
+        member_reconsider(a, framework->members[i]);
+    }
+}
+
+void allocator_pause(struct allocator *a, size_t agents, int64_t deadline)
+{
+    if (a->agents.count < agents) {
+        a->paused_agents = agents;
+        a->paused_until = deadline;
+    }
+}
+
 // What it still holds is free again.
 void allocator_remove_framework(struct allocator *a, const char *framework_id)
 {
@@ -213,6 +272,7 @@ void allocator_revive(struct allocator *a, const char *framework_id, const char 
     for (size_t i = 0; i < framework->member_count; i++) {
         struct alloc_member *member = framework->members[i];
         if (role_count == 0 || has_text(roles, role_count, member->role->name->text)) {
+            order_set_sated(a, member, 0);
             member_clear_filters(a, member);
             member->is_suppressed = false;
             member_update(a, member);
@@ -279,6 +339,8 @@ void allocator_recover(struct allocator *a, const char *framework_id, const char
         struct alloc_bond *bond = member != NULL ? bond_find(agent, member) : NULL;
         CHECK(bond != NULL);
         agent_release(a, bond, part);
+        // It declined all of it, or it took something.
+        order_set_sated(a, member, refuse_ns >= 0 && bond->held == NULL ? member->declines + 1 : 0);
         int64_t time = refuse_ns >= 0 ? refuse_time(a, refuse_ns) : 0;
         if (time > 0 && member->is_subscribed && framework->is_active) {
             bond_add_filter(a, bond, part, add_time(now.mono, time));
@@ -323,11 +385,6 @@ void allocator_get_statistics(const struct allocator *a, struct allocator_statis
     };
 }
 
-static int64_t amount_of(const struct amounts *amounts, size_t number)
-{
-    return number < amounts->count ? amounts->items[number] : 0;
-}
-
 void allocator_get_amounts(const struct allocator *a, const char *name, int64_t *ret_total,
                            int64_t *ret_held)
 {
@@ -338,9 +395,7 @@ void allocator_get_amounts(const struct allocator *a, const char *name, int64_t 
             continue;
         }
         *ret_total = amount_of(&a->totals, i);
-        MAP_FOREACH (&a->roles, entry) {
-            *ret_held += amount_of(&((const struct alloc_role *)entry->value)->amounts, i);
-        }
+        *ret_held = amount_of(&a->root.all.amounts, i);
         return;
     }
 }
@@ -375,7 +430,7 @@ double allocator_dominant_share(const struct allocator *a, const char *role_name
         return 0.0;
     }
     if (framework_id == NULL) {
-        return order_share(a, &role->amounts) / role->weight;
+        return order_share(a, &role->all.amounts) / role->weight;
     }
     const struct alloc_framework *framework = map_get(&a->frameworks, framework_id);
     for (size_t i = 0; framework != NULL && i < framework->member_count; i++) {

@@ -32,6 +32,15 @@ struct allocator_options {
     const char *min_allocatable_resources;
     const char *fair_sharing_excluded; // names, comma separated; NULL: none
     bool filter_gpu_resources;
+    const char *region;  // the master's; agents of other regions go to frameworks with REGION_AWARE
+                         // only. NULL: the master has no domain
+    bool is_role_random; // --role_sorter=random: by chance and weight, not by share
+    bool is_framework_random; // --framework_sorter=random
+    // Not in Mesos. Demand-aware: a framework that declined everything three times in a row comes
+    // after those that take something, until it takes something or revives. Packing: agents that
+    // are partly used are offered before those that are free, so that large tasks find room.
+    bool is_demand_aware;
+    bool is_packing;
     uint64_t seed;
 };
 
@@ -58,6 +67,13 @@ void allocator_update_framework(struct allocator *a, const char *framework_id,
                                 const char *const *roles, size_t role_count,
                                 const char *const *suppressed, size_t suppressed_count,
                                 unsigned capabilities);
+// Of FrameworkInfo.offer_filters: what must at least be in an offer for a role.
+void allocator_set_offer_filters(struct allocator *a, const char *framework_id,
+                                 const Mesos__V1__FrameworkInfo *info);
+// Which agents the framework wants, by role. NULL: all. Takes them over.
+struct constraints;
+void allocator_set_constraints(struct allocator *a, const char *framework_id,
+                               struct constraints *constraints);
 void allocator_remove_framework(struct allocator *a, const char *framework_id);
 void allocator_activate_framework(struct allocator *a, const char *framework_id);
 void allocator_deactivate_framework(struct allocator *a, const char *framework_id);
@@ -71,6 +87,14 @@ void allocator_add_agent(struct allocator *a, const char *agent_id, const struct
                          const struct allocator_use *uses, size_t use_count);
 void allocator_update_agent(struct allocator *a, const char *agent_id,
                             const struct resources *total);
+// Host name, attributes and domain, for what depends on them. `info` stays the caller's and must
+// live until it is replaced or the agent removed.
+void allocator_set_agent_info(struct allocator *a, const char *agent_id,
+                              const Mesos__V1__AgentInfo *info);
+// All offer filters for the agent go, since its attributes changed.
+void allocator_forget_filters(struct allocator *a, const char *agent_id);
+// Only agents on these hosts are offered. NULL: all.
+void allocator_set_whitelist(struct allocator *a, const char *const *hosts, size_t count);
 void allocator_remove_agent(struct allocator *a, const char *agent_id);
 void allocator_activate_agent(struct allocator *a, const char *agent_id);
 void allocator_deactivate_agent(struct allocator *a, const char *agent_id);
@@ -117,6 +141,10 @@ struct allocator_quota {
 // NULL: no quota any more. Quotas of roles below others (a/b) hold as well.
 void allocator_set_quota(struct allocator *a, const char *role,
                          const struct allocator_quota *quota);
+
+// No rounds until so many agents are there, or the deadline is passed (monotonic): after a failover
+// quotas must not be met from the first few agents alone.
+void allocator_pause(struct allocator *a, size_t agents, int64_t deadline);
 
 // Runs what is due: makes offers for agents that changed. Returns the number of offers made. Call
 // it when allocator_next says so (a monotonic deadline; INT64_MAX: nothing to do; <= now: due).

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "allocator/constraints.h"
 #include "allocator/state.h"
 #include "base/check.h"
 #include "base/mem.h"
@@ -16,6 +17,7 @@ struct alloc_framework *framework_get(struct allocator *a, const char *id, bool 
     if (framework == NULL && may_make) {
         framework = mem_zalloc(sizeof(*framework));
         framework->id = mem_strdup(id);
+        framework->allocator = a;
         map_put(&a->frameworks, id, framework);
     }
     return framework;
@@ -27,34 +29,59 @@ void framework_free_if_unused(struct allocator *a, struct alloc_framework *frame
         return;
     }
     map_remove(&a->frameworks, framework->id);
+    constraints_free(framework->constraints);
+    framework_free_notes(framework);
     mem_free(framework->members);
     mem_free(framework->id);
     mem_free(framework);
 }
 
+// Makes the roles above it, too.
 struct alloc_role *role_get(struct allocator *a, const char *name)
 {
     struct alloc_role *role = map_get(&a->roles, name);
-    if (role == NULL) {
-        role = mem_zalloc(sizeof(*role));
-        role->name = intern_get(name);
-        role->weight = 1.0;
-        map_put(&a->roles, name, role);
+    if (role != NULL) {
+        return role;
     }
+    role = mem_zalloc(sizeof(*role));
+    role->name = intern_get(name);
+    role->weight = 1.0;
+    role->all = (struct alloc_place){.role = role};
+    role->own = (struct alloc_place){.role = role, .is_own = true};
+    role->parent = &a->root;
+    const char *slash = strrchr(name, '/');
+    if (slash != NULL) {
+        char *above AUTO_FREE = mem_strndup(name, (size_t)(slash - name));
+        role->parent = role_get(a, above);
+    }
+    role->parent->child_count++;
+    role->depth = role->parent->depth + 1;
+    map_put(&a->roles, name, role);
     return role;
 }
 
-// A role that was given a weight or a quota is kept for it.
+// A role is kept for its weight or quota, for what is reserved for it, and for roles below it.
 void role_free_if_unused(struct allocator *a, struct alloc_role *role)
 {
-    if (role->member_count > 0 || role->weight != 1.0 || role->quota != NULL) {
-        return;
+    while (role != &a->root && role->member_count == 0 && role->weight == 1.0 &&
+           role->quota == NULL && role->reservation_count == 0 && role->child_count == 0) {
+        struct alloc_role *parent = role->parent;
+        CHECK(role->place_count == 0 && role->order_count == 0);
+        quota_forget(a, role);
+        parent->child_count--;
+        map_remove(&a->roles, role->name->text);
+        intern_drop(role->name);
+        amounts_free(&role->all.amounts);
+        amounts_free(&role->own.amounts);
+        amounts_free(&role->reserved);
+        amounts_free(&role->firm);
+        amounts_free(&role->need);
+        amounts_free(&role->need_below);
+        mem_free(role->places);
+        mem_free(role->order);
+        mem_free(role);
+        role = parent;
     }
-    map_remove(&a->roles, role->name->text);
-    intern_drop(role->name);
-    amounts_free(&role->amounts);
-    mem_free(role->order);
-    mem_free(role);
 }
 
 void allocator_set_weight(struct allocator *a, const char *name, double weight)
@@ -68,23 +95,32 @@ void allocator_set_weight(struct allocator *a, const char *name, double weight)
 
 // ---- members ----
 
+static void grow_slots(struct allocator *a)
+{
+    uint32_t slots = a->member_slots + 64;
+    a->members = mem_realloc_array(a->members, slots, sizeof(struct alloc_member *));
+    a->free_numbers = mem_realloc_array(a->free_numbers, slots, sizeof(a->free_numbers[0]));
+    a->drawn = mem_realloc_array(a->drawn, slots, sizeof(struct alloc_member *));
+    for (uint32_t number = slots; number-- > a->member_slots;) {
+        a->members[number] = NULL;
+        a->free_numbers[a->free_number_count++] = number;
+    }
+    a->member_slots = slots;
+}
+
 static uint32_t take_number(struct allocator *a, struct alloc_member *member)
 {
-    uint32_t number = 0;
-    while (number < a->member_slots && a->members[number] != NULL) {
-        number++;
+    if (a->free_number_count == 0) {
+        grow_slots(a);
     }
-    if (number == a->member_slots) {
-        uint32_t slots = a->member_slots + 64;
-        a->members = mem_realloc_array(a->members, slots, sizeof(struct alloc_member *));
-        memset(&a->members[a->member_slots], 0, 64 * sizeof(struct alloc_member *));
-        a->member_slots = slots;
-        a->wanting_words = slots / 64;
-        a->wanting = mem_realloc_array(a->wanting, a->wanting_words, sizeof(a->wanting[0]));
-        a->wanting[a->wanting_words - 1] = 0;
-    }
+    uint32_t number = a->free_numbers[--a->free_number_count];
     a->members[number] = member;
     return number;
+}
+
+static void retire_number(struct allocator *a, uint32_t number)
+{
+    a->retired[a->retired_count++ % RETIRED_KEPT] = number;
 }
 
 struct alloc_member *member_get(struct allocator *a, struct alloc_framework *framework,
@@ -124,24 +160,36 @@ void member_free_if_unused(struct allocator *a, struct alloc_member *member)
     framework->member_count--;
     memmove(&framework->members[at], &framework->members[at + 1],
             (framework->member_count - at) * sizeof(framework->members[0]));
+    quota_remove_member(a, member);
+    retire_number(a, member->number);
     a->members[member->number] = NULL;
+    a->free_numbers[a->free_number_count++] = member->number;
     member->role->member_count--;
     role_free_if_unused(a, member->role);
+    minimums_free(member->minimums, member->minimum_count);
     amounts_free(&member->amounts);
     mem_free(member);
 }
 
-void member_reconsider(struct allocator *a, struct alloc_member *member)
+// Looks only at agents with something free. What their bits say of the member stays true while it
+// does not change.
+static void ask_for_free_agents(struct allocator *a, const struct alloc_member *member)
 {
-    if (!member->is_wanting) {
-        return;
-    }
-    MAP_FOREACH (&a->agents, entry) {
-        struct alloc_agent *agent = entry->value;
-        agent_unblock(agent, member->number);
-        agent_mark_dirty(a, agent);
+    LIST_FOREACH (&a->free, struct alloc_agent, in_free, agent) {
+        agent_catch_up(a, agent);
+        if (!bits_has(&agent->blocked, member->number)) {
+            agent_mark_dirty(a, agent);
+        }
     }
     a->is_urgent = true;
+}
+
+void member_reconsider(struct allocator *a, struct alloc_member *member)
+{
+    retire_number(a, member->number);
+    if (member->is_wanting) {
+        ask_for_free_agents(a, member);
+    }
 }
 
 void member_update(struct allocator *a, struct alloc_member *member)
@@ -151,18 +199,19 @@ void member_update(struct allocator *a, struct alloc_member *member)
     if (is_wanting == member->is_wanting) {
         return;
     }
-    uint64_t bit = UINT64_C(1) << (member->number % 64);
     if (is_wanting) {
         order_insert(a, member);
         member->is_wanting = true;
-        a->wanting[member->number / 64] |= bit;
+        bits_set(&a->wanting, member->number);
         a->wanting_count++;
-        member_reconsider(a, member);
+        quota_add_member(a, member);
+        ask_for_free_agents(a, member);
     } else {
         order_remove(a, member);
         member->is_wanting = false;
-        a->wanting[member->number / 64] &= ~bit;
+        bits_clear(&a->wanting, member->number);
         a->wanting_count--;
+        quota_remove_member(a, member);
     }
 }
 
@@ -336,12 +385,12 @@ void bond_clear_filters(struct allocator *a, struct alloc_bond *bond)
     agent_mark_dirty(a, bond->agent);
 }
 
-bool bond_is_filtered(const struct alloc_bond *bond, const struct resources *offer)
+const struct alloc_filter *bond_filter(const struct alloc_bond *bond, const struct resources *offer)
 {
     for (const struct alloc_filter *filter = bond->filters; filter != NULL; filter = filter->next) {
         if (resources_contains(filter->refusal->resources, offer)) {
-            return true;
+            return filter;
         }
     }
-    return false;
+    return NULL;
 }

@@ -1,245 +1,170 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A round: each agent that changed goes to the first member in the order that takes it. As in
-// Mesos, all that an agent has free, and that the member's role and capabilities allow, makes one
-// offer.
+// A round: each agent that changed goes to the first member in the order that takes it.
+//
+// Where guarantees are not met, the agents are gone through twice, as in Mesos: first for roles
+// that come nearer to a guarantee by what the agent has, then for all. Agents that quotas kept from
+// somebody are held back, and looked at again when quotas have relaxed.
 
-#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "allocator/state.h"
 #include "base/check.h"
 #include "base/mem.h"
-#include "base/text.h"
-#include "model/framework.h"
 
-// ---- worth an offer ----
-
-static int parse_quantity(const char *token, struct arena *arena, struct alloc_minimum *minimum,
-                          struct error *err)
-{
-    char *rest = NULL;
-    char *name = strtok_r(arena_strdup(arena, token), ":", &rest);
-    char *text = name != NULL ? strtok_r(NULL, ":", &rest) : NULL;
-    if (text == NULL || strtok_r(NULL, ":", &rest) != NULL) {
-        return error_set(err, -EINVAL, "Failed to parse '%s': missing or extra ':'", token);
-    }
-    Mesos__V1__Value *value = NULL;
-    struct error why;
-    int r = value_parse(text, arena, &value, &why);
-    if (r < 0) {
-        return error_set(err, r, "Failed to parse '%s' to quantity: %s", text, why.text);
-    }
-    if (value->type != MESOS__V1__VALUE__TYPE__SCALAR) {
-        return error_set(err, -EINVAL,
-                         "Failed to parse '%s' to quantity: only scalar values are allowed", text);
-    }
-    int64_t amount = scalar_from_double(value->scalar->value);
-    if (amount > 0) {
-        minimum->quantities = mem_realloc_array(minimum->quantities, minimum->count + 1,
-                                                sizeof(minimum->quantities[0]));
-        minimum->quantities[minimum->count].name = mem_strdup(text_trim(name));
-        minimum->quantities[minimum->count++].amount = amount;
-    }
-    return 0;
-}
-
-static int parse_minimum(char *text, struct arena *arena, struct alloc_minimum *minimum,
-                         struct error *err)
-{
-    char *rest = NULL;
-    int r = 0;
-    for (char *token = strtok_r(text, ";", &rest); token != NULL && r == 0;
-         token = strtok_r(NULL, ";", &rest)) {
-        r = parse_quantity(token, arena, minimum, err);
-    }
-    return r;
-}
-
-int minimums_parse(const char *text, struct alloc_minimum **ret_minimums, size_t *ret_count,
-                   struct error *err)
-{
-    AUTO_ARENA struct arena *arena = arena_new(0, 0);
-    struct alloc_minimum *minimums = NULL;
-    size_t count = 0;
-    char *rest = NULL;
-    for (char *token = strtok_r(arena_strdup(arena, text), "|", &rest); token != NULL;
-         token = strtok_r(NULL, "|", &rest)) {
-        minimums = mem_realloc_array(minimums, count + 1, sizeof(minimums[0]));
-        minimums[count] = (struct alloc_minimum){0};
-        int r = parse_minimum(token, arena, &minimums[count++], err);
-        if (r < 0) {
-            minimums_free(minimums, count);
-            return r;
-        }
-    }
-    *ret_minimums = minimums;
-    *ret_count = count;
-    return 0;
-}
-
-void minimums_free(struct alloc_minimum *minimums, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        for (size_t k = 0; k < minimums[i].count; k++) {
-            mem_free(minimums[i].quantities[k].name);
-        }
-        mem_free(minimums[i].quantities);
-    }
-    mem_free(minimums);
-}
-
-int allocator_check_min_allocatable(const char *text, struct error *err)
-{
-    struct alloc_minimum *minimums;
-    size_t count;
-    int r = minimums_parse(text, &minimums, &count, err);
-    if (r == 0) {
-        minimums_free(minimums, count);
-    }
-    return r;
-}
-
-static int64_t quantity_of(const struct resources *r, const char *name)
-{
-    int64_t sum = 0;
-    for (uint32_t i = 0; i < r->count; i++) {
-        const struct resource_entry *entry = &r->entries[i];
-        if (strcmp(entry->kind->name, name) != 0) {
-            continue;
-        }
-        if (entry->kind->type == MESOS__V1__VALUE__TYPE__SCALAR) {
-            sum = scalar_add(sum, entry->scalar);
-        } else if (entry->kind->type == MESOS__V1__VALUE__TYPE__SET) {
-            sum = scalar_add(sum, (int64_t)entry->set->count * 1000);
-        } else {
-            for (uint32_t k = 0; k < entry->ranges->count; k++) {
-                uint64_t items = entry->ranges->items[k].end - entry->ranges->items[k].begin;
-                sum = scalar_add(sum, items < SCALAR_MAX / 1000 ? (int64_t)(items + 1) * 1000
-                                                                : SCALAR_MAX);
-            }
-        }
-    }
-    return sum;
-}
-
-static bool is_worth_offer(const struct allocator *a, const struct resources *r)
-{
-    if (resources_is_empty(r)) {
-        return false;
-    }
-    for (size_t i = 0; i < a->minimum_count; i++) {
-        const struct alloc_minimum *minimum = &a->minimums[i];
-        bool is_enough = true;
-        for (size_t k = 0; k < minimum->count && is_enough; k++) {
-            is_enough =
-                quantity_of(r, minimum->quantities[k].name) >= minimum->quantities[k].amount;
-        }
-        if (is_enough) {
-            return true;
-        }
-    }
-    return a->minimum_count == 0;
-}
+enum stage { STAGE_GUARANTEES, STAGE_ALL };
 
 // ---- offers ----
 
-static bool may_take(const struct resource_entry *entry, const void *ctx)
-{
-    const struct alloc_member *member = ctx;
-    const struct resource_kind *kind = entry->kind;
-    if (kind->simple) {
-        return true;
-    }
-    unsigned capabilities = member->framework->capabilities;
-    if ((kind->shared && !FRAMEWORK_HAS(capabilities, SHARED_RESOURCES)) ||
-        (kind->revocable && !FRAMEWORK_HAS(capabilities, REVOCABLE_RESOURCES)) ||
-        (kind->reservation_count > 1 && !FRAMEWORK_HAS(capabilities, RESERVATION_REFINEMENT))) {
-        return false;
-    }
-    return kind->role == NULL || kind->role == member->role->name ||
-           role_is_below(member->role->name->text, kind->role->text);
-}
-
-// Takes out of the agent's free resources what the member would be offered; NULL when it would not
-// be.
 static struct resources *take_offer(struct allocator *a, struct alloc_agent *agent,
-                                    const struct alloc_member *member)
+                                    struct alloc_member *member, enum offer_verdict *ret_verdict)
 {
-    if (a->filter_gpu_resources && agent->has_gpus &&
-        !FRAMEWORK_HAS(member->framework->capabilities, GPU_RESOURCES)) {
-        return NULL;
-    }
-    const struct alloc_bond *bond = bond_find(agent, member);
-    if (agent->is_plain) {
-        if (bond != NULL && bond_is_filtered(bond, agent->available)) {
-            return NULL;
-        }
+    *ret_verdict = OFFER_MADE;
+    agent->is_level_sound = false;
+    if (offer_is_whole(a, agent, member)) {
         struct resources *offer = agent->available;
         agent->available = resources_new();
-        agent->is_level_sound = false;
         return offer;
     }
-    AUTO_RESOURCES struct resources *offer = resources_filter(agent->available, may_take, member);
-    if (!is_worth_offer(a, offer) || (bond != NULL && bond_is_filtered(bond, offer))) {
+    enum offer_obstacle obstacle;
+    struct resources *offer = offer_draft(a, agent, member, &obstacle);
+    *ret_verdict = offer_verdict_of(obstacle);
+    if (offer == NULL) {
         return NULL;
     }
-    resources_subtract(agent->available, offer);
-    agent->is_level_sound = false;
-    return TAKE_PTR(offer);
+    bool has_shared = false;
+    for (uint32_t i = 0; i < offer->count && agent->has_shared; i++) {
+        has_shared = has_shared || offer->entries[i].kind->shared;
+    }
+    if (!has_shared) {
+        resources_subtract(agent->available, offer);
+        return offer;
+    }
+    // Shared resources stay, but are offered once a run only.
+    agent->shared_run = a->runs;
+    for (uint32_t i = 0; i < offer->count; i++) {
+        if (!offer->entries[i].kind->shared) {
+            AUTO_RESOURCES struct resources *one = resources_new();
+            resources_add_entry(one, &offer->entries[i]);
+            resources_subtract(agent->available, one);
+        }
+    }
+    return offer;
 }
 
-static bool offer_to(struct allocator *a, struct alloc_agent *agent, struct alloc_member *member)
+static enum offer_verdict offer_to(struct allocator *a, struct alloc_agent *agent,
+                                   struct alloc_member *member)
 {
-    struct resources *offer = take_offer(a, agent, member);
+    bool was_sound = agent->is_level_sound;
+    enum offer_verdict verdict;
+    struct resources *offer = take_offer(a, agent, member, &verdict);
     if (offer == NULL) {
-        agent_block(agent, member->number);
-        return false;
+        agent->is_level_sound = was_sound;
+        if (verdict == OFFER_NOT_WANTED) {
+            agent_block(agent, member->number);
+        } else {
+            bits_set(&a->skipped, member->number);
+            if (a->quota_count > 0) {
+                quota_note_low(a, member->role);
+            }
+        }
+        return verdict;
     }
     resources_set_role(offer, member->role->name);
     struct alloc_bond *bond = bond_get(agent, member);
-    order_charge(a, member, offer, 1, true);
+    order_charge(a, agent, member, offer, 1, true);
     bool is_kept = bond->held == NULL;
     if (is_kept) {
         bond->held = offer;
     } else {
         resources_add(bond->held, offer);
     }
+    framework_note_offer(a, member, agent, offer);
     a->callbacks.offer(a->ctx, member->framework->id, member->role->name->text, agent->id, offer);
     if (!is_kept) {
         resources_free(offer);
     }
-    return true;
+    return verdict;
 }
 
-// ---- who comes first ----
+// ---- who may be asked ----
+
+// Members that are worth asking about the agent, of one word.
+static uint64_t candidate_bits(const struct allocator *a, const struct alloc_agent *agent,
+                               enum stage stage, size_t word)
+{
+    uint64_t bits = bits_word(&a->wanting, word) & ~bits_word(&agent->blocked, word);
+    if (a->quota_count == 0) {
+        return bits & ~bits_word(&a->skipped, word);
+    }
+    bits &= ~bits_word(&a->skipped, word);
+    if (stage == STAGE_GUARANTEES) {
+        bits &= bits_word(&a->assured, word);
+    }
+    if (agent->is_plain) {
+        bits &= ~bits_word(&a->exhausted, word);
+        if (a->is_surplus_exhausted) {
+            bits &= bits_word(&a->assured, word) | bits_word(&a->peculiar, word);
+        }
+    }
+    return bits;
+}
+
+static bool is_candidate(const struct allocator *a, const struct alloc_agent *agent,
+                         enum stage stage, uint32_t number)
+{
+    return ((candidate_bits(a, agent, stage, number / 64) >> (number % 64)) & 1) != 0;
+}
 
 enum { FEW_CANDIDATES = 8 };
 
-static uint64_t candidate_bits(const struct allocator *a, const struct alloc_agent *agent,
-                               size_t word)
-{
-    return a->wanting[word] & ~(word < agent->blocked_words ? agent->blocked[word] : 0);
-}
-
 // Stops counting when they are more than a few.
-static size_t count_candidates(const struct allocator *a, const struct alloc_agent *agent)
+static size_t count_candidates(const struct allocator *a, const struct alloc_agent *agent,
+                               enum stage stage)
 {
     size_t count = 0;
-    for (size_t i = 0; i < a->wanting_words && count <= FEW_CANDIDATES; i++) {
-        for (uint64_t bits = candidate_bits(a, agent, i); bits != 0 && count <= FEW_CANDIDATES;
-             bits &= bits - 1) {
+    for (size_t i = 0; i < a->wanting.count && count <= FEW_CANDIDATES; i++) {
+        for (uint64_t bits = candidate_bits(a, agent, stage, i);
+             bits != 0 && count <= FEW_CANDIDATES; bits &= bits - 1) {
             count++;
         }
     }
     return count;
 }
 
-static struct alloc_member *first_of_few(const struct allocator *a, const struct alloc_agent *agent)
+// In the first stage only those are asked for whom the agent has something of what they lack.
+static bool is_progress(struct allocator *a, const struct alloc_agent *agent,
+                        const struct alloc_member *member)
+{
+    for (uint32_t i = 0; i < agent->available->count; i++) {
+        const struct resource_entry *entry = &agent->available->entries[i];
+        if (entry_is_firm(entry) &&
+            quota_assured(member->role, name_number(a, entry->kind->interned_name)) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool ask(struct allocator *a, struct alloc_agent *agent, enum stage stage,
+                struct alloc_member *member)
+{
+    if (stage == STAGE_GUARANTEES && !is_progress(a, agent, member)) {
+        bits_set(&a->skipped, member->number);
+        return false;
+    }
+    return offer_to(a, agent, member) == OFFER_MADE;
+}
+
+// ---- who comes first ----
+
+static struct alloc_member *first_of_few(const struct allocator *a, const struct alloc_agent *agent,
+                                         enum stage stage)
 {
     struct alloc_member *first = NULL;
-    for (size_t i = 0; i < a->wanting_words; i++) {
-        for (uint64_t bits = candidate_bits(a, agent, i); bits != 0; bits &= bits - 1) {
+    for (size_t i = 0; i < a->wanting.count; i++) {
+        for (uint64_t bits = candidate_bits(a, agent, stage, i); bits != 0; bits &= bits - 1) {
             struct alloc_member *member = a->members[i * 64 + (size_t)__builtin_ctzll(bits)];
             if (first == NULL || order_compare(member, first) < 0) {
                 first = member;
@@ -249,42 +174,151 @@ static struct alloc_member *first_of_few(const struct allocator *a, const struct
     return first;
 }
 
-// Walks the order until one takes the agent.
-static bool offer_to_first(struct allocator *a, struct alloc_agent *agent)
+static bool ask_member(struct allocator *a, struct alloc_agent *agent, enum stage stage,
+                       struct alloc_member *member)
 {
-    for (size_t i = 0; i < a->order_count; i++) {
-        const struct alloc_role *role = a->order[i];
+    return is_candidate(a, agent, stage, member->number) && ask(a, agent, stage, member);
+}
+
+static bool ask_role_members(struct allocator *a, struct alloc_agent *agent, enum stage stage,
+                             struct alloc_role *role)
+{
+    if (!a->is_framework_random) {
         for (size_t k = 0; k < role->order_count; k++) {
-            struct alloc_member *member = role->order[k];
-            if (!agent_is_blocked(agent, member->number) && offer_to(a, agent, member)) {
+            if (ask_member(a, agent, stage, role->order[k])) {
                 return true;
             }
+        }
+        return false;
+    }
+    size_t count = role->order_count;
+    memcpy(a->drawn, role->order, count * sizeof(a->drawn[0]));
+    while (count > 0) {
+        size_t k = (size_t)prng_below(&a->prng, count);
+        struct alloc_member *member = a->drawn[k];
+        a->drawn[k] = a->drawn[--count];
+        if (ask_member(a, agent, stage, member)) {
+            return true;
         }
     }
     return false;
 }
 
-static size_t visit(struct allocator *a, struct alloc_agent *agent)
+static bool ask_by_share(struct allocator *a, struct alloc_agent *agent, enum stage stage,
+                         struct alloc_role *role)
 {
+    for (size_t i = 0; i < role->place_count; i++) {
+        struct alloc_place *place = role->places[i];
+        if (place->is_own ? ask_role_members(a, agent, stage, role)
+                          : ask_by_share(a, agent, stage, place->role)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Each role's part of its parent's weight, times the parent's own part.
+static size_t weigh_roles(struct allocator *a, struct alloc_role *role, double part, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < role->place_count; i++) {
+        sum += role->places[i]->is_own ? 1.0 : role->places[i]->role->weight;
+    }
+    for (size_t i = 0; i < role->place_count; i++) {
+        struct alloc_place *place = role->places[i];
+        if (!place->is_own) {
+            count = weigh_roles(a, place->role, part * place->role->weight / sum, count);
+            continue;
+        }
+        if (count == a->drawn_role_capacity) {
+            a->drawn_role_capacity = a->drawn_role_capacity * 2 + 16;
+            a->drawn_roles = mem_realloc_array(a->drawn_roles, a->drawn_role_capacity,
+                                               sizeof(a->drawn_roles[0]));
+        }
+        a->drawn_roles[count++] = (struct drawn_role){.role = role, .weight = part / sum};
+    }
+    return count;
+}
+
+static bool ask_by_chance(struct allocator *a, struct alloc_agent *agent, enum stage stage)
+{
+    size_t count = weigh_roles(a, &a->root, 1.0, 0);
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        sum += a->drawn_roles[i].weight;
+    }
+    while (count > 0) {
+        double point = prng_unit(&a->prng) * sum;
+        size_t i = 0;
+        while (i + 1 < count && point >= a->drawn_roles[i].weight) {
+            point -= a->drawn_roles[i++].weight;
+        }
+        struct drawn_role drawn = a->drawn_roles[i];
+        sum -= drawn.weight;
+        a->drawn_roles[i] = a->drawn_roles[--count];
+        if (ask_role_members(a, agent, stage, drawn.role)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Walks the order until one takes the agent.
+static bool offer_to_first(struct allocator *a, struct alloc_agent *agent, enum stage stage)
+{
+    return a->is_role_random ? ask_by_chance(a, agent, stage)
+                             : ask_by_share(a, agent, stage, &a->root);
+}
+
+// ---- an agent ----
+
+static bool is_worth_asking(const struct allocator *a, const struct alloc_agent *agent)
+{
+    // Members with minimums of their own may take less.
+    return a->peculiar_count > 0
+               ? !resources_is_empty(agent->available)
+               : minimums_are_met(a->minimums, a->minimum_count, agent->available);
+}
+
+static bool wants_more(const struct allocator *a, const struct alloc_agent *agent)
+{
+    for (size_t i = 0; i < a->wanting.count; i++) {
+        if ((bits_word(&a->wanting, i) & ~bits_word(&agent->blocked, i)) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t visit(struct allocator *a, struct alloc_agent *agent, enum stage stage)
+{
+    agent_catch_up(a, agent);
+    bits_clear_all(&a->skipped);
+    bool is_random = a->is_role_random || a->is_framework_random;
     size_t offers = 0;
-    while (is_worth_offer(a, agent->available)) {
-        size_t candidates = count_candidates(a, agent);
+    while (is_worth_asking(a, agent)) {
+        size_t candidates = count_candidates(a, agent, stage);
         if (candidates == 0) {
             break;
         }
-        if (candidates > FEW_CANDIDATES) {
-            if (!offer_to_first(a, agent)) {
+        if (candidates > FEW_CANDIDATES || (is_random && candidates > 1)) {
+            if (!offer_to_first(a, agent, stage)) {
                 break;
             }
             offers++;
         } else {
-            offers += offer_to(a, agent, first_of_few(a, agent));
+            offers += ask(a, agent, stage, first_of_few(a, agent, stage));
         }
+    }
+    agent_note_free(a, agent);
+    if (stage == STAGE_ALL) {
+        agent_set_held_back(
+            a, agent, a->quota_count > 0 && is_worth_asking(a, agent) && wants_more(a, agent));
     }
     return offers;
 }
 
-// ---- the round ----
+// ---- the order of agents ----
 
 static void shuffle(struct allocator *a, struct alloc_agent **agents, size_t count)
 {
@@ -296,6 +330,110 @@ static void shuffle(struct allocator *a, struct alloc_agent **agents, size_t cou
     }
 }
 
+// The part of it that is free, of the scalar that most is free of.
+static double free_part(const struct alloc_agent *agent)
+{
+    double part = 0;
+    for (uint32_t i = 0; i < agent->available->count; i++) {
+        const struct resource_entry *entry = &agent->available->entries[i];
+        if (entry->kind->type != MESOS__V1__VALUE__TYPE__SCALAR) {
+            continue;
+        }
+        int64_t total = resources_scalar(agent->total, entry->kind->name);
+        double one = total > 0 ? (double)entry->scalar / (double)total : 0;
+        part = one > part ? one : part;
+    }
+    return part;
+}
+
+static int compare_fullness(const void *x_, const void *y_)
+{
+    const struct alloc_agent *x = *(struct alloc_agent *const *)x_;
+    const struct alloc_agent *y = *(struct alloc_agent *const *)y_;
+    return (x->free_part > y->free_part) - (x->free_part < y->free_part);
+}
+
+static void arrange(struct allocator *a)
+{
+    shuffle(a, a->dirty, a->dirty_count);
+    if (a->is_packing && a->dirty_count > 1) {
+        for (size_t i = 0; i < a->dirty_count; i++) {
+            a->dirty[i]->free_part = free_part(a->dirty[i]);
+        }
+        qsort(a->dirty, a->dirty_count, sizeof(a->dirty[0]), compare_fullness);
+    }
+}
+
+// ---- the round ----
+
+static size_t visit_dirty(struct allocator *a)
+{
+    size_t offers = 0;
+    arrange(a);
+    if (a->root.is_assured || a->guarantee_count > 0) {
+        for (size_t i = 0; i < a->dirty_count; i++) {
+            offers += visit(a, a->dirty[i], STAGE_GUARANTEES);
+        }
+        arrange(a);
+    }
+    for (size_t i = 0; i < a->dirty_count; i++) {
+        struct alloc_agent *agent = a->dirty[i];
+        agent->dirty_at = 0;
+        offers += visit(a, agent, STAGE_ALL);
+    }
+    a->dirty_count = 0;
+    return offers;
+}
+
+// Whether quotas may give anybody more who is to be looked at again.
+static bool is_any_left(const struct allocator *a)
+{
+    for (size_t i = 0; i < a->relaxed.count; i++) {
+        uint64_t bits = a->relaxed.words[i] & bits_word(&a->wanting, i);
+        if (a->held_back_rough == 0) {
+            bits &= ~bits_word(&a->exhausted, i);
+            if (a->is_surplus_exhausted) {
+                bits &= bits_word(&a->assured, i) | bits_word(&a->peculiar, i);
+            }
+        }
+        if (bits != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_concerned(const struct allocator *a, const struct alloc_agent *agent)
+{
+    for (size_t i = 0; i < a->relaxed.count; i++) {
+        if ((a->relaxed.words[i] & candidate_bits(a, agent, STAGE_ALL, i)) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Those that are held back, in random order, until quotas allow no more.
+static size_t visit_held_back(struct allocator *a, enum stage stage)
+{
+    size_t offers = 0;
+    for (size_t left = a->held_back_count; left > 0 && is_any_left(a); left--) {
+        size_t at = (size_t)prng_below(&a->prng, left);
+        struct alloc_agent *agent = a->held_back[at];
+        struct alloc_agent *last = a->held_back[left - 1];
+        a->held_back[at] = last;
+        last->held_back_at = at + 1;
+        a->held_back[left - 1] = agent;
+        agent->held_back_at = left;
+        agent_catch_up(a, agent);
+        bits_clear_all(&a->skipped);
+        if (is_concerned(a, agent)) {
+            offers += visit(a, agent, stage);
+        }
+    }
+    return offers;
+}
+
 static int64_t batch_time(const struct allocator *a)
 {
     if (a->offer_interval_ns <= 0 || a->is_urgent || !a->has_run) {
@@ -304,11 +442,22 @@ static int64_t batch_time(const struct allocator *a)
     return a->last_run + a->offer_interval_ns;
 }
 
+static bool is_work(const struct allocator *a)
+{
+    return a->wanting_count > 0 && (a->dirty_count > 0 || quota_is_relaxed(a));
+}
+
 int64_t allocator_next(const struct allocator *a)
 {
     int64_t next = timers_next(&a->timers);
-    if (a->dirty_count > 0 && a->wanting_count > 0 && batch_time(a) < next) {
-        next = batch_time(a);
+    if (is_work(a)) {
+        int64_t at = batch_time(a);
+        if (at < a->paused_until) {
+            at = a->paused_until;
+        }
+        if (at < next) {
+            next = at;
+        }
     }
     return next;
 }
@@ -317,23 +466,23 @@ size_t allocator_run(struct allocator *a, struct instant now)
 {
     CHECK(!a->is_running);
     timers_run(&a->timers, now);
-    if (a->dirty_count == 0 || batch_time(a) > now.mono) {
+    if (!is_work(a) || batch_time(a) > now.mono || a->paused_until > now.mono) {
         return 0;
     }
     a->runs++;
     a->has_run = true;
     a->last_run = now.mono;
+    a->now = now;
     a->is_urgent = false;
     a->is_running = true;
     order_refresh(a);
-    shuffle(a, a->dirty, a->dirty_count);
-    size_t offers = 0;
-    for (size_t i = 0; i < a->dirty_count; i++) {
-        struct alloc_agent *agent = a->dirty[i];
-        agent->dirty_at = 0;
-        offers += visit(a, agent);
+    size_t offers = visit_dirty(a);
+    if (quota_collect_relaxed(a)) {
+        if (a->guarantee_count > 0) {
+            offers += visit_held_back(a, STAGE_GUARANTEES);
+        }
+        offers += visit_held_back(a, STAGE_ALL);
     }
-    a->dirty_count = 0;
     a->is_running = false;
     return offers;
 }

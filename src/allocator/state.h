@@ -2,21 +2,30 @@
 //
 // The inside of the allocator.
 //
-// A *member* is a framework in one of its roles; it is what gets offers. A *bond* ties a member to
-// an agent: what it holds there, and its offer filters for it. Members have small numbers, so that
-// an agent can note in a bitmap who would not take what it has free now.
+// Roles make a tree: "a/b" is below "a", all are below the root (""). A *member* is a framework in
+// one of its roles; it is what gets offers. A *bond* ties a member to an agent: what it holds
+// there, and its offer filters for it. Members have small numbers, so that bitmaps tell who wants
+// offers, and for each agent who would not take what it has free now.
 //
 // Invariants
-//  - agent.available is agent.total less what all bonds hold (never below nothing).
-//  - A member's amounts are the scalars of its bonds, a role's those of its members.
+//  - agent.available is agent.total less what all bonds hold (never below nothing), but for shared
+//    resources, which stay available.
+//  - A member's amounts are the scalars of its bonds; a role's `own` those of its members, its
+//    `all` those of its members and of the roles below it. Shared ones count once per agent.
 //  - Only members that want offers (framework active, role subscribed and not suppressed) stand in
-//    their role's order, and only roles with such members in the allocator's. Both are sorted
-//    unless `is_stale`.
-//  - A bit in agent.blocked says that the member would get nothing of the agent: filtered, not
-//    capable, or too little. It is true for all that agent.level contains, and is taken back when
-//    more than that is free, when a filter goes, or when the member changes.
+//    their role's order; a role's places hold its own members and the roles right below it, those
+//    with such members. All are sorted unless `is_stale`.
+//  - A bit in agent.blocked says that the member would get nothing of the agent, whatever the
+//    quotas: filtered, not capable, or too little. It is true for all that agent.level contains,
+//    and is taken back when more than that is free, when a filter goes, or when the member changes.
 //  - An agent that is active, has free resources worth an offer, and has a wanting member without a
-//    bit is dirty.
+//    bit is dirty; or it is held back, and quotas do not allow an offer to any of them.
+//
+// Quotas. A role has *consumed* what is reserved for it and below, and what it and those below hold
+// of unreserved non-revocable ("firm") scalars. Its *need* is what its guarantee lacks, or what
+// those of the roles below lack if that is more. What is firm and free beyond the root's need is
+// the *surplus*: anybody may get it. A role may get the surplus and the parts of the needs above it
+// that are not the need of others (*assured*), within the limits above it.
 
 #pragma once
 
@@ -26,6 +35,28 @@
 #include "base/prng.h"
 #include "base/timer.h"
 #include "model/resource_entry.h"
+
+struct constraints;
+
+// So many declines in a row, without anything taken, and a framework is sated: with demand-aware
+// shares it comes after those that take something.
+enum { DECLINES_SATED = 3 };
+
+// A bit per member.
+struct bits {
+    uint64_t *words;
+    size_t count; // of words
+};
+
+static inline bool bits_has(const struct bits *bits, uint32_t number)
+{
+    return number / 64 < bits->count && ((bits->words[number / 64] >> (number % 64)) & 1) != 0;
+}
+
+static inline uint64_t bits_word(const struct bits *bits, size_t word)
+{
+    return word < bits->count ? bits->words[word] : 0;
+}
 
 // Scalars by the allocator's numbering of their names.
 struct amounts {
@@ -37,21 +68,46 @@ struct amounts {
 struct alloc_quota {
     struct amounts guarantees; // 0: none
     struct amounts limits;     // AMOUNT_UNLIMITED: none
+    struct amounts low; // of what the limits left, the least that was too little for somebody
+    bool is_low;        // `low` says something
+    bool is_exhausted;  // what the limits leave is not worth an offer by the default minimum
 };
 #define AMOUNT_UNLIMITED INT64_MAX
 
+// A place in the order: a role with all below it, or a role's own members.
+struct alloc_place {
+    struct alloc_role *role;
+    bool is_own;
+    bool is_sated;        // demand-aware: nobody here took anything of late
+    double share;         // weighted, unless own; kept while the place is in an order
+    uint64_t allocations; // offers and uses so far
+    struct amounts amounts;
+};
+
 struct alloc_role {
     struct intern *name;
+    struct alloc_role *parent; // NULL: this is the root
+    size_t child_count;
+    uint32_t depth; // the root's is 0
     double weight;
-    struct alloc_quota *quota; // NULL: none
-    double share;              // weighted; kept while the role is in the order
-    uint64_t allocations;      // offers and uses so far
-    struct amounts amounts;
-    struct alloc_member **order; // the members that want offers, by share
+    struct alloc_place all, own;
+    struct alloc_place **places; // `own` and the children's `all`, those with wanting members
+    size_t place_count;
+    size_t place_capacity;
+    struct alloc_member **order; // its own members that want offers, by share
     size_t order_count;
     size_t order_capacity;
     size_t member_count;
+    size_t reservation_count; // entries of agents' totals that are reserved for it
     int64_t filter_count;
+
+    struct alloc_quota *quota; // NULL: none
+    struct amounts reserved;   // for it and below
+    struct amounts firm;       // unreserved and non-revocable, held by it and below
+    struct amounts need;       // kept while there are guarantees
+    struct amounts need_below; // the sum of the children's
+    bool is_assured;           // need is more than need_below in something
+    bool is_relaxed;           // in the allocator's list of those
 };
 
 struct alloc_member {
@@ -61,11 +117,26 @@ struct alloc_member {
     bool is_subscribed; // false: only holds resources from earlier
     bool is_suppressed;
     bool is_wanting;
+    bool has_minimums; // of its own
+    struct alloc_minimum *minimums;
+    size_t minimum_count;
+    uint32_t exhausted_above; // roles from its own upwards whose limits are exhausted
+    uint32_t assured_above;   // likewise, with an assured part
+    uint32_t declines;        // in a row
     double share;
     uint64_t allocations;
     struct amounts amounts;
     struct list bonds;
 };
+
+// An offer that was made, to be told to those who ask.
+struct alloc_note {
+    struct intern *role;
+    char *agent_id;
+    int64_t wall_ns;
+    struct resources *resources;
+};
+enum { NOTES_KEPT = 8 };
 
 struct alloc_framework {
     char *id;
@@ -74,6 +145,10 @@ struct alloc_framework {
     unsigned capabilities;
     struct alloc_member **members;
     size_t member_count;
+    struct constraints *constraints; // NULL: none
+    struct allocator *allocator;
+    struct alloc_note *notes; // of the last offers; NULL: none was made
+    uint64_t offer_count;
 };
 
 // Refused resources, shared by the filters that refuse the same.
@@ -107,9 +182,17 @@ struct alloc_agent {
     char *id;
     struct resources *total;
     struct resources *available;
+    const Mesos__V1__AgentInfo *info; // the caller's; NULL: not told
     bool is_active;
+    bool is_unlisted;      // there is a whitelist without it
+    bool is_remote;        // in another region than the master
     size_t dirty_at;       // place in the allocator's dirty ones, plus one; 0: clean
+    size_t held_back_at;   // likewise in those held back
     bool is_plain;         // every entry of `total` is free to all: no reservations and the like
+    bool is_held_rough;    // it was not plain when it was held back
+    bool has_shared;       // `total` has shared resources
+    double free_part;      // scratch of packing
+    uint64_t shared_run;   // the run that offered them last
     bool is_overcommitted; // more is held than there is
     bool has_gpus;
     struct alloc_bond_slot *bonds; // sorted by number
@@ -117,8 +200,11 @@ struct alloc_agent {
     size_t bond_capacity;
     struct resources *level; // NULL: nobody was found not to want it since the bits were cleared
     bool is_level_sound;     // what is free contains `level`
-    uint64_t *blocked;
-    size_t blocked_words;
+    struct bits blocked;
+    struct bits judged;    // members whose constraints were looked at
+    struct bits excluded;  // those whose constraints exclude the agent
+    uint64_t retired_seen; // of the allocator's retired numbers
+    struct list in_free;
     struct alloc_refusal *last_refusal;
 };
 
@@ -126,10 +212,13 @@ struct alloc_agent {
 struct alloc_minimum {
     struct alloc_quantity {
         char *name;
+        size_t number;  // of the name; of the allocator's own minimums only
         int64_t amount; // thousandths; ranges and sets count their items
     } * quantities;
     size_t count;
 };
+
+enum { RETIRED_KEPT = 256 };
 
 struct allocator {
     int64_t offer_interval_ns;
@@ -140,34 +229,76 @@ struct allocator {
     struct alloc_minimum *minimums;
     size_t minimum_count;
 
+    char *region;      // the master's; NULL: it has no domain
+    struct map *hosts; // the whitelist; NULL: all are listed
+    bool is_role_random;
+    bool is_framework_random;
+    bool is_demand_aware;
+    bool is_packing;
+
     struct map frameworks;
     struct map agents;
-    struct map roles;
+    struct map roles; // without the root
+    struct alloc_role root;
 
     // Scalar names in order of appearance, with the cluster's totals.
     struct intern **names;
     bool *is_excluded;
     struct amounts totals;
+    struct amounts firm_totals;
+    struct amounts delta, firm_delta; // scratch of a charge
+    struct amounts need_change;       // scratch of quota_refresh
     size_t name_count;
     char *excluded_names; // ",a,b,"
+    bool is_stale;        // shares changed all at once: totals, weights
 
-    struct alloc_role **order;
-    size_t order_count;
-    size_t order_capacity;
-    bool is_stale; // shares changed all at once: totals, weights
+    // Quotas.
+    size_t quota_count;
+    size_t guarantee_count;    // quotas with guarantees
+    bool is_surplus_exhausted; // the surplus is not worth an offer by the default minimum
+    struct amounts surplus_low;
+    bool is_surplus_low;
+    struct bits exhausted; // wanting members that limits keep from plain agents
+    struct bits assured;   // wanting members with an assured part
+    struct bits peculiar;  // wanting members with minimums of their own
+    struct bits relaxed;   // scratch: those for whom held back agents are looked at again
+    struct bits skipped;   // scratch: those whom quotas keep from the agent at hand
+    struct alloc_role **relaxed_roles;
+    size_t relaxed_count;
+    size_t relaxed_capacity;
+    struct alloc_agent **held_back;
+    size_t held_back_count;
+    size_t held_back_capacity;
+    size_t held_back_rough; // of them, those that are not plain
 
     struct alloc_member **members; // by number; NULL: free
     uint32_t member_slots;
-    uint64_t *wanting; // bits of members that want offers
-    size_t wanting_words;
+    uint32_t *free_numbers;
+    uint32_t free_number_count;
+    // Numbers whose bits on agents mean nothing any more, a ring by sequence. An agent clears them
+    // when it is next looked at.
+    uint32_t retired[RETIRED_KEPT];
+    uint64_t retired_count;
+    struct bits wanting; // members that want offers
     size_t wanting_count;
+    struct alloc_member **drawn; // scratch of the random sorter
+    struct drawn_role {
+        struct alloc_role *role;
+        double weight;
+    } * drawn_roles;
+    size_t drawn_role_capacity;
+    size_t peculiar_count; // members with minimums of their own that want offers
 
+    struct list free; // agents with something available: alloc_agent.in_free
     struct alloc_agent **dirty;
     size_t dirty_count;
     size_t dirty_capacity;
     bool is_urgent; // in the batch rhythm: do not wait for the interval
     bool has_run;
     int64_t last_run;
+    int64_t paused_until; // no rounds before, unless so many agents are there
+    size_t paused_agents;
+    struct instant now; // of the last run
 
     struct timers timers; // of filters
     int64_t filter_count;
@@ -175,19 +306,66 @@ struct allocator {
     bool is_running; // a callback must not come back
 };
 
-// ---- order.c: amounts, shares and sorting ----
+// ---- amounts.c ----
 void amounts_free(struct amounts *amounts);
+static inline int64_t amount_of(const struct amounts *amounts, size_t number)
+{
+    return number < amounts->count ? amounts->items[number] : 0;
+}
 size_t name_number(struct allocator *a, struct intern *name);
+void amount_add(struct allocator *a, struct amounts *amounts, size_t number, int64_t value);
+// `by` times 1 or -1.
+void amounts_add(struct allocator *a, struct amounts *amounts, const struct amounts *by, int sign);
+void amounts_clear(struct amounts *amounts);
+// Adds the scalars of `r`; of shared ones once. `is_firm`: only the unreserved non-revocable ones.
+void amounts_add_scalars(struct allocator *a, struct amounts *amounts, const struct resources *r,
+                         bool is_firm, int sign);
+bool entry_is_firm(const struct resource_entry *entry);
+void bits_set(struct bits *bits, uint32_t number);
+static inline void bits_clear(struct bits *bits, uint32_t number)
+{
+    if (number / 64 < bits->count) {
+        bits->words[number / 64] &= ~(UINT64_C(1) << (number % 64));
+    }
+}
+void bits_clear_all(struct bits *bits);
+void bits_free(struct bits *bits);
+
+// ---- order.c: shares and sorting ----
+// An agent's total comes or goes: shares, and what is reserved for roles.
 void order_add_total(struct allocator *a, const struct resources *r, int sign);
-// Counts resources for or against a member and its role, and moves both in their orders.
-void order_charge(struct allocator *a, struct alloc_member *member, const struct resources *r,
-                  int sign, bool is_allocation);
+// Counts resources for or against a member and its roles, and moves all of them in their orders.
+// Called before they are added to the bond's held ones, and after they are taken from them.
+void order_charge(struct allocator *a, const struct alloc_agent *agent, struct alloc_member *member,
+                  const struct resources *r, int sign, bool is_allocation);
 void order_insert(struct allocator *a, struct alloc_member *member);
 void order_remove(struct allocator *a, struct alloc_member *member);
 void order_refresh(struct allocator *a); // sorts all anew when stale
 double order_share(const struct allocator *a, const struct amounts *amounts);
 // Negative when `x` goes first.
 int order_compare(const struct alloc_member *x, const struct alloc_member *y);
+// Moves the member to where it belongs now that `is_sated` is so.
+void order_set_sated(struct allocator *a, struct alloc_member *member, uint32_t declines);
+
+// ---- quota.c ----
+// What the role or one below it has consumed, or its quota, changed. `is_less`: others may get
+// more.
+void quota_refresh(struct allocator *a, struct alloc_role *role, bool is_less);
+// The member began or ceased to want offers, or its minimums changed.
+void quota_add_member(struct allocator *a, struct alloc_member *member);
+void quota_remove_member(struct allocator *a, struct alloc_member *member);
+// Of the firm scalar, what the limits leave to the role; what it may have of all that is free.
+int64_t quota_remaining(const struct alloc_role *role, size_t number);
+int64_t quota_budget(const struct allocator *a, const struct alloc_role *role, size_t number);
+int64_t quota_assured(const struct alloc_role *role, size_t number);
+int64_t quota_surplus(const struct allocator *a, size_t number);
+// What is left now is too little for somebody in the role: more of it is to be looked at.
+void quota_note_low(struct allocator *a, struct alloc_role *role);
+// Whether agents that are held back must be looked at again; fills a->relaxed when asked to.
+bool quota_is_relaxed(const struct allocator *a);
+bool quota_collect_relaxed(struct allocator *a);
+void quota_free(struct alloc_quota *quota);
+void quota_forget(struct allocator *a, const struct alloc_role *role); // it goes
 
 // ---- member.c: roles, members, bonds, filters ----
 struct alloc_role *role_get(struct allocator *a, const char *name);
@@ -196,7 +374,7 @@ struct alloc_member *member_get(struct allocator *a, struct alloc_framework *fra
                                 const char *role, bool may_make);
 // Sets whether the member wants offers, from its flags and its framework's.
 void member_update(struct allocator *a, struct alloc_member *member);
-// What it is may have changed: agents must look at it again.
+// What it is changed: agents must look at it again.
 void member_reconsider(struct allocator *a, struct alloc_member *member);
 void member_clear_filters(struct allocator *a, struct alloc_member *member);
 void member_free_if_unused(struct allocator *a, struct alloc_member *member);
@@ -210,19 +388,21 @@ void bond_free_if_unused(struct allocator *a, struct alloc_bond *bond);
 void bond_add_filter(struct allocator *a, struct alloc_bond *bond, const struct resources *refused,
                      int64_t deadline);
 void bond_clear_filters(struct allocator *a, struct alloc_bond *bond);
-bool bond_is_filtered(const struct alloc_bond *bond, const struct resources *offer);
+// The filter that refuses the offer; NULL: none.
+const struct alloc_filter *bond_filter(const struct alloc_bond *bond,
+                                       const struct resources *offer);
 
 // ---- agent.c ----
 struct alloc_agent *agent_find(const struct allocator *a, const char *id);
 void agent_mark_dirty(struct allocator *a, struct alloc_agent *agent);
+void agent_set_held_back(struct allocator *a, struct alloc_agent *agent, bool is_held_back);
 void agent_unblock(struct alloc_agent *agent, uint32_t number);
 void agent_unblock_all(struct alloc_agent *agent);
 void agent_block(struct alloc_agent *agent, uint32_t number);
-static inline bool agent_is_blocked(const struct alloc_agent *agent, uint32_t number)
-{
-    return number / 64 < agent->blocked_words &&
-           ((agent->blocked[number / 64] >> (number % 64)) & 1) != 0;
-}
+// Clears the bits of retired numbers; before any bit is looked at.
+void agent_catch_up(const struct allocator *a, struct alloc_agent *agent);
+// `available` may have become empty, or not empty any more.
+void agent_note_free(struct allocator *a, struct alloc_agent *agent);
 // `amount` is allocated to the member's role. Free resources grow or shrink with it.
 void agent_hold(struct allocator *a, struct alloc_agent *agent, struct alloc_member *member,
                 const struct resources *amount);
@@ -231,7 +411,49 @@ void agent_release(struct allocator *a, struct alloc_bond *bond, const struct re
 void agent_recount(struct allocator *a, struct alloc_agent *agent);
 void alloc_agent_free(struct allocator *a, struct alloc_agent *agent);
 
-// ---- round.c ----
+// ---- minimum.c ----
 int minimums_parse(const char *text, struct alloc_minimum **ret_minimums, size_t *ret_count,
                    struct error *err);
 void minimums_free(struct alloc_minimum *minimums, size_t count);
+bool minimums_are_met(const struct alloc_minimum *minimums, size_t count,
+                      const struct resources *r);
+bool minimums_are_met_for(const struct allocator *a, const struct alloc_member *member,
+                          const struct resources *r);
+
+// ---- offer.c: what a member would be offered of an agent ----
+enum offer_verdict {
+    OFFER_MADE,
+    OFFER_NOT_WANTED, // whatever else changes, until more is free
+    OFFER_NOT_NOW,    // quotas, or a shared resource that went to another in this run
+};
+// Why not, in the order of the checks.
+enum offer_obstacle {
+    OBSTACLE_NONE,
+    OBSTACLE_NOTHING_FREE,
+    OBSTACLE_REGION,
+    OBSTACLE_GPUS,
+    OBSTACLE_CONSTRAINTS,
+    OBSTACLE_RESERVED,   // all that is free is reserved for other roles
+    OBSTACLE_CAPABILITY, // what is left is revocable, shared or refined
+    OBSTACLE_MINIMUM,
+    OBSTACLE_FILTER,
+    OBSTACLE_SHARED,   // only a shared resource is left, and another was just offered it
+    OBSTACLE_LIMIT,    // of the role or one above
+    OBSTACLE_HEADROOM, // kept for others' guarantees
+};
+// New resources, not allocated; they stay available too. NULL with the obstacle.
+struct resources *offer_draft(struct allocator *a, struct alloc_agent *agent,
+                              struct alloc_member *member, enum offer_obstacle *ret_obstacle);
+static inline enum offer_verdict offer_verdict_of(enum offer_obstacle obstacle)
+{
+    return obstacle == OBSTACLE_NONE     ? OFFER_MADE
+           : obstacle >= OBSTACLE_SHARED ? OFFER_NOT_NOW
+                                         : OFFER_NOT_WANTED;
+}
+// The whole of what is available can go to the member as it is: a short way for the usual case.
+bool offer_is_whole(struct allocator *a, struct alloc_agent *agent, struct alloc_member *member);
+
+// ---- why.c ----
+void framework_note_offer(struct allocator *a, struct alloc_member *member,
+                          const struct alloc_agent *agent, const struct resources *offer);
+void framework_free_notes(struct alloc_framework *framework);

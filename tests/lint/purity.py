@@ -2,7 +2,7 @@
 """Cores make no system call, read no clock, draw no random number from outside.
 
 The objects of the cores, and of the parts of base and wire below them, may import only one another's
-symbols, protobuf-c's, the generated messages', and the functions of libc and libm named here, all of which
+symbols, protobuf-c's, PCRE2's, the generated messages', and the functions of libc and libm named here, all of which
 depend on their arguments alone. `nm` tells.
 """
 
@@ -37,7 +37,7 @@ __popcountdi2 __popcountsi2 __stack_chk_fail _GLOBAL_OFFSET_TABLE_
 
 
 def is_allowed(symbol):
-    return symbol in ALLOWED or symbol.startswith(("protobuf_c_", "__ubsan_", "__asan_", "__sanitizer_"))
+    return symbol in ALLOWED or symbol.startswith(("protobuf_c_", "pcre2_", "__ubsan_", "__asan_", "__sanitizer_"))
 
 
 def list_symbols(objects, option):

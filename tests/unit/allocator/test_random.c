@@ -5,162 +5,18 @@
 // whether anything was forgotten. Everything is computed anew from tables each time.
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "base/prng.h"
-#include "fixture.h"
+#include "allocator/constraints.h"
 #include "model/framework.h"
+#include "model/resource_entry.h"
+#include "plain.h"
+#include "wire/wire.h"
 
-enum { FRAMEWORKS = 5, ROLES = 4, AGENTS = 5, FILTERS_MAX = 400, STEPS = 400, TRACES = 300 };
+enum { STEPS = 150, TRACES = 1000 };
 
-#define CAPABLE(NAME) (1u << MESOS__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__##NAME)
-
-static const char *const role_names[ROLES] = {"a", "a/b", "c", "*"};
-static const char *const names[] = {"cpus", "mem", "disk", "gpus"};
-
-struct plain_framework {
-    bool is_there, is_active;
-    unsigned capabilities;
-    bool subscribed[ROLES], suppressed[ROLES];
-    uint64_t allocations[ROLES];
-    struct resources *held[ROLES][AGENTS]; // allocated; never NULL
-};
-
-struct plain_agent {
-    bool is_there, is_active;
-    struct resources *total;
-};
-
-struct plain_filter {
-    int framework, role, agent;
-    struct resources *refused;
-    int64_t deadline;
-};
-
-struct outstanding {
-    int framework, role, agent;
-    struct resources *resources;
-};
-
-struct world {
-    struct prng prng;
-    struct plain_framework frameworks[FRAMEWORKS];
-    struct plain_agent agents[AGENTS];
-    uint64_t role_allocations[ROLES];
-    double weights[ROLES];
-    struct plain_filter filters[FILTERS_MAX];
-    size_t filter_count;
-    struct outstanding *outstanding;
-    size_t outstanding_count;
-    struct allocator *allocator;
-    struct instant now;
-    uint64_t offers;
-};
-
-// ---- the plain allocator's arithmetic ----
-
-static struct resources *available(const struct world *w, int agent)
-{
-    struct resources *rest = resources_copy(w->agents[agent].total);
-    for (int f = 0; f < FRAMEWORKS; f++) {
-        for (int r = 0; r < ROLES; r++) {
-            AUTO_RESOURCES struct resources *held = resources_copy(w->frameworks[f].held[r][agent]);
-            resources_unallocate(held);
-            resources_subtract_available(rest, held);
-        }
-    }
-    return rest;
-}
-
-static double total_of(const struct world *w, const char *name)
-{
-    int64_t sum = 0;
-    for (int s = 0; s < AGENTS; s++) {
-        sum += w->agents[s].is_there ? resources_scalar(w->agents[s].total, name) : 0;
-    }
-    return (double)sum;
-}
-
-// framework < 0: all of the role.
-static double share(const struct world *w, int framework, int role)
-{
-    double dominant = 0;
-    for (size_t n = 0; n < ARRAY_COUNT(names); n++) {
-        int64_t sum = 0;
-        for (int f = 0; f < FRAMEWORKS; f++) {
-            for (int s = 0; s < AGENTS && (framework < 0 || framework == f); s++) {
-                sum += resources_scalar(w->frameworks[f].held[role][s], names[n]);
-            }
-        }
-        double total = total_of(w, names[n]);
-        if (total > 0 && (double)sum / total > dominant) {
-            dominant = (double)sum / total;
-        }
-    }
-    return framework < 0 ? dominant / w->weights[role] : dominant;
-}
-
-static bool wants(const struct world *w, int framework, int role)
-{
-    const struct plain_framework *f = &w->frameworks[framework];
-    return f->is_there && f->is_active && f->subscribed[role] && !f->suppressed[role];
-}
-
-static bool is_filtered(const struct world *w, int framework, int role, int agent,
-                        const struct resources *offer)
-{
-    for (size_t i = 0; i < w->filter_count; i++) {
-        const struct plain_filter *filter = &w->filters[i];
-        if (filter->framework == framework && filter->role == role && filter->agent == agent &&
-            filter->deadline > w->now.mono && resources_contains(filter->refused, offer)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-// What the framework would be offered of the agent in the role; NULL: nothing.
-static struct resources *claim(const struct world *w, int framework, int role, int agent)
-{
-    unsigned capabilities = w->frameworks[framework].capabilities;
-    const struct plain_agent *s = &w->agents[agent];
-    if (!wants(w, framework, role) || !s->is_there || !s->is_active) {
-        return NULL;
-    }
-    if (resources_scalar(s->total, "gpus") > 0 && !(capabilities & CAPABLE(GPU_RESOURCES))) {
-        return NULL;
-    }
-    AUTO_RESOURCES struct resources *rest = available(w, agent);
-    struct resources *offer = resources_allocatable_to(rest, role_names[role]);
-    if (!(capabilities & CAPABLE(REVOCABLE_RESOURCES))) {
-        struct resources *firm = resources_non_revocable(offer);
-        resources_free(offer);
-        offer = firm;
-    }
-    if ((resources_scalar(offer, "cpus") < 10 && resources_scalar(offer, "mem") < 32000) ||
-        is_filtered(w, framework, role, agent, offer)) {
-        return resources_free(offer);
-    }
-    return offer;
-}
-
-// Negative when member 1 goes before member 2.
-static int compare(const struct world *w, int framework1, int role1, int framework2, int role2)
-{
-    double share1 = role1 != role2 ? share(w, -1, role1) : share(w, framework1, role1);
-    double share2 = role1 != role2 ? share(w, -1, role2) : share(w, framework2, role2);
-    if (share1 != share2) {
-        return share1 < share2 ? -1 : 1;
-    }
-    uint64_t count1 =
-        role1 != role2 ? w->role_allocations[role1] : w->frameworks[framework1].allocations[role1];
-    uint64_t count2 =
-        role1 != role2 ? w->role_allocations[role2] : w->frameworks[framework2].allocations[role2];
-    if (count1 != count2) {
-        return count1 < count2 ? -1 : 1;
-    }
-    return role1 != role2 ? strcmp(role_names[role1], role_names[role2]) : framework1 - framework2;
-}
+static uint64_t current_seed; // for the debugger
 
 static int role_number(const char *name)
 {
@@ -171,7 +27,47 @@ static int role_number(const char *name)
     return r;
 }
 
-// An offer is made: nobody else that could have it goes before.
+// Nobody else that could have it goes before. Who comes nearer to a guarantee may go first.
+static void check_order(const struct world *w, int framework, int role, int agent)
+{
+    bool is_progress = plain_is_progress(w, role, agent);
+    for (int f = 0; f < FRAMEWORKS; f++) {
+        for (int r = 0; r < ROLES; r++) {
+            if ((f == framework && r == role) || plain_compare(w, f, r, framework, role) > 0 ||
+                (is_progress && !plain_is_progress(w, r, agent))) {
+                continue;
+            }
+            AUTO_RESOURCES struct resources *claim =
+                plain_claim(w, f, r, agent, !w->agents[agent].is_shared_out);
+            assert_null(claim);
+        }
+    }
+}
+
+static bool has_shared(const struct resources *r)
+{
+    for (uint32_t i = 0; i < r->count; i++) {
+        if (r->entries[i].kind->shared) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_limits(const struct world *w, int role, const struct resources *offered)
+{
+    for (int n = 0; n < NAMES; n++) {
+        AUTO_RESOURCES struct resources *unreserved = resources_unreserved(offered);
+        for (int r = role; r >= 0; r = role_parents[r]) {
+            if (w->roles[r].has_quota && w->roles[r].limits[n] >= 0 &&
+                resources_scalar_of(unreserved, plain_names[n], false) > 0) {
+                assert_true(plain_consumed(w, r, n) <= w->roles[r].limits[n]);
+            }
+        }
+    }
+}
+
+// An offer is made.
 static void check_offer(void *ctx, const char *framework_id, const char *role_name,
                         const char *agent_id, const struct resources *offered)
 {
@@ -179,21 +75,33 @@ static void check_offer(void *ctx, const char *framework_id, const char *role_na
     int framework = framework_id[1] - '0';
     int agent = agent_id[1] - '0';
     int role = role_number(role_name);
-    AUTO_RESOURCES struct resources *expected = claim(w, framework, role, agent);
-    assert_non_null(expected);
-    resources_allocate(expected, role_name);
-    assert_true(resources_is_equal(expected, offered));
-    for (int f = 0; f < FRAMEWORKS; f++) {
-        for (int r = 0; r < ROLES; r++) {
-            if ((f == framework && r == role) || compare(w, f, r, framework, role) > 0) {
-                continue;
-            }
-            assert_null(claim(w, f, r, agent));
-        }
+    struct plain_agent *s = &w->agents[agent];
+    AUTO_RESOURCES struct resources *expected =
+        plain_claim(w, framework, role, agent, !s->is_shared_out);
+    if (expected != NULL) {
+        resources_allocate(expected, role_name);
     }
+    if (expected == NULL || !resources_is_equal(expected, offered)) {
+        struct buf text = BUF_INIT;
+        if (expected != NULL) {
+            resources_put_text(expected, &text);
+        }
+        buf_puts(&text, "; but offered: ");
+        resources_put_text(offered, &text);
+        fail_msg("seed %d: %s of %s in %s: expected %s", (int)current_seed, framework_id, agent_id,
+                 role_name, text.data);
+    }
+    if (w->is_ordered) {
+        check_order(w, framework, role, agent);
+    }
+    s->is_shared_out = s->is_shared_out || has_shared(offered);
     resources_add(w->frameworks[framework].held[role][agent], offered);
     w->frameworks[framework].allocations[role]++;
-    w->role_allocations[role]++;
+    w->roles[role].own_allocations++;
+    for (int r = role; r >= 0; r = role_parents[r]) {
+        w->roles[r].all_allocations++;
+    }
+    check_limits(w, role, offered);
     w->offers++;
     w->outstanding =
         mem_realloc_array(w->outstanding, w->outstanding_count + 1, sizeof(w->outstanding[0]));
@@ -201,27 +109,59 @@ static void check_offer(void *ctx, const char *framework_id, const char *role_na
         .framework = framework, .role = role, .agent = agent, .resources = resources_copy(offered)};
 }
 
+static void check_amounts(const struct world *w)
+{
+    for (int n = 0; n < NAMES; n++) {
+        int64_t total, held;
+        allocator_get_amounts(w->allocator, plain_names[n], &total, &held);
+        int64_t expected = 0;
+        for (int s = 0; s < AGENTS; s++) {
+            expected +=
+                w->agents[s].is_there ? resources_scalar(w->agents[s].total, plain_names[n]) : 0;
+        }
+        assert_int_equal(total, expected);
+    }
+}
+
+static void check_all(const struct world *w)
+{
+    for (int f = 0; f < FRAMEWORKS; f++) {
+        for (int r = 0; r < ROLES; r++) {
+            for (int s = 0; s < AGENTS; s++) {
+                // Nothing was forgotten.
+                AUTO_RESOURCES struct resources *all = plain_claim(w, f, r, s, true);
+                AUTO_RESOURCES struct resources *unshared = plain_claim(w, f, r, s, false);
+                if (all != NULL && unshared != NULL) {
+                    struct buf text = BUF_INIT;
+                    resources_put_text(unshared, &text);
+                    fail_msg("seed %d: F%d in %s was not offered %s of S%d", (int)current_seed, f,
+                             role_names[r], text.data, s);
+                }
+            }
+            char id[3] = {'F', (char)('0' + f), '\0'};
+            assert_true(allocator_dominant_share(w->allocator, role_names[r], id) ==
+                        plain_share(w, f, r));
+        }
+    }
+    for (int r = 0; r < ROLES; r++) {
+        assert_true(allocator_dominant_share(w->allocator, role_names[r], NULL) ==
+                    plain_share(w, -1, r));
+    }
+    check_amounts(w);
+}
+
 static void run(struct world *w)
 {
     bool is_due = allocator_next(w->allocator) <= w->now.mono;
     size_t before = w->outstanding_count;
+    for (int s = 0; s < AGENTS; s++) {
+        w->agents[s].is_shared_out = false;
+    }
     size_t count = allocator_run(w->allocator, w->now);
     assert_int_equal(w->outstanding_count, before + count);
     assert_true(is_due || count == 0);
     assert_true(allocator_next(w->allocator) > w->now.mono);
-    for (int f = 0; f < FRAMEWORKS; f++) {
-        for (int r = 0; r < ROLES; r++) {
-            for (int s = 0; s < AGENTS; s++) {
-                assert_null(claim(w, f, r, s)); // nothing was forgotten
-            }
-            char id[3] = {'F', (char)('0' + f), '\0'};
-            assert_true(allocator_dominant_share(w->allocator, role_names[r], id) ==
-                        share(w, f, r));
-        }
-    }
-    for (int r = 0; r < ROLES; r++) {
-        assert_true(allocator_dominant_share(w->allocator, role_names[r], NULL) == share(w, -1, r));
-    }
+    check_all(w);
 }
 
 // ---- what happens ----
@@ -263,25 +203,33 @@ static void drop_outstanding(struct world *w, size_t at)
     w->outstanding[at] = w->outstanding[--w->outstanding_count];
 }
 
-// The number of the role's members decides whether its count of allocations is remembered.
+// Counts of allocations are remembered as long as members and roles are.
 static void forget_counts(struct world *w)
 {
     for (int r = 0; r < ROLES; r++) {
-        bool is_role_used = w->weights[r] != 1.0;
         for (int f = 0; f < FRAMEWORKS; f++) {
-            bool is_used = w->frameworks[f].is_there && w->frameworks[f].subscribed[r];
-            for (int s = 0; s < AGENTS; s++) {
-                is_used = is_used || !resources_is_empty(w->frameworks[f].held[r][s]);
-            }
-            if (!is_used) {
+            if (!plain_is_member(w, f, r)) {
                 w->frameworks[f].allocations[r] = 0;
             }
-            is_role_used = is_role_used || is_used;
         }
-        if (!is_role_used) {
-            w->role_allocations[r] = 0;
+        if (!plain_is_kept(w, r)) {
+            w->roles[r].own_allocations = 0;
+            w->roles[r].all_allocations = 0;
         }
     }
+}
+
+#define SHARED_VOLUME                                                                              \
+    "[{\"name\":\"disk\",\"type\":\"SCALAR\",\"scalar\":{\"value\":9},\"role\":\"a\",\"shared\":"  \
+    "{},\"disk\":{\"persistence\":{\"id\":\"v\"},\"volume\":{\"container_path\":\"p\",\"mode\":"   \
+    "\"RW\"}}}]"
+#define REVOCABLE                                                                                  \
+    "[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":2},\"revocable\":{}}]"
+
+static void add_text(struct resources *r, const char *text)
+{
+    AUTO_RESOURCES struct resources *more = parse(text);
+    resources_add(r, more);
 }
 
 static struct resources *draw_total(struct world *w)
@@ -290,21 +238,14 @@ static struct resources *draw_total(struct world *w)
     snprintf(text, sizeof(text), "cpus:%d;mem:%d;ports:[1-%d]%s%s%s", (int)prng_below(&w->prng, 8),
              (int)prng_below(&w->prng, 100), (int)prng_below(&w->prng, 9) + 1,
              prng_below(&w->prng, 3) == 0 ? ";cpus(a):2;mem(a):40" : "",
-             prng_below(&w->prng, 3) == 0 ? ";cpus(c):1" : "",
+             prng_below(&w->prng, 3) == 0 ? ";cpus(a/b):1" : "",
              prng_below(&w->prng, 5) == 0 ? ";gpus:1" : "");
     struct resources *total = parse(text);
     if (prng_below(&w->prng, 4) == 0) {
-        Mesos__V1__Value__Scalar amount = MESOS__V1__VALUE__SCALAR__INIT;
-        amount.value = 2;
-        Mesos__V1__Resource__RevocableInfo revocable = MESOS__V1__RESOURCE__REVOCABLE_INFO__INIT;
-        Mesos__V1__Resource message = MESOS__V1__RESOURCE__INIT;
-        message.name = (char *)"cpus";
-        message.scalar = &amount;
-        message.revocable = &revocable;
-        Mesos__V1__Resource *messages[] = {&message};
-        AUTO_RESOURCES struct resources *more = NULL;
-        assert_int_equal(resources_from_proto(messages, 1, &more, NULL), 0);
-        resources_add(total, more);
+        add_text(total, REVOCABLE);
+    }
+    if (prng_below(&w->prng, 4) == 0) {
+        add_text(total, SHARED_VOLUME);
     }
     return total;
 }
@@ -330,7 +271,61 @@ static size_t draw_roles(struct world *w, struct plain_framework *framework, con
 static unsigned draw_capabilities(struct world *w)
 {
     return (prng_below(&w->prng, 2) == 0 ? CAPABLE(GPU_RESOURCES) : 0) |
+           (prng_below(&w->prng, 2) == 0 ? CAPABLE(SHARED_RESOURCES) : 0) |
            (prng_below(&w->prng, 2) == 0 ? CAPABLE(REVOCABLE_RESOURCES) : 0);
+}
+
+// Its offer_filters and constraints.
+static void draw_wishes(struct world *w, int number)
+{
+    struct plain_framework *f = &w->frameworks[number];
+    char id[3];
+    draw_id(id, 'F', number);
+    AUTO_ARENA struct arena *arena = arena_new(0, 0);
+    f->least_cpus =
+        prng_below(&w->prng, 3) == 0 ? 1000 * (int64_t)(1 + prng_below(&w->prng, 3)) : 0;
+    f->rack = prng_below(&w->prng, 4) == 0 ? (int)prng_below(&w->prng, 2) : -1;
+    struct buf filters = BUF_INIT;
+    struct buf conditions = BUF_INIT;
+    buf_puts(&filters, "{\"user\":\"u\",\"name\":\"n\",\"offer_filters\":{");
+    buf_puts(&conditions, "{\"role_constraints\":{");
+    for (int r = 0; r < ROLES; r++) {
+        const char *comma = r > 0 ? "," : "";
+        buf_puts(&filters, arena_printf(arena,
+                                        "%s\"%s\":{\"min_allocatable_resources\":{\"quantities\":[{"
+                                        "\"quantities\":{\"cpus\":{\"value\":%d}}}]}}",
+                                        comma, role_names[r], (int)(f->least_cpus / 1000)));
+        buf_puts(&conditions,
+                 arena_printf(arena,
+                              "%s\"%s\":{\"groups\":[{\"attribute_constraints\":[{\"selector\":{"
+                              "\"attribute_name\":\"rack\"},\"predicate\":{\"text_matches\":{"
+                              "\"regex\":\"rack-[%d]\"}}}]}]}",
+                              comma, role_names[r], f->rack));
+    }
+    buf_puts(&filters, "}}");
+    buf_puts(&conditions, "}}");
+    if (f->least_cpus == 0) {
+        buf_clear(&filters);
+        buf_puts(&filters, "{\"user\":\"u\",\"name\":\"n\"}");
+    }
+    ProtobufCMessage *info, *message;
+    assert_int_equal(wire_json_decode(&mesos__v1__framework_info__descriptor, arena, filters.data,
+                                      filters.size, &info, NULL),
+                     0);
+    allocator_set_offer_filters(w->allocator, id, (Mesos__V1__FrameworkInfo *)info);
+    struct constraints *constraints = NULL;
+    if (f->rack >= 0) {
+        const struct pattern_limits limits = {.memory_max = 4096, .program_max = 100};
+        assert_int_equal(wire_json_decode(&mesos__v1__scheduler__offer_constraints__descriptor,
+                                          arena, conditions.data, conditions.size, &message, NULL),
+                         0);
+        assert_int_equal(constraints_new((Mesos__V1__Scheduler__OfferConstraints *)message, &limits,
+                                         &constraints, NULL),
+                         0);
+    }
+    allocator_set_constraints(w->allocator, id, constraints);
+    buf_free(&filters);
+    buf_free(&conditions);
 }
 
 static void step_framework(struct world *w, int number)
@@ -348,11 +343,13 @@ static void step_framework(struct world *w, int number)
         framework->capabilities = draw_capabilities(w);
         allocator_add_framework(w->allocator, id, roles, count, suppressed, suppressed_count,
                                 framework->capabilities, framework->is_active);
+        draw_wishes(w, number);
     } else if (prng_below(&w->prng, 2) == 0) {
         size_t count = draw_roles(w, framework, roles, suppressed, &suppressed_count);
         framework->capabilities = draw_capabilities(w);
         allocator_update_framework(w->allocator, id, roles, count, suppressed, suppressed_count,
                                    framework->capabilities);
+        draw_wishes(w, number);
         for (int r = 0; r < ROLES; r++) {
             if (!framework->subscribed[r]) {
                 drop_filters(w, number, r, -1);
@@ -375,6 +372,115 @@ static void step_framework(struct world *w, int number)
     }
 }
 
+// Host and rack by the agent's number.
+static const Mesos__V1__AgentInfo *agent_info(int number)
+{
+    static Mesos__V1__AgentInfo infos[AGENTS];
+    static Mesos__V1__Attribute attributes[AGENTS];
+    static Mesos__V1__Attribute *lists[AGENTS];
+    static Mesos__V1__Value__Text texts[AGENTS];
+    mesos__v1__agent_info__init(&infos[number]);
+    mesos__v1__attribute__init(&attributes[number]);
+    mesos__v1__value__text__init(&texts[number]);
+    static const char *const hosts[AGENTS] = {"h0", "h1", "h2", "h3", "h4"};
+    texts[number].value = (char *)(number % 2 == 0 ? "rack-0" : "rack-1");
+    attributes[number].name = (char *)"rack";
+    attributes[number].type = MESOS__V1__VALUE__TYPE__TEXT;
+    attributes[number].text = &texts[number];
+    lists[number] = &attributes[number];
+    infos[number].hostname = (char *)hosts[number];
+    infos[number].n_attributes = 1;
+    infos[number].attributes = &lists[number];
+    return &infos[number];
+}
+
+static void step_whitelist(struct world *w)
+{
+    const char *hosts[AGENTS];
+    size_t count = 0;
+    w->is_listing = prng_below(&w->prng, 2) == 0;
+    for (int s = 0; s < AGENTS; s++) {
+        w->is_listed[s] = prng_below(&w->prng, 2) == 0;
+        if (w->is_listed[s]) {
+            hosts[count++] = agent_info(s)->hostname;
+        }
+        w->agents[s].is_unlisted = w->is_listing && !w->is_listed[s];
+    }
+    allocator_set_whitelist(w->allocator, w->is_listing ? hosts : NULL, count);
+}
+
+static void step_quota(struct world *w)
+{
+    int number = (int)prng_below(&w->prng, ROLES);
+    struct plain_role *role = &w->roles[number];
+    role->has_quota = prng_below(&w->prng, 3) != 0;
+    struct allocator_quantity guarantees[2];
+    struct allocator_quantity limits[2];
+    struct allocator_quota quota = {.guarantees = guarantees, .limits = limits};
+    for (int n = 0; n < 2; n++) {
+        int64_t unit = n == 0 ? 1000 : 20000;
+        role->guarantees[n] = 0;
+        role->limits[n] = -1;
+        if (role->has_quota && prng_below(&w->prng, 2) == 0) {
+            role->guarantees[n] = unit * (int64_t)(1 + prng_below(&w->prng, 8));
+            guarantees[quota.guarantee_count++] =
+                (struct allocator_quantity){.name = plain_names[n], .amount = role->guarantees[n]};
+        }
+        if (role->has_quota && prng_below(&w->prng, 2) == 0) {
+            role->limits[n] = unit * (int64_t)prng_below(&w->prng, 10);
+            limits[quota.limit_count++] =
+                (struct allocator_quantity){.name = plain_names[n], .amount = role->limits[n]};
+        }
+    }
+    role->has_quota = quota.guarantee_count + quota.limit_count > 0;
+    allocator_set_quota(w->allocator, role_names[number], role->has_quota ? &quota : NULL);
+}
+
+// Reserves or unreserves a CPU of an outstanding offer.
+static void step_transform(struct world *w)
+{
+    if (w->outstanding_count == 0) {
+        return;
+    }
+    struct outstanding *o = &w->outstanding[prng_below(&w->prng, w->outstanding_count)];
+    if (strcmp(role_names[o->role], "*") == 0) {
+        return;
+    }
+    char text[200];
+    snprintf(text, sizeof(text),
+             "[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1},\"reservations\":[{"
+             "\"type\":\"DYNAMIC\",\"role\":\"%s\"}]}]",
+             role_names[o->role]);
+    bool is_reserving = prng_below(&w->prng, 2) == 0;
+    AUTO_RESOURCES struct resources *from = parse(is_reserving ? "cpus:1" : text);
+    AUTO_RESOURCES struct resources *to = parse(is_reserving ? text : "cpus:1");
+    struct plain_agent *agent = &w->agents[o->agent];
+    if (!resources_contains(agent->total, from)) {
+        return;
+    }
+    resources_subtract(agent->total, from);
+    resources_add(agent->total, to);
+    resources_allocate(from, role_names[o->role]);
+    resources_allocate(to, role_names[o->role]);
+    if (!resources_contains(o->resources, from)) {
+        resources_unallocate(from);
+        resources_unallocate(to);
+        resources_subtract(agent->total, to);
+        resources_add(agent->total, from);
+        return;
+    }
+    resources_subtract(o->resources, from);
+    resources_add(o->resources, to);
+    struct resources *held = w->frameworks[o->framework].held[o->role][o->agent];
+    resources_subtract(held, from);
+    resources_add(held, to);
+    char framework_id[3];
+    char agent_id[3];
+    draw_id(framework_id, 'F', o->framework);
+    draw_id(agent_id, 'S', o->agent);
+    allocator_transform(w->allocator, framework_id, agent_id, from, to);
+}
+
 static void step_agent(struct world *w, int number)
 {
     struct plain_agent *agent = &w->agents[number];
@@ -383,7 +489,10 @@ static void step_agent(struct world *w, int number)
     if (!agent->is_there) {
         agent->total = draw_total(w);
         agent->is_there = agent->is_active = true;
+        agent->is_shared_out = false;
         allocator_add_agent(w->allocator, id, agent->total, NULL, 0);
+        allocator_set_agent_info(w->allocator, id, agent_info(number));
+        agent->is_unlisted = w->is_listing && !w->is_listed[number];
     } else if (prng_below(&w->prng, 2) == 0) {
         resources_free(agent->total);
         agent->total = draw_total(w);
@@ -495,7 +604,7 @@ static void step_recover(struct world *w)
 static void step(struct world *w)
 {
     int framework = (int)prng_below(&w->prng, FRAMEWORKS);
-    uint64_t what = prng_below(&w->prng, 20);
+    uint64_t what = prng_below(&w->prng, 23);
     if (what < 2) {
         step_framework(w, framework);
     } else if (what < 4) {
@@ -506,13 +615,19 @@ static void step(struct world *w)
         step_revive(w, framework);
     } else if (what < 8) {
         int role = (int)prng_below(&w->prng, ROLES);
-        w->weights[role] = (double)(1 + prng_below(&w->prng, 3));
-        allocator_set_weight(w->allocator, role_names[role], w->weights[role]);
+        w->roles[role].weight = (double)(1 + prng_below(&w->prng, 3));
+        allocator_set_weight(w->allocator, role_names[role], w->roles[role].weight);
     } else if (what < 14) {
         step_recover(w);
     } else if (what < 17) {
         w->now.mono += (int64_t)prng_below(&w->prng, 2000) * NS_PER_MS;
         drop_filters(w, FRAMEWORKS, -1, -1); // only those that are over
+    } else if (what < 18) {
+        step_transform(w);
+    } else if (what < 19 && w->has_quotas) {
+        step_quota(w);
+    } else if (what < 20 && prng_below(&w->prng, 4) == 0) {
+        step_whitelist(w);
     } else {
         run(w);
     }
@@ -525,11 +640,20 @@ static uint64_t trace(uint64_t seed)
     struct world *w = mem_zalloc(sizeof(*w));
     prng_seed(&w->prng, seed);
     w->now.mono = 1000 * NS_PER_S;
-    const struct allocator_options options = {.filter_gpu_resources = true, .seed = seed};
+    // A quarter each: as usual; without quotas; sorted by chance; packing with demand-aware shares.
+    struct allocator_options options = {.filter_gpu_resources = true, .seed = seed};
+    w->has_quotas = seed % 4 != 1;
+    w->is_ordered = seed % 4 < 2;
+    options.is_role_random = seed % 4 == 2;
+    options.is_framework_random = seed % 8 == 2;
+    options.is_demand_aware = options.is_packing = seed % 4 == 3;
     const struct allocator_callbacks callbacks = {.offer = check_offer};
     w->allocator = allocator_new(&options, &callbacks, w);
     for (int r = 0; r < ROLES; r++) {
-        w->weights[r] = 1.0;
+        w->roles[r].weight = 1.0;
+        for (int n = 0; n < NAMES; n++) {
+            w->roles[r].limits[n] = -1;
+        }
         for (int f = 0; f < FRAMEWORKS; f++) {
             for (int s = 0; s < AGENTS; s++) {
                 w->frameworks[f].held[r][s] = resources_new();
@@ -560,11 +684,15 @@ static uint64_t trace(uint64_t seed)
 static void test_traces(void **state)
 {
     (void)state;
+    const char *more = getenv("ALLOCATOR_TRACES");
+    uint64_t count = more != NULL ? strtoull(more, NULL, 10) : TRACES;
     uint64_t offers = 0;
-    for (uint64_t seed = 1; seed <= TRACES; seed++) {
+    for (uint64_t seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 10) : 1; seed <= count;
+         seed++) {
+        current_seed = seed;
         offers += trace(seed);
     }
-    assert_true(offers > TRACES * 20); // the traces are worth something
+    assert_true(offers > count * 8); // the traces are worth something
 }
 
 int main(void)
