@@ -11,6 +11,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "api/agent_v1.h"
 #include "base/check.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -166,6 +167,7 @@ static const struct agent_ops ops = {
 static void on_launched(void *ctx, const char *container_id, pid_t pid)
 {
     struct agent_daemon *d = daemon_cast(ctx);
+    agent_v1_container_launched(d, container_id);
     agent_container_launched(d->agent, container_id, pid, env_now(d->env));
     agent_daemon_touch(d);
 }
@@ -182,8 +184,11 @@ static void on_terminated(void *ctx, const char *container_id,
         .message = t->message,
         .limited = t->limited,
     };
-    agent_container_terminated(d->agent, container_id, &termination, env_now(d->env));
-    agent_recovery_container_ended(d, container_id);
+    agent_v1_container_terminated(d, container_id, t);
+    if (strchr(container_id, '.') == NULL) { // one of the core's
+        agent_container_terminated(d->agent, container_id, &termination, env_now(d->env));
+        agent_recovery_container_ended(d, container_id);
+    }
     agent_daemon_touch(d);
 }
 
@@ -411,6 +416,7 @@ static void add_routes(struct agent_daemon *d)
     executor_api_add_routes(d);
     agent_state_add_routes(d);
     agent_containers_add_routes(d);
+    agent_v1_add_routes(d);
 }
 
 static int start_link(struct agent_daemon *d, struct error *err)
@@ -477,6 +483,7 @@ struct agent_daemon *agent_daemon_free(struct agent_daemon *d)
     if (d->server != NULL) {
         http_server_free(d->server);
     }
+    agent_v1_containers_free(d);
     api_router_free(d->router);
     api_common_free(d->common);
     agent_free(d->agent);

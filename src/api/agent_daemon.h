@@ -15,6 +15,7 @@
 #include "wire/json.h"
 
 struct agent_link;
+struct api_v1;
 struct store;
 
 struct agent_daemon {
@@ -42,6 +43,8 @@ struct agent_daemon {
     bool is_leaving; // stops without a word, and leaves the executors that outlive it
     struct store *store;
     struct env_hook store_hook; // makes durable what the turn kept
+    const struct api_v1 *v1;    // the operator API
+    struct map v1_waiters;      // container id -> struct agent_v1_waiters
     char **ended;               // containers that ended in this turn
     size_t ended_count;
 };
@@ -74,6 +77,9 @@ int agent_setup_environment(struct agent_daemon *daemon, char ***ret_environment
 int agent_sandbox_prepare(struct agent_daemon *daemon, const struct agent_launch *launch,
                           struct error *err);
 void agent_sandbox_remove(struct agent_daemon *daemon, const char *path);
+// Where to move what is to be discarded; the caller frees it. Then, when something is there:
+char *agent_sandbox_trash_path(struct agent_daemon *daemon);
+void agent_sandbox_discard(struct agent_daemon *daemon, const char *trash);
 // What an agent that ended before could not remove any more.
 void agent_sandbox_sweep(struct agent_daemon *daemon);
 void agent_sandbox_attach(struct agent_daemon *daemon, const char *agent_id);
@@ -118,6 +124,9 @@ void executor_api_close(void *stream);
 // ---- agent_state.c, agent_containers.c ----
 void agent_state_add_routes(struct agent_daemon *daemon);
 void agent_containers_add_routes(struct agent_daemon *daemon);
+
+// ---- agent_v1.c ----
+void agent_v1_add_routes(struct agent_daemon *daemon);
 
 // ---- agent_metrics.c ----
 void agent_metrics_put(void *ctx, struct api_metric_sink *sink);

@@ -82,18 +82,33 @@ static struct removal *removal_new(struct agent_daemon *d)
     return removal;
 }
 
-static char *trash_path(const struct agent_daemon *d)
+static char *trash_folder(const struct agent_daemon *d)
 {
     return mem_printf("%s/gc", d->work_dir);
+}
+
+char *agent_sandbox_trash_path(struct agent_daemon *d)
+{
+    AUTO_FREE char *folder = trash_folder(d);
+    return mem_printf("%s/%lld-%llu", folder, (long long)getpid(),
+                      (unsigned long long)d->trash_count++);
+}
+
+void agent_sandbox_discard(struct agent_daemon *d, const char *trash)
+{
+    if (access(trash, F_OK) < 0) {
+        return;
+    }
+    struct removal *removal = removal_new(d);
+    removal->path = mem_strdup(trash);
+    CHECK(uv_queue_work(env_loop(d->env), &removal->work, remove_on_thread, removed) == 0);
 }
 
 void agent_sandbox_remove(struct agent_daemon *d, const char *path)
 {
     struct removal *removal = removal_new(d);
     removal->is_reported = true;
-    AUTO_FREE char *trash = trash_path(d);
-    removal->path = mem_printf("%s/%lld-%llu", trash, (long long)getpid(),
-                               (unsigned long long)d->trash_count++);
+    removal->path = agent_sandbox_trash_path(d);
     if (rename(path, removal->path) < 0) {
         bool is_gone = errno == ENOENT;
         removal->result = is_gone ? 0 : error_errno(&removal->err, -errno, "rename");
@@ -105,7 +120,7 @@ void agent_sandbox_remove(struct agent_daemon *d, const char *path)
 
 void agent_sandbox_sweep(struct agent_daemon *d)
 {
-    AUTO_FREE char *trash = trash_path(d);
+    AUTO_FREE char *trash = trash_folder(d);
     struct removal *removal = removal_new(d);
     removal->path = mem_printf("%s/gc-%lld", d->work_dir, (long long)getpid());
     if (rename(trash, removal->path) < 0) {

@@ -34,6 +34,14 @@ bool api_v1_has(const ProtobufCMessage *message, const char *name)
     return *(const protobuf_c_boolean *)((const char *)message + field->quantifier_offset);
 }
 
+void api_v1_set_has(ProtobufCMessage *message, const char *name)
+{
+    const ProtobufCFieldDescriptor *field = find_field(message->descriptor, name);
+    CHECK(field != NULL && field->label == PROTOBUF_C_LABEL_OPTIONAL &&
+          field->type != PROTOBUF_C_TYPE_MESSAGE && field->type != PROTOBUF_C_TYPE_STRING);
+    *(protobuf_c_boolean *)((char *)message + field->quantifier_offset) = 1;
+}
+
 void api_v1_set_list(ProtobufCMessage *message, const char *name, void *values, size_t count)
 {
     const ProtobufCFieldDescriptor *field = find_field(message->descriptor, name);

@@ -64,6 +64,8 @@ void api_v1_refuse(struct api_v1_request *q, int status, const struct error *err
 void *api_v1_member(const ProtobufCMessage *message, const char *name);
 // Whether an optional scalar is set.
 bool api_v1_has(const ProtobufCMessage *message, const char *name);
+// Marks it as set.
+void api_v1_set_has(ProtobufCMessage *message, const char *name);
 // Puts `count` pointers to messages into a repeated member.
 void api_v1_set_list(ProtobufCMessage *message, const char *name, void *values, size_t count);
 

@@ -554,3 +554,9 @@ pid_t containerizer_pid(const struct containerizer *c, const char *container_id)
     const struct container *container = map_get(&c->containers, container_id);
     return container == NULL ? 0 : container->pid;
 }
+
+bool containerizer_owns_limits(const struct containerizer *c, const char *container_id)
+{
+    const struct container *container = map_get(&c->containers, container_id);
+    return container != NULL && !container->shares_limits;
+}

@@ -143,6 +143,7 @@ int containerizer_remove_nested(struct containerizer *c, const char *container_i
 // The ids of all that run, parents first, in the arena.
 size_t containerizer_list(const struct containerizer *c, struct arena *arena,
                           const char *const **ret_ids);
+bool containerizer_owns_limits(const struct containerizer *c, const char *container_id);
 pid_t containerizer_pid(const struct containerizer *c, const char *container_id); // 0: none
 
 // New limits (an executor got another task, or one ended).

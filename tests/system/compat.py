@@ -107,6 +107,7 @@ class Run:
 
     def operations(self):
         executor = {"type": "DEFAULT", "executor_id": {"value": "default"},
+                    "framework_id": {"value": self.framework.framework_id},
                     "resources": [scalar("cpus", 0.1), scalar("mem", 32), scalar("disk", 10)]}
         reserved = {**scalar("cpus", 0.1), "reservations": [{"type": "DYNAMIC", "role": "dev"}]}
         volume = {**scalar("disk", 10, "dev"), "disk": {"persistence": {"id": "v"}, "volume": {
@@ -239,6 +240,8 @@ class Run:
         for kind in SURFACE["executor_events"]:
             if ("executor_events", kind) not in r.rows:
                 r.add("executor_events", kind, NOT_YET)
+        if r.rows["operations", "LAUNCH_GROUP"][0] == WORKS:
+            r.add("executor_events", "LAUNCH_GROUP", WORKS)
         r.add("executor_events", "HEARTBEAT", WORKS, "every 30 minutes: not waited for here")
         r.add("executor_events", "ERROR", NOT_YET, "refusals are HTTP answers")
 

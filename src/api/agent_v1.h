@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the files of the agent's operator API share.
+
+#pragma once
+
+#include "api/agent_daemon.h"
+#include "api/v1_common.h"
+#include "proto/agent.pb-c.h"
+
+// ---- agent_v1_id.c: ContainerID messages and the ids of src/container ("PARENT.CHILD") ----
+// Mesos' rules for a client's ContainerID; -EINVAL with its text.
+int agent_v1_check_id(const Mesos__V1__ContainerID *id, struct error *err);
+const char *agent_v1_id_text(const Mesos__V1__ContainerID *id, struct arena *arena);
+Mesos__V1__ContainerID *agent_v1_id_message(const char *text, struct arena *arena);
+
+// ---- agent_v1_info.c: what a nested container asks for in its ContainerInfo ----
+struct agent_v1_info {
+    bool owns_limits;
+    bool has_tty;
+    uint16_t rows, columns; // of the terminal's window; 0: not given
+    struct container_link *links;
+    size_t link_count;
+    struct container_rlimit *rlimits;
+    size_t rlimit_count;
+};
+// `info` may be NULL. -ENOTSUP for what there is not, by name; -EINVAL.
+int agent_v1_read_info(const Mesos__V1__ContainerInfo *info, bool is_session, struct arena *arena,
+                       struct agent_v1_info *ret_info, struct error *err);
+
+// ---- agent_v1_containers.c: LAUNCH, WAIT, KILL, REMOVE ----
+extern const struct api_v1_row agent_v1_container_rows[];
+extern const size_t agent_v1_container_row_count;
+// Answers those who wait for it. On a turn of the loop, not from within a call.
+void agent_v1_container_launched(struct agent_daemon *d, const char *container_id);
+void agent_v1_container_terminated(struct agent_daemon *d, const char *container_id,
+                                   const struct container_termination *termination);
+// Forgets who waits.
+void agent_v1_containers_free(struct agent_daemon *d);
+
+// ---- agent_v1_look.c: GET_... ----
+extern const struct api_v1_row agent_v1_look_rows[];
+extern const size_t agent_v1_look_row_count;

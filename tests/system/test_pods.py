@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Task groups, from the scheduler's call to the last trace on the agent."""
+
+import os
+import signal
+
+import harness
+import pods
+from pods import id_of, make_tasks
+
+
+def test_a_pod_runs_and_ends(agent, scheduler):
+    tasks = make_tasks("echo one; sleep 0.2", "echo two; echo \"$MESOS_ALLOCATION_ROLE\" $MESOS_CONTAINER_IP; pwd")
+    executor = pods.launch(scheduler, tasks)
+    for task in tasks:
+        assert scheduler.wait_end(id_of(task))["state"] == "TASK_FINISHED"
+        assert scheduler.states_of(id_of(task)) == ["TASK_STARTING", "TASK_RUNNING", "TASK_FINISHED"]
+    end = scheduler.wait_end(id_of(tasks[0]))
+    assert end["message"] == "Command exited with status 0"
+    assert end["source"] == "SOURCE_EXECUTOR"
+    assert end["executor_id"] == executor["executor_id"]
+    nested = end["container_status"]["container_id"]
+    pods.wait_gone(agent, executor)
+    assert pods.sandbox(agent, executor).endswith("/runs/" + nested["parent"]["value"])
+    assert pods.task_file(agent, executor, tasks[0]) == "one\n"
+    name = scheduler.wait_end(id_of(tasks[1]))["container_status"]["container_id"]["value"]
+    assert pods.task_file(agent, executor, tasks[1]) == "two\n* 127.0.0.1\n%s\n" % os.path.join(
+        pods.sandbox(agent, executor), "containers", name)
+
+
+def test_one_fails_and_the_others_are_killed(agent, scheduler):
+    tasks = make_tasks("sleep 1000", "sleep 0.3; exit 7", "sleep 1000")
+    executor = pods.launch(scheduler, tasks)
+    failed = scheduler.wait_end(id_of(tasks[1]))
+    assert (failed["state"], failed["message"]) == ("TASK_FAILED", "Command exited with status 7")
+    for task in (tasks[0], tasks[2]):
+        killed = scheduler.wait_end(id_of(task))
+        assert (killed["state"], killed["message"]) == ("TASK_KILLED", "Command terminated with signal Terminated")
+    pods.wait_gone(agent, executor)
+
+
+def test_one_is_killed_and_the_others_with_it(agent, scheduler):
+    stubborn = "trap '' TERM; echo up; while :; do sleep 0.05; done"
+    tasks = make_tasks("sleep 1000", stubborn)
+    executor = pods.launch(scheduler, tasks)
+    for task in tasks:
+        scheduler.wait_update(id_of(task), "TASK_RUNNING")
+    harness.wait_for(lambda: pods.task_file(agent, executor, tasks[1]) == "up\n")
+    scheduler.kill(id_of(tasks[1]), grace_seconds=0.2)
+    end = scheduler.wait_end(id_of(tasks[1]))
+    assert (end["state"], end["message"]) == ("TASK_KILLED", "Command terminated with signal Killed")
+    assert scheduler.wait_end(id_of(tasks[0]))["state"] == "TASK_KILLED"
+    pods.wait_gone(agent, executor)
+
+
+def test_finished_tasks_leave_the_others_alone(agent, scheduler):
+    tasks = make_tasks("true", "sleep 1000")
+    executor = pods.launch(scheduler, tasks)
+    assert scheduler.wait_end(id_of(tasks[0]))["state"] == "TASK_FINISHED"
+    # Another group joins the same executor.
+    more = make_tasks("sleep 0.2")
+    pods.launch(scheduler, more, executor)
+    assert scheduler.wait_end(id_of(more[0]))["state"] == "TASK_FINISHED"
+    assert scheduler.states_of(id_of(tasks[1])) == ["TASK_STARTING", "TASK_RUNNING"]
+    scheduler.kill(id_of(tasks[1]))
+    assert scheduler.wait_end(id_of(tasks[1]))["state"] == "TASK_KILLED"
+    pods.wait_gone(agent, executor)
+
+
+def test_a_command_that_cannot_start(agent, scheduler):
+    tasks = make_tasks("sleep 1000", {"shell": False, "value": "/nowhere/program"})
+    executor = pods.launch(scheduler, tasks)
+    failed = scheduler.wait_end(id_of(tasks[1]))
+    assert failed["state"] == "TASK_FAILED"
+    assert failed["reason"] == "REASON_CONTAINER_LAUNCH_FAILED"
+    assert failed["message"] == ("Failed to launch container: Failed to execute '/nowhere/program': "
+                                 "No such file or directory")
+    assert scheduler.wait_end(id_of(tasks[0]))["state"] == "TASK_KILLED"
+    pods.wait_gone(agent, executor)
+
+
+def test_volumes_are_shared_by_sandbox_path(agent, scheduler):
+    def task(command):
+        return harness.make_task(command, container={"type": "MESOS", "volumes": [{
+            "mode": "RW", "container_path": "shared",
+            "source": {"type": "SANDBOX_PATH", "sandbox_path": {"type": "PARENT", "path": "data"}}}]})
+
+    tasks = [task("echo hello >shared/note; sleep 0.5"), task("until cat shared/note; do sleep 0.02; done")]
+    executor = pods.launch(scheduler, tasks)
+    for one in tasks:
+        assert scheduler.wait_end(id_of(one))["state"] == "TASK_FINISHED"
+    assert pods.task_file(agent, executor, tasks[1]) == "hello\n"
+    pods.wait_gone(agent, executor)
+
+
+def test_out_of_time(agent, scheduler):
+    tasks = [harness.make_task("sleep 1000", max_completion_time={"nanoseconds": 300000000}),
+             harness.make_task("sleep 1000")]
+    executor = pods.launch(scheduler, tasks)
+    end = scheduler.wait_end(id_of(tasks[0]))
+    assert (end["state"], end["reason"]) == ("TASK_FAILED", "REASON_MAX_COMPLETION_TIME_REACHED")
+    assert scheduler.wait_end(id_of(tasks[1]))["state"] == "TASK_KILLED"
+    pods.wait_gone(agent, executor)
+
+
+def test_the_executor_dies(agent, scheduler):
+    tasks = make_tasks("sleep 1000", "sleep 1000")
+    executor = pods.launch(scheduler, tasks)
+    for task in tasks:
+        scheduler.wait_update(id_of(task), "TASK_RUNNING")
+    found = pods.containers(agent)
+    root = next(c for name, c in found.items() if "." not in name)
+    assert len(found) == 3 and root["executor_id"] == executor["executor_id"]
+    os.kill(root["container_status"]["executor_pid"], signal.SIGKILL)
+    for task in tasks:
+        end = scheduler.wait_end(id_of(task))
+        assert (end["state"], end["reason"]) == ("TASK_FAILED", "REASON_EXECUTOR_TERMINATED")
+    assert scheduler.wait("FAILURE")["failure"]["executor_id"] == executor["executor_id"]
+    pods.wait_gone(agent, executor)
+    assert pods.containers(agent) == {}
+
+
+def test_teardown_ends_all(agent, scheduler):
+    tasks = make_tasks("sleep 1000", "trap '' TERM; while :; do sleep 0.05; done")
+    executor = pods.launch(scheduler, tasks)
+    for task in tasks:
+        scheduler.wait_update(id_of(task), "TASK_RUNNING")
+    scheduler.teardown()
+    pods.wait_gone(agent, executor)
+    assert pods.containers(agent) == {}
+
+
+def test_agent_is_killed_and_comes_back(cluster, master, agent):
+    scheduler = cluster.scheduler(master, checkpoint=True, failover_timeout=60)
+    tasks = make_tasks("until [ -e go ]; do sleep 0.05; done", "sleep 1000")
+    executor = pods.launch(scheduler, tasks)
+    for task in tasks:
+        scheduler.wait_update(id_of(task), "TASK_RUNNING")
+    sandbox = pods.sandbox(agent, executor)
+    before = pods.containers(agent)
+    for i in range(3):
+        agent.kill()
+        if i == 2:  # one ends while nobody looks
+            open(os.path.join(sandbox, "tasks", id_of(tasks[0]), "go"), "w", encoding="utf-8").close()
+        agent.restart()
+        cluster.wait_registered(agent, master)
+        if i < 2:
+            after = harness.wait_for(lambda: len(pods.containers(agent)) == 3 and pods.containers(agent), 20)
+            assert {n: c["container_status"]["executor_pid"] for n, c in after.items()} == {
+                n: c["container_status"]["executor_pid"] for n, c in before.items()}
+    end = scheduler.wait_end(id_of(tasks[0]))
+    assert (end["state"], end["message"]) == ("TASK_FINISHED", "Command exited with status 0")
+    # A group goes into an executor that an earlier agent launched.
+    more = make_tasks("echo more")
+    pods.launch(scheduler, more, executor)
+    assert scheduler.wait_end(id_of(more[0]))["state"] == "TASK_FINISHED"
+    scheduler.kill(id_of(tasks[1]))
+    assert scheduler.wait_end(id_of(tasks[1]))["state"] == "TASK_KILLED"
+    pods.wait_gone(agent, executor)
+    scheduler.teardown()
