@@ -4,7 +4,7 @@
 
 Starts mesos-master and mesos-agent on loopback, the agent with cgroup limits, and measures
 
-  - launching: tasks one at a time, 64 in flight, all in a single ACCEPT;
+  - launching: tasks one at a time, 64 in flight, all in a single ACCEPT; with and without checkpoint;
   - the turn-round of a slot: the agent has room for one task, and the next one waits for it;
   - the master's instructions per task (where valgrind is installed);
   - starting: from exec to the first answer, and resident memory when idle.
@@ -40,6 +40,7 @@ TARGETS = {
     "accept_to_running_p50_ms": ("ACCEPT to TASK_RUNNING, p50", "ms", 125, 5, False),
     "tasks_per_second": ("tasks per second, 64 in flight", "/s", 8.7, 500, True),
     "cpu_ms_per_task": ("CPU per task, 64 in flight", "ms", 225, 4, False),
+    "checkpoint_cpu_ms_per_task": ("the same with checkpoint, on disk", "ms", 225, 4, False),
     "turn_round_p50_ms": ("slot turn-round, p50", "ms", 900, 5, False),
     "turn_round_p99_ms": ("slot turn-round, p99", "ms", None, 20, False),
     "master_instructions_per_task": ("master's user instructions per task", "", None, 20000, False),
@@ -186,11 +187,16 @@ def measure_launching(options, results):
         with Cluster(options, directory=directory) as cluster:
             for name, tasks, in_flight in rows:
                 results[f"{name}, work_dir {place}"] = median_run(cluster, options, tasks, in_flight)
+            for name, tasks, in_flight in rows[:2]:
+                results[f"{name}, checkpoint, {place}"] = median_run(
+                    cluster, options, tasks, in_flight, "--checkpoint")
     first = f"work_dir {places[0][0]}"
     return {
         "accept_to_running_p50_ms": results[f"{rows[0][0]}, {first}"]["accept_to_running_ms"]["p50"],
         "tasks_per_second": results[f"{rows[1][0]}, {first}"]["tasks_per_second"],
         "cpu_ms_per_task": results[f"{rows[1][0]}, {first}"]["cpu_ms_per_task"],
+        "checkpoint_cpu_ms_per_task":
+            results[f"{rows[1][0]}, checkpoint, {places[-1][0]}"]["cpu_ms_per_task"],
     }
 
 

@@ -31,6 +31,7 @@ struct bench_flags {
     uint64_t tasks;
     uint64_t in_flight;
     int64_t timeout;
+    bool checkpoint;
 };
 
 static const struct flag BENCH_FLAGS[] = {
@@ -46,6 +47,8 @@ static const struct flag BENCH_FLAGS[] = {
              "Most tasks at once; 0: all in a single ACCEPT."),
     FLAG_ROW(struct bench_flags, timeout, "timeout", NULL, FLAG_DURATION, "120secs", 0,
              "Gives up after this long."),
+    FLAG_ROW(struct bench_flags, checkpoint, "checkpoint", NULL, FLAG_BOOL, "false", 0,
+             "Whether the framework wants its tasks to outlive the agent."),
 };
 
 static const struct flag_table BENCH_TABLE = {BENCH_FLAGS, ARRAY_COUNT(BENCH_FLAGS)};
@@ -367,6 +370,8 @@ static int bench_run(struct bench *b, struct error *err)
         return r;
     info.user = arena_strdup(arena, "root");
     info.name = arena_strdup(arena, "task-bench");
+    info.has_checkpoint = true;
+    info.checkpoint = b->flags.checkpoint;
     b->offer_arena = arena_new(0, 0);
     b->tasks = mem_calloc(b->flags.tasks, sizeof(*b->tasks));
     r = scheduler_new(b->env, &options, &callbacks, b, &b->scheduler, err);
