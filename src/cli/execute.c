@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "check/check.h"
 #include "client/scheduler.h"
 #include "model/resources.h"
 #include "model/task_state.h"
@@ -195,6 +196,11 @@ static void print_update(const Mesos__V1__TaskStatus *status)
     }
     if (status->has_healthy) {
         printf("  healthy?: %d\n", status->healthy);
+    }
+    if (status->check_status != NULL) {
+        AUTO_BUF struct buf text = BUF_INIT;
+        check_status_put(status->check_status, &text);
+        printf("  check status: %s\n", text.size > 0 ? text.data : "UNKNOWN");
     }
     if (status->limitation != NULL && status->limitation->n_resources > 0) {
         AUTO_BUF struct buf text = BUF_INIT;

@@ -55,7 +55,7 @@ static void on_pidfd(uv_poll_t *poll, int poll_status, int events)
     if (r == 0 || (r < 0 && errno == EINTR)) {
         return;
     }
-    if (r < 0) {
+    if (r < 0 && child->on_exit != NULL) {
         log_error("waiting for process %d failed: %s", (int)child->pid, strerror(errno));
         status = SIGKILL; // its real status is lost; it did not end well as far as we know
     }

@@ -78,5 +78,6 @@ struct env_child;
 int env_spawn(struct env *env, const struct env_spawn *order,
               void (*on_exit)(void *ctx, pid_t pid, int status), void *ctx, pid_t *ret_pid,
               struct env_child **ret_child, struct error *err);
-// Forgets the child: on_exit will not be called (the process is reaped all the same).
+// Forgets the child: on_exit will not be called (the process is reaped all the same, if nobody else
+// did).
 void env_child_detach(struct env_child *child);

@@ -22,11 +22,16 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "check/command.h"
 #include "client/executor.h"
 #include "env/env.h"
 #include "model/framework.h"
+#include "model/task_state.h"
+#include "model/validate.h"
+#include "task_checks.h"
 #include "task_process.h"
 
+#define TOKEN_NAME "MESOS_EXECUTOR_AUTHENTICATION_TOKEN="
 #define KILL_GRACE_PERIOD_NS (3 * NS_PER_S)
 #define FORCED_KILL_RESERVE_NS (1 * NS_PER_S) // of the shutdown grace period
 #define ACKNOWLEDGEMENT_TIMEOUT_NS (60 * NS_PER_S)
@@ -52,9 +57,12 @@ struct command_executor {
     Mesos__V1__TaskInfo *task;
     enum task_phase phase;
     pid_t pid;
-    int status;          // of the process, once it has ended
-    bool is_killed;      // by KILL or SHUTDOWN
-    bool is_out_of_time; // by max_completion_time
+    int status;                 // of the process, once it has ended
+    bool is_killed;             // by KILL or SHUTDOWN
+    bool is_out_of_time;        // by max_completion_time
+    bool is_unhealthy;          // killed by its health check
+    struct task_checks *checks; // NULL: it has none
+    char *launcher_dir;
     bool is_agent_gone;
     int64_t kill_start;    // monotonic
     int64_t kill_deadline; // monotonic: SIGKILL
@@ -79,7 +87,20 @@ static void report(struct command_executor *e, const char *task_id, Mesos__V1__T
         status.has_reason = true;
         status.reason = *reason;
     }
+    if (e->checks != NULL && strcmp(task_id, e->task->task_id->value) == 0) {
+        task_checks_complete(e->checks, &status);
+    }
+    if (e->is_unhealthy && task_state_is_terminal(state)) {
+        status.has_healthy = true;
+        status.healthy = false;
+    }
     executor_update(e->client, &status);
+}
+
+static void on_check_update(void *ctx, const Mesos__V1__TaskStatus *status)
+{
+    struct command_executor *e = CHECK_CAST(command_executor, EXECUTOR_MAGIC, ctx);
+    executor_update(e->client, status);
 }
 
 static void run_acknowledgement(struct timer *timer, struct instant now)
@@ -139,7 +160,7 @@ static void report_end(struct command_executor *e)
 // the tree is walked.
 static void sweep(struct command_executor *e)
 {
-    task_process_reap_orphans(0);
+    task_process_reap_orphans(NULL, 0);
     if (!task_process_has_children()) {
         env_timer_cancel(e->env, &e->sweep_timer);
         report_end(e);
@@ -161,6 +182,7 @@ static void on_task_exit(void *ctx, pid_t pid, int status)
     struct command_executor *e = CHECK_CAST(command_executor, EXECUTOR_MAGIC, ctx);
     e->status = status;
     e->phase = TASK_SWEEPS;
+    task_checks_stop(e->checks);
     env_timer_cancel(e->env, &e->kill_timer);
     env_timer_cancel(e->env, &e->completion_timer);
     sweep(e);
@@ -171,7 +193,8 @@ static void on_child_signal(void *ctx, int signal)
     (void)signal;
     struct command_executor *e = CHECK_CAST(command_executor, EXECUTOR_MAGIC, ctx);
     if (e->phase == TASK_RUNS) {
-        task_process_reap_orphans(e->pid);
+        pid_t awaited[1 + TASK_CHECKS_PIDS_MAX] = {e->pid};
+        task_process_reap_orphans(awaited, 1 + task_checks_pids(e->checks, awaited + 1));
     } else if (e->phase == TASK_SWEEPS) {
         sweep(e);
     }
@@ -213,6 +236,7 @@ static void kill_task(struct command_executor *e, int64_t grace_ns)
         shorten_kill(e, grace_ns);
         return;
     }
+    task_checks_stop(e->checks);
     if (FRAMEWORK_HAS(e->capabilities, TASK_KILLING_STATE)) {
         report(e, e->task->task_id->value, MESOS__V1__TASK_STATE__TASK_KILLING, NULL, NULL);
     }
@@ -227,6 +251,31 @@ static void kill_task(struct command_executor *e, int64_t grace_ns)
     env_timer_set(e->env, &e->kill_timer, grace_ns);
 }
 
+// `override` (or NULL) wins over the task's own policy.
+static void kill_by_policy(struct command_executor *e, const Mesos__V1__KillPolicy *override)
+{
+    env_timer_cancel(e->env, &e->completion_timer);
+    int64_t grace_ns = KILL_GRACE_PERIOD_NS;
+    if (override != NULL && override->grace_period != NULL) {
+        grace_ns = override->grace_period->nanoseconds;
+    } else if (e->task->kill_policy != NULL && e->task->kill_policy->grace_period != NULL) {
+        grace_ns = e->task->kill_policy->grace_period->nanoseconds;
+    }
+    grace_ns = grace_ns > 0 ? grace_ns : 0;
+    AUTO_BUF struct buf text = BUF_INIT;
+    text_put_duration(&text, grace_ns);
+    log_info("Received kill for task %s with grace period of %s", e->task->task_id->value,
+             text.data);
+    kill_task(e, grace_ns);
+}
+
+static void on_unhealthy(void *ctx)
+{
+    struct command_executor *e = CHECK_CAST(command_executor, EXECUTOR_MAGIC, ctx);
+    e->is_unhealthy = true;
+    kill_by_policy(e, NULL);
+}
+
 static void run_completion(struct timer *timer, struct instant now)
 {
     struct command_executor *e = CONTAINER_OF(timer, struct command_executor, completion_timer);
@@ -235,6 +284,7 @@ static void run_completion(struct timer *timer, struct instant now)
     log_info("Killing task %s which exceeded its maximum completion time of %s",
              e->task->task_id->value, text.data);
     e->is_out_of_time = true;
+    task_checks_stop(e->checks);
     e->kill_start = now.mono;
     e->kill_deadline = now.mono;
     task_process_signal_all(SIGTERM);
@@ -243,126 +293,52 @@ static void run_completion(struct timer *timer, struct instant now)
 
 // ---- launching ----
 
-static bool is_named(const char *variable, const char *name)
-{
-    size_t size = strlen(name);
-    return strncmp(variable, name, size) == 0 && variable[size] == '=';
-}
-
-static void set_variable(char **variables, size_t *count, struct arena *arena, const char *name,
-                         const char *value)
-{
-    char *variable = arena_printf(arena, "%s=%s", name, value);
-    for (size_t i = 0; i < *count; i++) {
-        if (is_named(variables[i], name)) {
-            variables[i] = variable;
-            return;
-        }
-    }
-    variables[(*count)++] = variable;
-}
-
 // The executor's own environment without its token, then the command's, then the role.
-static char **task_environment(const Mesos__V1__TaskInfo *task,
-                               const Mesos__V1__CommandInfo *command, struct arena *arena)
+static char **task_environment(const Mesos__V1__TaskInfo *task, struct arena *arena)
 {
-    size_t own_count = 0;
-    while (environ[own_count] != NULL) {
-        own_count++;
+    size_t count = 0, kept = 0;
+    while (environ[count] != NULL) {
+        count++;
     }
-    size_t extra_count = command->environment != NULL ? command->environment->n_variables : 0;
-    char **variables = arena_calloc(arena, own_count + extra_count + 2, sizeof(*variables));
-    size_t count = 0;
-    for (size_t i = 0; i < own_count; i++) {
-        if (!is_named(environ[i], "MESOS_EXECUTOR_AUTHENTICATION_TOKEN")) {
-            variables[count++] = environ[i];
+    char **own = arena_calloc(arena, count + 1, sizeof(*own));
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(environ[i], TOKEN_NAME, strlen(TOKEN_NAME)) != 0) {
+            own[kept++] = environ[i];
         }
     }
-    for (size_t i = 0; i < extra_count; i++) {
-        const Mesos__V1__Environment__Variable *one = command->environment->variables[i];
-        if (one->type == MESOS__V1__ENVIRONMENT__VARIABLE__TYPE__SECRET) {
-            log_warning("Environment variable '%s' is a secret that nobody resolved: left out",
-                        one->name);
-            continue;
-        }
-        set_variable(variables, &count, arena, one->name, one->value != NULL ? one->value : "");
-    }
+    const char *role = NULL;
     if (task->n_resources > 0 && task->resources[0]->allocation_info != NULL &&
         task->resources[0]->allocation_info->role != NULL) {
-        set_variable(variables, &count, arena, "MESOS_ALLOCATION_ROLE",
-                     task->resources[0]->allocation_info->role);
+        role = arena_printf(arena, "MESOS_ALLOCATION_ROLE=%s",
+                            task->resources[0]->allocation_info->role);
     }
-    return variables;
-}
-
-static const char *find_variable(char *const *variables, const char *name)
-{
-    for (; *variables != NULL; variables++) {
-        if (is_named(*variables, name)) {
-            return *variables + strlen(name) + 1;
-        }
-    }
-    return NULL;
-}
-
-static char **command_arguments(const Mesos__V1__CommandInfo *command, struct arena *arena)
-{
-    if (command->shell) {
-        char **arguments = arena_calloc(arena, 4, sizeof(*arguments));
-        arguments[0] = arena_strdup(arena, "sh");
-        arguments[1] = arena_strdup(arena, "-c");
-        arguments[2] = command->value;
-        return arguments;
-    }
-    // The first argument is the program's own name, as in execvp; without any it is the value.
-    char **arguments = arena_calloc(arena, command->n_arguments + 2, sizeof(*arguments));
-    arguments[0] = command->value;
-    for (size_t i = 0; i < command->n_arguments; i++) {
-        arguments[i] = command->arguments[i];
-    }
-    return arguments;
+    return command_environment(own, task->command, role, arena);
 }
 
 static int start_command(struct command_executor *e, struct error *err)
 {
-    const Mesos__V1__CommandInfo *command = e->task->command;
     AUTO_ARENA struct arena *arena = arena_new(0, 0);
-    char **variables = task_environment(e->task, command, arena);
-    AUTO_FREE char *file = NULL;
-    int r = 0;
-    if (command->shell) {
-        file = mem_strdup("/bin/sh");
-    } else {
-        r = task_process_find_program(command->value, find_variable(variables, "PATH"), &file, err);
-    }
-    if (r < 0) {
-        return r;
-    }
     static const int fds[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
     struct env_spawn order = {
-        .file = file,
-        .arguments = command_arguments(command, arena),
-        .environment = variables,
         .fds = fds,
         .fd_count = ARRAY_COUNT(fds),
         .new_session = true,
     };
-    return env_spawn(e->env, &order, on_task_exit, e, &e->pid, NULL, err);
+    int r = command_prepare(e->task->command, task_environment(e->task, arena), arena, &order, err);
+    return r < 0 ? r : env_spawn(e->env, &order, on_task_exit, e, &e->pid, NULL, err);
 }
 
-// What of a task is not done yet, or NULL.
-static const char *unsupported_part(const Mesos__V1__TaskInfo *task)
+// 0, or why this executor cannot run the task. The master let it pass, but who knows which one.
+static int check_task(const Mesos__V1__TaskInfo *task, struct error *err)
 {
-    if (task->health_check != NULL) {
-        return "health checks are not supported yet";
-    }
-    if (task->check != NULL) {
-        return "checks are not supported yet";
-    }
+    int r = 0;
     if (task->command == NULL || task->command->value == NULL) {
-        return "it has no command";
+        return error_set(err, -EINVAL, "it has no command");
     }
-    return NULL;
+    if (task->check != NULL && (r = validate_check(task->check, err)) < 0) {
+        return r;
+    }
+    return task->health_check != NULL ? validate_health_check(task->health_check, err) : 0;
 }
 
 static void launch(struct command_executor *e, const Mesos__V1__TaskInfo *task)
@@ -376,18 +352,20 @@ static void launch(struct command_executor *e, const Mesos__V1__TaskInfo *task)
     }
     e->task = WIRE_COPY(e->arena, Mesos__V1__TaskInfo, task);
     const char *id = e->task->task_id->value;
-    const char *unsupported = unsupported_part(e->task);
-    if (unsupported != NULL) {
-        char message[256];
-        snprintf(message, sizeof(message), "The command executor cannot run this task: %s",
-                 unsupported);
-        log_error("%s", message);
-        report_terminal(e, MESOS__V1__TASK_STATE__TASK_ERROR, message, &invalid);
+    struct error err = {0};
+    if (check_task(e->task, &err) < 0) {
+        error_wrap(&err, -EINVAL, "The command executor cannot run this task");
+        log_error("%s", err.text);
+        report_terminal(e, MESOS__V1__TASK_STATE__TASK_ERROR, err.text, &invalid);
         return;
     }
+    static const struct task_checks_callbacks callbacks = {
+        .on_update = on_check_update,
+        .on_unhealthy = on_unhealthy,
+    };
+    e->checks = task_checks_new(e->env, e->task, e->launcher_dir, &callbacks, e);
     report(e, id, MESOS__V1__TASK_STATE__TASK_STARTING, NULL, NULL);
     log_info("Starting task %s", id);
-    struct error err = {0};
     int r = start_command(e, &err);
     if (r < 0) {
         log_error("%s", err.text);
@@ -400,6 +378,7 @@ static void launch(struct command_executor *e, const Mesos__V1__TaskInfo *task)
         env_timer_set(e->env, &e->completion_timer, e->task->max_completion_time->nanoseconds);
     }
     report(e, id, MESOS__V1__TASK_STATE__TASK_RUNNING, NULL, NULL);
+    task_checks_start(e->checks);
 }
 
 // ---- events ----
@@ -418,18 +397,7 @@ static void on_kill(struct command_executor *e, const Mesos__V1__Executor__Event
                     kill->task_id->value);
         return;
     }
-    env_timer_cancel(e->env, &e->completion_timer);
-    int64_t grace_ns = KILL_GRACE_PERIOD_NS;
-    if (kill->kill_policy != NULL && kill->kill_policy->grace_period != NULL) {
-        grace_ns = kill->kill_policy->grace_period->nanoseconds;
-    } else if (e->task->kill_policy != NULL && e->task->kill_policy->grace_period != NULL) {
-        grace_ns = e->task->kill_policy->grace_period->nanoseconds;
-    }
-    grace_ns = grace_ns > 0 ? grace_ns : 0;
-    AUTO_BUF struct buf text = BUF_INIT;
-    text_put_duration(&text, grace_ns);
-    log_info("Received kill for task %s with grace period of %s", kill->task_id->value, text.data);
-    kill_task(e, grace_ns);
+    kill_by_policy(e, kill->kill_policy);
 }
 
 // A part of the grace period is kept for the forced kill, else the agent would destroy the
@@ -504,15 +472,16 @@ struct options {
     char *launcher_dir;
 };
 
-// The agent gives it to every executor of Mesos' own. The checks that will need it come later.
 static const struct flag flag_rows[] = {
     FLAG_ROW(struct options, launcher_dir, "launcher_dir", NULL, FLAG_TEXT, NULL, 0,
-             "Directory of the helper programs. A plain command needs none of them."),
+             "Directory of the helper programs, which HTTP checks need. Otherwise this program's "
+             "own directory."),
 };
 
 static const struct flag_table flag_tables[] = {{flag_rows, ARRAY_COUNT(flag_rows)}};
 
-static int read_flags(int argc, char **argv, int *ret_status)
+// `ret_launcher_dir`: NULL when it was not given.
+static int read_flags(int argc, char **argv, char **ret_launcher_dir, int *ret_status)
 {
     struct options options = {0};
     struct error err = {0};
@@ -532,8 +501,22 @@ static int read_flags(int argc, char **argv, int *ret_status)
         fprintf(stderr, "%s\n\n%s", err.text, help.data);
         *ret_status = EXIT_FAILURE;
     }
+    *ret_launcher_dir = options.launcher_dir != NULL ? mem_strdup(options.launcher_dir) : NULL;
     flags_free(flag_tables, ARRAY_COUNT(flag_tables), &options);
     return r;
+}
+
+// Where this program is.
+static char *own_directory(void)
+{
+    char path[PATH_MAX];
+    ssize_t size = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    path[size > 0 ? size : 0] = '\0';
+    char *slash = strrchr(path, '/');
+    if (slash != NULL) {
+        *slash = '\0';
+    }
+    return mem_strdup(path);
 }
 
 static void command_executor_init(struct command_executor *e)
@@ -552,10 +535,14 @@ static void command_executor_init(struct command_executor *e)
 int main(int argc, char **argv)
 {
     int status = EXIT_FAILURE;
-    if (argc > 1 && read_flags(argc, argv, &status) != FLAGS_DONE) {
+    struct command_executor e = {0};
+    if (argc > 1 && read_flags(argc, argv, &e.launcher_dir, &status) != FLAGS_DONE) {
+        mem_free(e.launcher_dir);
         return status;
     }
-    struct command_executor e = {0};
+    if (e.launcher_dir == NULL) {
+        e.launcher_dir = own_directory();
+    }
     struct error err = {0};
     int r = executor_environment_read(environ, &e.environment, &err);
     if (r == 0) {
@@ -573,7 +560,9 @@ int main(int argc, char **argv)
     }
     command_executor_init(&e);
     status = env_run(e.env);
+    e.checks = task_checks_free(e.checks);
     e.client = executor_free(e.client);
+    mem_free(e.launcher_dir);
     arena_free(e.arena);
     env_free(e.env);
     return status;

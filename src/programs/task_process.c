@@ -19,8 +19,6 @@
 #include "base/fd.h"
 #include "base/mem.h"
 
-#define TASK_PATH_DEFAULT "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
-
 enum { STAT_SIZE_MAX = 4096 };
 
 struct process {
@@ -119,8 +117,18 @@ static void scan(struct processes *all)
     }
 }
 
+static bool is_among(pid_t pid, const pid_t *pids, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (pids[i] == pid) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // Reaps the children that the kernel lists for this thread. False when the kernel keeps no list.
-static bool reap_listed(pid_t keep)
+static bool reap_listed(const pid_t *keep, size_t count)
 {
     char path[64];
     snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
@@ -129,7 +137,7 @@ static bool reap_listed(pid_t keep)
         return false;
     }
     for (int pid; fscanf(file, "%d", &pid) == 1;) {
-        if (pid != keep) {
+        if (!is_among(pid, keep, count)) {
             waitpid(pid, NULL, WNOHANG);
         }
     }
@@ -137,20 +145,20 @@ static bool reap_listed(pid_t keep)
     return true;
 }
 
-void task_process_reap_orphans(pid_t keep)
+void task_process_reap_orphans(const pid_t *keep, size_t count)
 {
-    if (keep == 0) {
+    if (count == 0) {
         while (waitpid(-1, NULL, WNOHANG) > 0) {
         }
         return;
     }
-    if (reap_listed(keep)) {
+    if (reap_listed(keep, count)) {
         return;
     }
     struct processes all = {0};
     scan(&all);
     for (size_t i = 0; i < all.count; i++) {
-        if (all.items[i].parent == getpid() && all.items[i].pid != keep) {
+        if (all.items[i].parent == getpid() && !is_among(all.items[i].pid, keep, count)) {
             waitpid(all.items[i].pid, NULL, WNOHANG);
         }
     }
@@ -179,54 +187,4 @@ unsigned task_process_signal_all(int signal)
     }
     mem_free(all.items);
     return count;
-}
-
-// 0 when `file` is a regular file that may be executed.
-static int check_program(const char *file)
-{
-    struct stat st;
-    if (stat(file, &st) < 0) {
-        return -errno;
-    }
-    if (!S_ISREG(st.st_mode) || access(file, X_OK) < 0) {
-        return -EACCES;
-    }
-    return 0;
-}
-
-int task_process_find_program(const char *name, const char *path, char **ret_file,
-                              struct error *err)
-{
-    if (strchr(name, '/') != NULL) {
-        AUTO_FREE char *here = NULL;
-        if (name[0] != '/') {
-            char *directory = getcwd(NULL, 0);
-            here = mem_printf("%s/", directory != NULL ? directory : "");
-            free(directory);
-        }
-        *ret_file = mem_printf("%s%s", here != NULL ? here : "", name);
-        return 0;
-    }
-    int result = -ENOENT;
-    if (name[0] == '\0') {
-        return error_errno(err, result, "Failed to execute ''");
-    }
-    for (const char *at = path != NULL ? path : TASK_PATH_DEFAULT; at != NULL;) {
-        size_t size = strcspn(at, ":");
-        AUTO_FREE char *file =
-            size > 0 ? mem_printf("%.*s/%s", (int)size, at, name) : mem_printf("./%s", name);
-        int r = check_program(file);
-        if (r == 0) {
-            if (file[0] == '/') {
-                *ret_file = TAKE_PTR(file);
-                return 0;
-            }
-            return task_process_find_program(file, NULL, ret_file, err);
-        }
-        if (r == -EACCES) {
-            result = r;
-        }
-        at = at[size] == ':' ? at + size + 1 : NULL;
-    }
-    return error_errno(err, result, "Failed to execute '%s'", name);
 }

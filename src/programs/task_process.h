@@ -14,17 +14,11 @@
 // Orphans of this process's descendants become its children from now on.
 int task_process_adopt_orphans(struct error *err);
 
-// Reaps each child that has ended, but not `keep`, whose status somebody waits for (0: none).
-void task_process_reap_orphans(pid_t keep);
+// Reaps each child that has ended, but not those of `keep`, for whose status somebody waits.
+void task_process_reap_orphans(const pid_t *keep, size_t count);
 
 // True while this process has any child, ended or not.
 bool task_process_has_children(void);
 
 // Sends `signal` to every descendant of this process. Returns how many there were.
 unsigned task_process_signal_all(int signal);
-
-// The absolute path of a program: `name` itself when it has a slash (made absolute with the working
-// directory), else the first executable of that name in `path` (NULL: /usr/local/bin and so on).
-// The caller frees with mem_free. -ENOENT, -EACCES.
-int task_process_find_program(const char *name, const char *path, char **ret_file,
-                              struct error *err);

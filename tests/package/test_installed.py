@@ -153,7 +153,7 @@ def test_the_life_of_the_package(debian):
     assert debian.run("service mesos-slave status")[0] == 3
     debian.check("ls /usr/sbin/mesos-master /usr/sbin/mesos-agent /usr/sbin/mesos-slave /usr/bin/mesos-execute"
                  " /usr/bin/mesos-local /usr/bin/mesos-init-wrapper /usr/libexec/mesos/mesos-executor"
-                 " /usr/libexec/mesos/mesos-default-executor"
+                 " /usr/libexec/mesos/mesos-default-executor /usr/libexec/mesos/mesos-http-check"
                  " /usr/libexec/mesos/mesos-containerizer /usr/libexec/mesos/mesos-fetcher"
                  " /etc/rc2.d/S??mesos-master /etc/rc2.d/S??mesos-slave"
                  " /etc/systemd/system/multi-user.target.wants/mesos-master.service"

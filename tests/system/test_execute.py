@@ -153,11 +153,16 @@ def test_task_that_the_master_refuses(cluster, master, agent):
     assert "  source: SOURCE_MASTER\n  reason: REASON_TASK_INVALID" in out
 
 
-def test_health_check_is_refused(cluster, master, agent):
-    task = {**TASK, "health_check": {"type": "COMMAND", "command": {"value": "true"}}}
-    status, out, _ = execute(cluster, master, "--task=" + json.dumps(task))
-    assert status == 1
-    assert "health checks are not supported yet" in out
+def test_checks_are_told(cluster, master, agent):
+    fast = {"delay_seconds": 0, "interval_seconds": 0.1}
+    task = {**TASK, "command": {"value": "while [ ! -e seen ]; do sleep 0.05; done; sleep 1"},
+            "health_check": {"type": "COMMAND", "command": {"value": "true"}, **fast},
+            "check": {"type": "COMMAND", "command": {"command": {"value": "touch seen; exit 6"}}, **fast}}
+    status, out, err = execute(cluster, master, "--task=" + json.dumps(task))
+    assert status == 0, out + err
+    assert "  healthy?: 1\n" in out
+    assert "  check status: COMMAND\n" in out
+    assert "  check status: COMMAND exit code 6\n" in out
 
 
 def test_package(cluster, master, agent):

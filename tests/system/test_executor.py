@@ -301,12 +301,13 @@ def test_second_task_is_refused(agent, runner):
     assert agent.wait_state("TASK_KILLED")["task_id"] == {"value": "one"}
 
 
-@pytest.mark.parametrize("part", [{"health_check": {"type": 1}}, {"check": {"type": 1}}])
-def test_checks_are_refused_clearly(agent, runner, part):
+@pytest.mark.parametrize("part,kind", [({"health_check": {"type": 1}}, "COMMAND health check"),
+                                       ({"check": {"type": 1}}, "COMMAND check")])
+def test_checks_that_make_no_sense_are_refused_clearly(agent, runner, part, kind):
     process = runner.start(agent)
     agent.launch(**part, **shell("touch ran"))
     refused = agent.wait_state("TASK_ERROR")
-    assert "checks are not supported yet" in refused["message"]
+    assert "Expecting 'command' to be set for " + kind in refused["message"]
     assert process.wait(5) == 0
     assert not (runner.sandbox / "ran").exists()
 
