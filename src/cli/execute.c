@@ -29,9 +29,13 @@ struct execute {
     struct env *env;
     struct scheduler *scheduler;
     const struct execute_options *options;
-    const Mesos__V1__TaskInfo *task;
+    const Mesos__V1__TaskGroupInfo *tasks; // one, unless it is a group
+    bool is_group;
+    bool *has_ended; // of each task
+    size_t ended_count;
+    bool has_failed; // one of them did not finish
     const char *role;
-    char *agent_id;           // where the task was launched; NULL before
+    char *agent_id;           // where the tasks were launched; NULL before
     bool is_ending;           // the last call was sent
     bool was_told_of_trouble; // since the last subscription
     int status;               // exit status once it ends
@@ -71,14 +75,13 @@ static void on_calls_answered(void *ctx)
 
 // ---- offers ----
 
-// The task's amounts as they are to be looked for: reserved to our role first, when we have one.
-static int wanted_resources(const struct execute *e, struct arena *arena,
-                            struct resources **ret_wanted)
+// The amounts as they are to be looked for: reserved to our role first, when we have one.
+static int wanted_resources(const struct execute *e, Mesos__V1__Resource *const *resources,
+                            size_t count, struct arena *arena, struct resources **ret_wanted)
 {
-    size_t count = e->task->n_resources;
     Mesos__V1__Resource **wanted = arena_calloc(arena, count + 1, sizeof(*wanted));
     for (size_t i = 0; i < count; i++) {
-        wanted[i] = WIRE_COPY(arena, Mesos__V1__Resource, e->task->resources[i]);
+        wanted[i] = WIRE_COPY(arena, Mesos__V1__Resource, resources[i]);
         if (strcmp(e->role, "*") == 0 || wanted[i]->n_reservations > 0) {
             continue;
         }
@@ -94,43 +97,98 @@ static int wanted_resources(const struct execute *e, struct arena *arena,
     return resources_from_proto(wanted, count, ret_wanted, NULL);
 }
 
-// The task with resources of this offer, or NULL when they do not suffice.
-static Mesos__V1__TaskInfo *fit_task(const struct execute *e, const Mesos__V1__Offer *offer,
-                                     struct arena *arena)
+// Takes the amounts out of what is left of an offer, and puts what was found in their place. False:
+// they are not there.
+static bool take(const struct execute *e, struct resources *left, struct arena *arena,
+                 Mesos__V1__Resource ***resources, size_t *count)
 {
-    AUTO_RESOURCES struct resources *offered = NULL;
     AUTO_RESOURCES struct resources *wanted = NULL;
     AUTO_RESOURCES struct resources *found = NULL;
-    if (resources_from_proto(offer->resources, offer->n_resources, &offered, NULL) < 0 ||
-        wanted_resources(e, arena, &wanted) < 0) {
-        return NULL;
+    if (wanted_resources(e, *resources, *count, arena, &wanted) < 0 ||
+        resources_find(left, wanted, &found) < 0) {
+        return false;
     }
-    resources_unallocate(offered);
-    if (resources_find(offered, wanted, &found) < 0) {
-        return NULL;
-    }
-    Mesos__V1__TaskInfo *task = WIRE_COPY(arena, Mesos__V1__TaskInfo, e->task);
-    task->agent_id = offer->agent_id;
-    task->n_resources =
-        resources_to_proto(found, arena, RESOURCES_NEW_FORM, false, &task->resources);
-    return task;
+    resources_subtract(left, found);
+    *count = resources_to_proto(found, arena, RESOURCES_NEW_FORM, false, resources);
+    return true;
 }
 
-static void launch(struct execute *e, const Mesos__V1__Offer *offer, Mesos__V1__TaskInfo *task)
+static Mesos__V1__ExecutorInfo *make_executor(const struct execute *e, struct arena *arena)
 {
-    Mesos__V1__Offer__Operation__Launch body = MESOS__V1__OFFER__OPERATION__LAUNCH__INIT;
-    body.task_infos = &task;
-    body.n_task_infos = 1;
-    Mesos__V1__Offer__Operation operation = MESOS__V1__OFFER__OPERATION__INIT;
-    operation.has_type = true;
-    operation.type = MESOS__V1__OFFER__OPERATION__TYPE__LAUNCH;
-    operation.launch = &body;
-    Mesos__V1__Offer__Operation *operations = &operation;
+    AUTO_RESOURCES struct resources *resources = NULL;
+    int r = resources_parse("cpus:0.1;mem:32;disk:32", "*", &resources, NULL);
+    CHECK(r == 0);
+    Mesos__V1__ExecutorInfo *executor =
+        WIRE_NEW(arena, Mesos__V1__ExecutorInfo, mesos__v1__executor_info);
+    executor->has_type = true;
+    executor->type = MESOS__V1__EXECUTOR_INFO__TYPE__DEFAULT;
+    executor->executor_id = WIRE_NEW(arena, Mesos__V1__ExecutorID, mesos__v1__executor_id);
+    executor->executor_id->value = arena_strdup(arena, "default-executor");
+    executor->framework_id = WIRE_NEW(arena, Mesos__V1__FrameworkID, mesos__v1__framework_id);
+    executor->framework_id->value = arena_strdup(arena, scheduler_framework_id(e->scheduler));
+    executor->n_resources =
+        resources_to_proto(resources, arena, RESOURCES_NEW_FORM, false, &executor->resources);
+    return executor;
+}
+
+// The operation with resources of this offer, or NULL when they do not suffice.
+static Mesos__V1__Offer__Operation *fit(const struct execute *e, const Mesos__V1__Offer *offer,
+                                        struct arena *arena)
+{
+    AUTO_RESOURCES struct resources *left = NULL;
+    if (resources_from_proto(offer->resources, offer->n_resources, &left, NULL) < 0) {
+        return NULL;
+    }
+    resources_unallocate(left);
+    Mesos__V1__TaskGroupInfo *tasks = WIRE_COPY(arena, Mesos__V1__TaskGroupInfo, e->tasks);
+    for (size_t i = 0; i < tasks->n_tasks; i++) {
+        Mesos__V1__TaskInfo *task = tasks->tasks[i];
+        task->agent_id = offer->agent_id;
+        if (!take(e, left, arena, &task->resources, &task->n_resources)) {
+            return NULL;
+        }
+    }
+    Mesos__V1__Offer__Operation *operation =
+        WIRE_NEW(arena, Mesos__V1__Offer__Operation, mesos__v1__offer__operation);
+    operation->has_type = true;
+    if (!e->is_group) {
+        operation->type = MESOS__V1__OFFER__OPERATION__TYPE__LAUNCH;
+        operation->launch = WIRE_NEW(arena, Mesos__V1__Offer__Operation__Launch,
+                                     mesos__v1__offer__operation__launch);
+        operation->launch->task_infos = tasks->tasks;
+        operation->launch->n_task_infos = tasks->n_tasks;
+        return operation;
+    }
+    operation->type = MESOS__V1__OFFER__OPERATION__TYPE__LAUNCH_GROUP;
+    operation->launch_group = WIRE_NEW(arena, Mesos__V1__Offer__Operation__LaunchGroup,
+                                       mesos__v1__offer__operation__launch_group);
+    Mesos__V1__ExecutorInfo *executor = make_executor(e, arena);
+    operation->launch_group->task_group = tasks;
+    operation->launch_group->executor = executor;
+    return take(e, left, arena, &executor->resources, &executor->n_resources) ? operation : NULL;
+}
+
+static void print_submitted(const struct execute *e)
+{
+    if (!e->is_group) {
+        printf("Submitted task '%s' to agent '%s'\n", e->tasks->tasks[0]->name, e->agent_id);
+        return;
+    }
+    printf("Submitted task group with tasks [ ");
+    for (size_t i = 0; i < e->tasks->n_tasks; i++) {
+        printf("%s%s", i > 0 ? ", " : "", e->tasks->tasks[i]->task_id->value);
+    }
+    printf(" ] to agent '%s'\n", e->agent_id);
+}
+
+static void launch(struct execute *e, const Mesos__V1__Offer *offer,
+                   Mesos__V1__Offer__Operation *operation)
+{
     Mesos__V1__OfferID *offer_id = offer->id;
     Mesos__V1__Scheduler__Call__Accept accept = MESOS__V1__SCHEDULER__CALL__ACCEPT__INIT;
     accept.offer_ids = &offer_id;
     accept.n_offer_ids = 1;
-    accept.operations = &operations;
+    accept.operations = &operation;
     accept.n_operations = 1;
     Mesos__V1__Scheduler__Call call = MESOS__V1__SCHEDULER__CALL__INIT;
     call.has_type = true;
@@ -140,7 +198,7 @@ static void launch(struct execute *e, const Mesos__V1__Offer *offer, Mesos__V1__
         return; // the next subscription brings new offers
     }
     e->agent_id = mem_strdup(offer->agent_id->value);
-    printf("Submitted task '%s' to agent '%s'\n", task->name, e->agent_id);
+    print_submitted(e);
     Mesos__V1__Scheduler__Call suppress = MESOS__V1__SCHEDULER__CALL__INIT;
     suppress.has_type = true;
     suppress.type = MESOS__V1__SCHEDULER__CALL__TYPE__SUPPRESS;
@@ -165,12 +223,12 @@ static void on_offers(struct execute *e, const Mesos__V1__Scheduler__Event__Offe
     AUTO_ARENA struct arena *arena = arena_new(0, 0);
     for (size_t i = 0; i < offers->n_offers; i++) {
         const Mesos__V1__Offer *offer = offers->offers[i];
-        Mesos__V1__TaskInfo *task = NULL;
+        Mesos__V1__Offer__Operation *operation = NULL;
         if (e->agent_id == NULL && !e->is_ending) {
-            task = fit_task(e, offer, arena);
+            operation = fit(e, offer, arena);
         }
-        if (task != NULL) {
-            launch(e, offer, task);
+        if (operation != NULL) {
+            launch(e, offer, operation);
         } else {
             decline(e, offer);
         }
@@ -227,25 +285,42 @@ static void acknowledge(struct execute *e, const Mesos__V1__TaskStatus *status)
     scheduler_send(e->scheduler, &call, NULL);
 }
 
-static void run_kill(struct timer *timer, struct instant now)
+static int send_kill(struct execute *e, Mesos__V1__TaskID *task_id)
 {
-    (void)now;
-    struct execute *e = CONTAINER_OF(timer, struct execute, kill_timer);
-    if (e->is_ending) {
-        return;
-    }
-    printf("Asked to kill task '%s' on agent '%s'\n", e->task->task_id->value, e->agent_id);
+    printf("Asked to kill task '%s' on agent '%s'\n", task_id->value, e->agent_id);
     Mesos__V1__AgentID agent_id = MESOS__V1__AGENT_ID__INIT;
     agent_id.value = e->agent_id;
     Mesos__V1__Scheduler__Call__Kill body = MESOS__V1__SCHEDULER__CALL__KILL__INIT;
-    body.task_id = e->task->task_id;
+    body.task_id = task_id;
     body.agent_id = &agent_id;
     Mesos__V1__Scheduler__Call call = MESOS__V1__SCHEDULER__CALL__INIT;
     call.has_type = true;
     call.type = MESOS__V1__SCHEDULER__CALL__TYPE__KILL;
     call.kill = &body;
-    if (scheduler_send(e->scheduler, &call, NULL) < 0) {
-        env_timer_set(e->env, &e->kill_timer, NS_PER_S);
+    return scheduler_send(e->scheduler, &call, NULL);
+}
+
+static void run_kill(struct timer *timer, struct instant now)
+{
+    (void)now;
+    struct execute *e = CONTAINER_OF(timer, struct execute, kill_timer);
+    for (size_t i = 0; i < e->tasks->n_tasks && !e->is_ending; i++) {
+        if (!e->has_ended[i] && send_kill(e, e->tasks->tasks[i]->task_id) < 0) {
+            env_timer_set(e->env, &e->kill_timer, NS_PER_S);
+            return;
+        }
+    }
+}
+
+static void note_end(struct execute *e, size_t index, Mesos__V1__TaskState state)
+{
+    if (e->has_ended[index]) {
+        return;
+    }
+    e->has_ended[index] = true;
+    e->has_failed |= state != MESOS__V1__TASK_STATE__TASK_FINISHED;
+    if (++e->ended_count == e->tasks->n_tasks) {
+        end_soon(e, e->has_failed ? EXIT_FAILURE : EXIT_SUCCESS);
     }
 }
 
@@ -255,7 +330,12 @@ static void on_update(struct execute *e, const Mesos__V1__TaskStatus *status)
     if (status->has_uuid && status->agent_id != NULL) {
         acknowledge(e, status);
     }
-    if (strcmp(status->task_id->value, e->task->task_id->value) != 0) {
+    size_t i = 0;
+    while (i < e->tasks->n_tasks &&
+           strcmp(status->task_id->value, e->tasks->tasks[i]->task_id->value) != 0) {
+        i++;
+    }
+    if (i == e->tasks->n_tasks) {
         return;
     }
     if (status->state == MESOS__V1__TASK_STATE__TASK_RUNNING && e->options->kill_after > 0 &&
@@ -263,8 +343,7 @@ static void on_update(struct execute *e, const Mesos__V1__TaskStatus *status)
         env_timer_set(e->env, &e->kill_timer, e->options->kill_after);
     }
     if (task_state_is_terminal(status->state)) {
-        end_soon(e, status->state == MESOS__V1__TASK_STATE__TASK_FINISHED ? EXIT_SUCCESS
-                                                                          : EXIT_FAILURE);
+        note_end(e, i, status->state);
     }
 }
 
@@ -344,7 +423,7 @@ static void on_signal(void *ctx, int signal)
     end_soon(e, 128 + signal);
 }
 
-int execute_run(const struct execute_options *options, const Mesos__V1__TaskInfo *task,
+int execute_run(const struct execute_options *options, const Mesos__V1__TaskGroupInfo *tasks,
                 const Mesos__V1__FrameworkInfo *framework)
 {
     static const struct scheduler_callbacks callbacks = {
@@ -355,7 +434,9 @@ int execute_run(const struct execute_options *options, const Mesos__V1__TaskInfo
         .on_calls_answered = on_calls_answered,
     };
     struct execute e = {
-        .magic = EXECUTE_MAGIC, .options = options, .task = task, .role = framework->role};
+        .magic = EXECUTE_MAGIC, .options = options, .tasks = tasks, .role = framework->role};
+    e.is_group = options->task_group != NULL;
+    e.has_ended = mem_calloc(tasks->n_tasks, sizeof(e.has_ended[0]));
     e.kill_timer.run = run_kill;
     e.exit_timer.run = run_exit;
     bool is_json = text_is_equal(options->content_type, "json") ||
@@ -387,6 +468,7 @@ int execute_run(const struct execute_options *options, const Mesos__V1__TaskInfo
         env_free(e.env);
     }
     mem_free(e.agent_id);
+    mem_free(e.has_ended);
     return status;
 }
 
@@ -420,21 +502,21 @@ int execute_main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     AUTO_ARENA struct arena *arena = arena_new(0, 0);
-    Mesos__V1__TaskInfo *task = NULL;
+    Mesos__V1__TaskGroupInfo *tasks = NULL;
     Mesos__V1__FrameworkInfo *framework = NULL;
     bool was_parsed = r == FLAGS_DONE;
     if (r == 0) {
         r = check_content_type(&options, &err);
     }
     if (r == 0) {
-        r = execute_make_task(&options, arena, &task, &err);
+        r = execute_make_tasks(&options, arena, &tasks, &err);
     }
     if (r == 0) {
         r = execute_make_framework(&options, arena, &framework, &err);
     }
     int status = EXIT_FAILURE;
     if (r == 0) {
-        status = execute_run(&options, task, framework);
+        status = execute_run(&options, tasks, framework);
     } else {
         fprintf(stderr, "%s\nSee mesos-execute --help\n", err.text);
     }

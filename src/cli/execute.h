@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// mesos-execute: runs one task from the shell and tells how it goes, in Mesos' words.
+// mesos-execute: runs one task, or one task group, from the shell and tells how it goes, in Mesos'
+// words.
 
 #pragma once
 
@@ -49,13 +50,15 @@ extern const struct flag_table execute_flag_table;
 
 // What the flags ask for, checked. The messages live in the arena. -EINVAL, -ENOTSUP for what is
 // not there yet, each with a text that names the flag.
-int execute_make_task(const struct execute_options *options, struct arena *arena,
-                      Mesos__V1__TaskInfo **ret_task, struct error *err);
+// One task comes as a group of its own; whether it is to be launched as a group is another question
+// (`task_group` is given).
+int execute_make_tasks(const struct execute_options *options, struct arena *arena,
+                       Mesos__V1__TaskGroupInfo **ret_tasks, struct error *err);
 int execute_make_framework(const struct execute_options *options, struct arena *arena,
                            Mesos__V1__FrameworkInfo **ret_framework, struct error *err);
 
-// Runs the task to its end. Returns the exit status of the program: 0 when the task finished.
-int execute_run(const struct execute_options *options, const Mesos__V1__TaskInfo *task,
+// Runs the tasks to their end. Returns the exit status of the program: 0 when all finished.
+int execute_run(const struct execute_options *options, const Mesos__V1__TaskGroupInfo *tasks,
                 const Mesos__V1__FrameworkInfo *framework);
 
 // The whole program.

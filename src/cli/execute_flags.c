@@ -18,6 +18,11 @@ static const struct flag rows[] = {
         "A TaskInfo as JSON, or a file that holds it (file:///path or /path). Its agent_id need "
         "not "
         "be set. Takes the place of --name, --command and --env."),
+    ROW(task_group, FLAG_TEXT, NULL, FLAG_FILE,
+        "A TaskGroupInfo as JSON, {\"tasks\": [...]}, or a file that holds it (file:///path or "
+        "/path): tasks that run together in one executor. Their agent_id need not be set. Takes "
+        "the "
+        "place of --task."),
     ROW(name, FLAG_TEXT, NULL, 0, "Name of the task, and its id."),
     ROW(shell, FLAG_BOOL, "true", 0,
         "Whether /bin/sh runs the command. If not, the command is the program to run, without "
@@ -43,7 +48,6 @@ static const struct flag rows[] = {
         "How calls and events are encoded: json or protobuf."),
     ROW(partition_aware, FLAG_BOOL, "true", 0,
         "Whether the framework wants to know unreachable tasks from lost ones."),
-    ROW(task_group, FLAG_TEXT, NULL, FLAG_FILE, LATER),
     ROW(hadoop, FLAG_TEXT, NULL, 0, LATER),
     ROW(hdfs, FLAG_TEXT, NULL, 0, LATER),
     ROW(overwrite, FLAG_BOOL, "false", 0, LATER),

@@ -25,7 +25,6 @@ static int check_supported(const struct execute_options *o, struct error *err)
         const char *name;
         bool is_given;
     } later[] = {
-        {"task_group", o->task_group != NULL},
         {"hadoop", o->hadoop != NULL},
         {"hdfs", o->hdfs != NULL},
         {"overwrite", o->overwrite},
@@ -52,11 +51,15 @@ static int check_supported(const struct execute_options *o, struct error *err)
 
 static int check_together(const struct execute_options *o, struct error *err)
 {
-    if (o->task != NULL) {
+    if (o->task != NULL && o->task_group != NULL) {
+        return error_set(err, -EINVAL, "--task and --task_group cannot be given together");
+    }
+    if (o->task != NULL || o->task_group != NULL) {
         if (o->name != NULL || o->command != NULL || o->env != NULL || o->package != NULL) {
             return error_set(
                 err, -EINVAL,
-                "--name, --command, --env and --package cannot be given beside --task");
+                "--name, --command, --env and --package cannot be given beside --task%s",
+                o->task_group != NULL ? "_group" : "");
         }
         return 0;
     }
@@ -71,35 +74,80 @@ static int check_together(const struct execute_options *o, struct error *err)
 
 // ---- --task ----
 
-static int read_task(const char *flag, struct arena *arena, Mesos__V1__TaskInfo **ret_task,
-                     struct error *err)
+// The messages need an agent_id, which only the offer brings. It is put first into each object at
+// that depth: of two equal keys the last counts, so one that the user gave wins.
+static void put_with_agent_ids(struct buf *out, const char *text, int depth)
+{
+    int level = 0;
+    bool in_string = false;
+    for (const char *at = text; *at != '\0'; at++) {
+        buf_putc(out, *at);
+        if (in_string) {
+            if (*at == '\\' && at[1] != '\0') {
+                buf_putc(out, *++at);
+            } else if (*at == '"') {
+                in_string = false;
+            }
+        } else if (*at == '"') {
+            in_string = true;
+        } else if (*at == '{' || *at == '[') {
+            level++;
+            if (*at == '{' && level == depth && at[1 + strspn(at + 1, " \t\r\n")] == '"') {
+                buf_puts(out, "\"agent_id\":{\"value\":\"\"},");
+            }
+        } else if (*at == '}' || *at == ']') {
+            level--;
+        }
+    }
+}
+
+// What a flag holds, or the file that it names.
+static int read_message(const char *flag, const char *name, int depth,
+                        const ProtobufCMessageDescriptor *descriptor, struct arena *arena,
+                        ProtobufCMessage **ret_message, struct error *err)
 {
     AUTO_FREE char *data = NULL;
     if (flag[0] == '/') {
         size_t size;
         int r = file_read(flag, TASK_FILE_SIZE_MAX, &data, &size, err);
         if (r < 0) {
-            return error_wrap(err, r, "Failed to load --task");
+            return error_wrap(err, r, "Failed to load --%s", name);
         }
         flag = data;
     }
-    // The message needs an agent_id, which only the offer brings. Of two equal keys the last
-    // counts, so one that the user gave wins.
     AUTO_BUF struct buf json = BUF_INIT;
-    const char *text = flag + strspn(flag, " \t\r\n");
-    const char *inside = text[0] == '{' ? text + 1 + strspn(text + 1, " \t\r\n") : text;
-    if (text[0] == '{' && inside[0] == '"') {
-        buf_puts(&json, "{\"agent_id\":{\"value\":\"\"},");
-        text = inside;
-    }
-    buf_puts(&json, text);
+    put_with_agent_ids(&json, flag, depth);
+    int r = wire_json_decode(descriptor, arena, json.data != NULL ? json.data : "", json.size,
+                             ret_message, err);
+    return r < 0 ? error_wrap(err, r, "Failed to load --%s", name) : 0;
+}
+
+static int read_task(const char *flag, struct arena *arena, Mesos__V1__TaskInfo **ret_task,
+                     struct error *err)
+{
     ProtobufCMessage *message;
-    int r = wire_json_decode(&mesos__v1__task_info__descriptor, arena, json.data, json.size,
-                             &message, err);
-    if (r < 0) {
-        return error_wrap(err, r, "Failed to load --task");
+    int r = read_message(flag, "task", 1, &mesos__v1__task_info__descriptor, arena, &message, err);
+    if (r == 0) {
+        *ret_task = (Mesos__V1__TaskInfo *)message;
     }
-    *ret_task = (Mesos__V1__TaskInfo *)message;
+    return r;
+}
+
+static int read_group(const char *flag, struct arena *arena, Mesos__V1__TaskGroupInfo **ret_group,
+                      struct error *err)
+{
+    ProtobufCMessage *message;
+    // A task's object stands in the list of "tasks".
+    int r = read_message(flag, "task_group", 3, &mesos__v1__task_group_info__descriptor, arena,
+                         &message, err);
+    if (r < 0) {
+        return r;
+    }
+    Mesos__V1__TaskGroupInfo *group = (Mesos__V1__TaskGroupInfo *)message;
+    if (group->n_tasks == 0) {
+        return error_set(err, -EINVAL, "Failed to load --task_group: it has no tasks");
+    }
+    *ret_group = group;
     return 0;
 }
 
@@ -196,25 +244,13 @@ static int set_command(const struct execute_options *o, Mesos__V1__CommandInfo *
     return r;
 }
 
-int execute_make_task(const struct execute_options *o, struct arena *arena,
-                      Mesos__V1__TaskInfo **ret_task, struct error *err)
+static int make_task(const struct execute_options *o, struct arena *arena,
+                     Mesos__V1__TaskInfo **ret_task, struct error *err)
 {
-    int r = check_supported(o, err);
-    if (r == 0) {
-        r = check_together(o, err);
-    }
-    if (r == 0 && o->task != NULL) {
-        return read_task(o->task, arena, ret_task, err);
-    }
     AUTO_RESOURCES struct resources *resources = NULL;
-    if (r == 0) {
-        r = resources_parse(o->resources, "*", &resources, err);
-        if (r < 0) {
-            error_wrap(err, r, "Failed to parse resources '%s'", o->resources);
-        }
-    }
+    int r = resources_parse(o->resources, "*", &resources, err);
     if (r < 0) {
-        return r;
+        return error_wrap(err, r, "Failed to parse resources '%s'", o->resources);
     }
     Mesos__V1__TaskInfo *task = WIRE_NEW(arena, Mesos__V1__TaskInfo, mesos__v1__task_info);
     task->name = arena_strdup(arena, o->name);
@@ -230,6 +266,32 @@ int execute_make_task(const struct execute_options *o, struct arena *arena,
         *ret_task = task;
     }
     return r;
+}
+
+int execute_make_tasks(const struct execute_options *o, struct arena *arena,
+                       Mesos__V1__TaskGroupInfo **ret_tasks, struct error *err)
+{
+    int r = check_supported(o, err);
+    if (r == 0) {
+        r = check_together(o, err);
+    }
+    if (r == 0 && o->task_group != NULL) {
+        return read_group(o->task_group, arena, ret_tasks, err);
+    }
+    Mesos__V1__TaskInfo *task = NULL;
+    if (r == 0) {
+        r = o->task != NULL ? read_task(o->task, arena, &task, err)
+                            : make_task(o, arena, &task, err);
+    }
+    if (r < 0) {
+        return r;
+    }
+    Mesos__V1__TaskGroupInfo *tasks =
+        WIRE_NEW(arena, Mesos__V1__TaskGroupInfo, mesos__v1__task_group_info);
+    tasks->tasks = arena_dup(arena, &task, sizeof(task));
+    tasks->n_tasks = 1;
+    *ret_tasks = tasks;
+    return 0;
 }
 
 // ---- the framework ----

@@ -54,6 +54,37 @@ def test_the_tutorials_lines(cluster, master, agent):
     assert stdout_of(cluster, agent, out, "echo-test") == "\n"
 
 
+def group_file(cluster, *commands):
+    path = os.path.join(cluster.directory, "group.json")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({"tasks": [{
+            "name": "task {%d}" % i, "task_id": {"value": "t%d" % i}, "command": {"value": command},
+            "resources": [{"name": n, "type": "SCALAR", "scalar": {"value": v}} for n, v in (("cpus", 0.1), ("mem", 32))]}
+            for i, command in enumerate(commands)]}, file)
+    return path
+
+
+@pytest.mark.parametrize("prefix", ["", "file://"])
+def test_a_task_group(cluster, master, agent, prefix):
+    status, out, err = execute(cluster, master, "--task_group=" + prefix + group_file(cluster, "true", "sleep 0.3"))
+    assert status == 0, out + err
+    assert "Submitted task group with tasks [ t0, t1 ] to agent '%s'" % agent.state()["id"] in out
+    for task in ("t0", "t1"):
+        assert "Received status update TASK_FINISHED for task '%s'" % task in out
+
+
+def test_a_task_group_that_fails_or_is_killed(cluster, master, agent):
+    status, out, err = execute(cluster, master, "--task_group=" + group_file(cluster, "exit 3", "sleep 1000"))
+    assert status == 1, out + err
+    assert "Received status update TASK_FAILED for task 't0'" in out
+    assert "Received status update TASK_KILLED for task 't1'" in out
+    status, out, err = execute(cluster, master, "--task_group=" + group_file(cluster, "sleep 1000", "sleep 1000"),
+                               "--kill_after=300ms")
+    assert status == 1, out + err
+    for task in ("t0", "t1"):
+        assert "Received status update TASK_KILLED for task '%s'" % task in out
+
+
 @pytest.mark.parametrize("content_type", ["json", "protobuf", "application/json", "application/x-protobuf"])
 def test_content_types(cluster, master, agent, content_type):
     status, out, err = execute(cluster, master, "--name=a", "--command=true", "--content_type=" + content_type)
@@ -259,6 +290,10 @@ def test_master_from_a_file(cluster, master, agent):
     (["--master=x", "--task={}", "--name=a"], "cannot be given beside --task"),
     (["--master=x", "--task={}"], "Failed to load --task"),
     (["--master=x", "--task=/no/such/file"], "Failed to load --task"),
+    (["--master=x", "--task={}", "--task_group={}"], "--task and --task_group cannot be given together"),
+    (["--master=x", "--task_group={}", "--command=b"], "cannot be given beside --task_group"),
+    (["--master=x", "--task_group={\"tasks\": []}"], "it has no tasks"),
+    (["--master=x", "--task_group={\"tasks\": [{\"name\": 1}]}"], "Failed to load --task_group"),
     (["--master=zk://a:2181/", "--name=a", "--command=b"], "Expecting a (chroot) path for ZooKeeper"),
     (["--master=x:y", "--name=a", "--command=b"], "Bad address 'x:y'"),
     (["--master=x", "--name=a", "--command=b", "--bogus=1"], "bogus"),
