@@ -1,26 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is done with whole messages: encode, copy, compare; and the names of enum values.
+// What is done with whole messages: copy, compare; and the names of enum values.
 
 #include <string.h>
 
 #include "base/check.h"
 #include "wire/field.h"
 #include "wire/wire.h"
-
-void wire_encode(const ProtobufCMessage *message, struct buf *out)
-{
-    size_t size = protobuf_c_message_get_packed_size(message);
-    buf_reserve(out, size);
-    if (out->limit != 0 && (out->limit < out->size || out->limit - out->size < size)) {
-        out->overflow = true;
-        return;
-    }
-    size_t written = protobuf_c_message_pack(message, (uint8_t *)out->data + out->size);
-    CHECK(written == size);
-    out->size += size;
-    out->data[out->size] = '\0';
-}
 
 // ---- copies ----
 

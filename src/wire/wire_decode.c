@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "wire/field.h"
 #include "wire/json_scan.h"
+#include "wire/plan.h"
 #include "wire/wire.h"
 
 struct input {
@@ -107,37 +108,15 @@ static int take_item(struct wire_build *b, struct input *in, struct item *item)
     return r < 0 ? malformed(b, "cut off or bad value") : 0;
 }
 
-static unsigned wire_type_of(const ProtobufCFieldDescriptor *f)
-{
-    switch (f->type) {
-    case PROTOBUF_C_TYPE_SFIXED32:
-    case PROTOBUF_C_TYPE_FIXED32:
-    case PROTOBUF_C_TYPE_FLOAT:
-        return PROTOBUF_C_WIRE_TYPE_32BIT;
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return PROTOBUF_C_WIRE_TYPE_64BIT;
-    case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_BYTES:
-    case PROTOBUF_C_TYPE_MESSAGE:
-        return PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
-    default:
-        return PROTOBUF_C_WIRE_TYPE_VARINT;
-    }
-}
-
 // Whether the item is a packed list of the repeated field's scalars.
-static bool is_packed(const ProtobufCFieldDescriptor *f, const struct item *item)
+static inline bool is_packed(const struct field_plan *f, const struct item *item)
 {
-    return f->label == PROTOBUF_C_LABEL_REPEATED &&
-           item->wire_type == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED &&
-           wire_type_of(f) != PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
+    return item->wire_type != f->wire_type;
 }
 
-static size_t count_packed(const ProtobufCFieldDescriptor *f, const struct item *item)
+static size_t count_packed(const struct field_plan *f, const struct item *item)
 {
-    switch (wire_type_of(f)) {
+    switch (f->wire_type) {
     case PROTOBUF_C_WIRE_TYPE_32BIT:
         return item->size / 4;
     case PROTOBUF_C_WIRE_TYPE_64BIT:
@@ -152,50 +131,44 @@ static size_t count_packed(const ProtobufCFieldDescriptor *f, const struct item 
     }
 }
 
-// The field that an item is for, or NULL when it is to be skipped. `hint`: the last field's index.
-static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescriptor *d,
-                                                  unsigned hint, const struct item *item)
+// The field that an item is for, or -1 when it is to be skipped: it is unknown, or in a wire type
+// of another kind.
+static inline int find_field(const struct wire_plan *plan, const struct item *item)
 {
-    const ProtobufCFieldDescriptor *f = NULL;
-    if (hint < d->n_fields && d->fields[hint].id == item->id) {
-        f = &d->fields[hint];
-    } else if (hint + 1 < d->n_fields && d->fields[hint + 1].id == item->id) {
-        f = &d->fields[hint + 1];
-    } else {
-        f = protobuf_c_message_descriptor_get_field(d, item->id);
+    int i = wire_plan_find(plan, item->id);
+    if (i < 0 || plan->fields[i].wire_type == item->wire_type) {
+        return i;
     }
-    if (f != NULL && wire_type_of(f) != item->wire_type && !is_packed(f, item)) {
-        f = NULL;
-    }
-    return f;
+    bool packs = plan->fields[i].label == PROTOBUF_C_LABEL_REPEATED &&
+                 item->wire_type == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
+    return packs ? i : -1;
 }
 
 // Counts the repeated values in what is left of the message, and makes room for them.
-static int make_room(struct wire_build *b, ProtobufCMessage *m, struct input in)
+static int make_room(struct wire_build *b, const struct wire_plan *plan, ProtobufCMessage *m,
+                     struct input in)
 {
-    const ProtobufCMessageDescriptor *d = m->descriptor;
     size_t counts[WIRE_FIELDS_MAX];
-    memset(counts, 0, d->n_fields * sizeof(counts[0]));
-    unsigned hint = 0;
+    memset(counts, 0, plan->field_count * sizeof(counts[0]));
     while (in.at < in.end) {
         struct item item;
         int r = take_item(b, &in, &item);
         if (r < 0) {
             return r;
         }
-        const ProtobufCFieldDescriptor *f = find_field(d, hint, &item);
-        if (f != NULL && f->label == PROTOBUF_C_LABEL_REPEATED) {
-            hint = (unsigned)(f - d->fields);
-            counts[hint] += is_packed(f, &item) ? count_packed(f, &item) : 1;
+        int i = find_field(plan, &item);
+        if (i >= 0 && plan->fields[i].label == PROTOBUF_C_LABEL_REPEATED) {
+            const struct field_plan *f = &plan->fields[i];
+            counts[i] += is_packed(f, &item) ? count_packed(f, &item) : 1;
         }
     }
-    for (unsigned i = 0; i < d->n_fields; i++) {
+    for (unsigned i = 0; i < plan->field_count; i++) {
         if (counts[i] == 0) {
             continue;
         }
-        const ProtobufCFieldDescriptor *f = &d->fields[i];
+        const ProtobufCFieldDescriptor *f = plan->fields[i].field;
         size_t before = *field_count(m, f);
-        size_t value_size = field_value_size(f);
+        size_t value_size = plan->fields[i].value_size;
         void *values = wire_build_alloc(b, (before + counts[i]) * value_size);
         if (values == NULL) {
             return -EFBIG;
@@ -221,7 +194,7 @@ static int store_number(const ProtobufCFieldDescriptor *f, void *slot, uint64_t 
 {
     switch (f->type) {
     case PROTOBUF_C_TYPE_ENUM:
-        if (protobuf_c_enum_descriptor_get_value(f->descriptor, (int)number) == NULL) {
+        if (!wire_enum_has(f->descriptor, (int)number)) {
             return 1;
         }
         *(int32_t *)slot = (int32_t)number;
@@ -248,6 +221,23 @@ static int store_number(const ProtobufCFieldDescriptor *f, void *slot, uint64_t 
     return 0;
 }
 
+// Whether the text is ASCII without NUL, as nearly all is.
+static inline bool is_plain(const uint8_t *text, size_t size)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
+    uint64_t odd = 0;
+    size_t i = 0;
+    for (; i + 8 <= size; i += 8) {
+        uint64_t word;
+        memcpy(&word, text + i, sizeof(word));
+        odd |= word | ((word - ones) & ~word);
+    }
+    for (; i < size; i++) {
+        odd |= text[i] == 0 ? high : text[i];
+    }
+    return (odd & high) == 0;
+}
+
 static int store_text(struct wire_build *b, const struct wire_path *path,
                       const ProtobufCFieldDescriptor *f, void *slot, const struct item *item)
 {
@@ -261,73 +251,73 @@ static int store_text(struct wire_build *b, const struct wire_path *path,
         *(ProtobufCBinaryData *)slot = (ProtobufCBinaryData){item->size, copy};
         return 0;
     }
-    if (memchr(copy, '\0', item->size) != NULL) {
-        return bad_field(b, path, f, "holds a NUL character");
-    }
-    if (!utf8_is_valid(copy, item->size)) {
-        return bad_field(b, path, f, "is not valid UTF-8");
+    if (!is_plain(copy, item->size)) {
+        if (memchr(copy, '\0', item->size) != NULL) {
+            return bad_field(b, path, f, "holds a NUL character");
+        }
+        if (!utf8_is_valid(copy, item->size)) {
+            return bad_field(b, path, f, "is not valid UTF-8");
+        }
     }
     *(char **)slot = (char *)copy;
     return 0;
 }
 
-static int decode_into(struct wire_build *b, ProtobufCMessage *m, struct input in, bool merging,
-                       const struct wire_path *path, unsigned depth);
+static int decode_into(struct wire_build *b, struct wire_plan *plan, ProtobufCMessage *m,
+                       struct input in, bool merging, const struct wire_path *path, unsigned depth);
 
-static int store_message(struct wire_build *b, const struct wire_path *path,
-                         const ProtobufCFieldDescriptor *f, void *slot, size_t index, bool merging,
-                         const struct item *item, unsigned depth)
+static int store_message(struct wire_build *b, const struct wire_path *path, struct field_plan *f,
+                         void *slot, size_t index, bool merging, const struct item *item,
+                         unsigned depth)
 {
     if (depth == WIRE_DEPTH_MAX) {
         return malformed(b, "nested too deeply");
     }
-    struct wire_path below = {path, f, index};
+    struct wire_path below = {path, f->field, index};
     ProtobufCMessage *m = *(ProtobufCMessage **)slot;
     if (!merging) {
-        m = wire_build_message(b, f->descriptor);
+        m = wire_build_message(b, f->field->descriptor);
         if (m == NULL) {
             return -EFBIG;
         }
         *(ProtobufCMessage **)slot = m;
     }
     struct input in = {item->data, item->data + item->size};
-    int r = decode_into(b, m, in, merging, &below, depth + 1);
-    return r == 0 && field_is_map(f) ? wire_build_complete_entry(b, m, &below) : r;
+    int r = decode_into(b, wire_plan_child(f), m, in, merging, &below, depth + 1);
+    return r == 0 && f->is_map ? wire_build_complete_entry(b, m, &below) : r;
 }
 
 // 0 stored, 1 left out (an enum's unknown value), negative: error.
-static int store_item(struct wire_build *b, const struct wire_path *path,
-                      const ProtobufCFieldDescriptor *f, void *slot, size_t index, bool merging,
-                      const struct item *item, unsigned depth)
+static int store_item(struct wire_build *b, const struct wire_path *path, struct field_plan *f,
+                      void *slot, size_t index, bool merging, const struct item *item,
+                      unsigned depth)
 {
     switch (f->type) {
     case PROTOBUF_C_TYPE_STRING:
     case PROTOBUF_C_TYPE_BYTES:
-        return store_text(b, path, f, slot, item);
+        return store_text(b, path, f->field, slot, item);
     case PROTOBUF_C_TYPE_MESSAGE:
         return store_message(b, path, f, slot, index, merging, item, depth);
     default:
-        return store_number(f, slot, item->number);
+        return store_number(f->field, slot, item->number);
     }
 }
 
-static int store_packed(struct wire_build *b, ProtobufCMessage *m,
-                        const ProtobufCFieldDescriptor *f, const struct item *item)
+static int store_packed(struct wire_build *b, ProtobufCMessage *m, const struct field_plan *f,
+                        const struct item *item)
 {
     struct input in = {item->data, item->data + item->size};
-    size_t *count = field_count(m, f);
-    size_t value_size = field_value_size(f);
-    char *values = *(char **)field_at(m, f);
+    size_t *count = field_count(m, f->field);
+    char *values = *(char **)field_at(m, f->field);
     while (in.at < in.end) {
         uint64_t number;
-        unsigned wire_type = wire_type_of(f);
-        int r = wire_type == PROTOBUF_C_WIRE_TYPE_32BIT   ? take_fixed(&in, 4, &number)
-                : wire_type == PROTOBUF_C_WIRE_TYPE_64BIT ? take_fixed(&in, 8, &number)
-                                                          : take_varint(&in, &number);
+        int r = f->wire_type == PROTOBUF_C_WIRE_TYPE_32BIT   ? take_fixed(&in, 4, &number)
+                : f->wire_type == PROTOBUF_C_WIRE_TYPE_64BIT ? take_fixed(&in, 8, &number)
+                                                             : take_varint(&in, &number);
         if (r < 0) {
             return malformed(b, "cut off or bad packed value");
         }
-        if (store_number(f, values + *count * value_size, number) == 0) {
+        if (store_number(f->field, values + *count * f->value_size, number) == 0) {
             ++*count;
         }
     }
@@ -335,14 +325,13 @@ static int store_packed(struct wire_build *b, ProtobufCMessage *m,
 }
 
 static int store_repeated(struct wire_build *b, ProtobufCMessage *m, const struct wire_path *path,
-                          const ProtobufCFieldDescriptor *f, const struct item *item,
-                          unsigned depth)
+                          struct field_plan *f, const struct item *item, unsigned depth)
 {
     if (is_packed(f, item)) {
         return store_packed(b, m, f, item);
     }
-    size_t *count = field_count(m, f);
-    char *slot = *(char **)field_at(m, f) + *count * field_value_size(f);
+    size_t *count = field_count(m, f->field);
+    char *slot = *(char **)field_at(m, f->field) + *count * f->value_size;
     int r = store_item(b, path, f, slot, *count, false, item, depth);
     if (r == 0) {
         ++*count;
@@ -351,42 +340,38 @@ static int store_repeated(struct wire_build *b, ProtobufCMessage *m, const struc
 }
 
 static int store_single(struct wire_build *b, ProtobufCMessage *m, const struct wire_path *path,
-                        const ProtobufCFieldDescriptor *f, const struct item *item,
-                        struct field_set *seen, unsigned depth)
+                        struct field_plan *f, const struct item *item, unsigned depth)
 {
-    bool merging = f->type == PROTOBUF_C_TYPE_MESSAGE && field_is_set(m, f);
-    int r = store_item(b, path, f, field_at(m, f), 0, merging, item, depth);
+    bool merging = f->type == PROTOBUF_C_TYPE_MESSAGE && field_is_set(m, f->field);
+    int r = store_item(b, path, f, field_at(m, f->field), 0, merging, item, depth);
     if (r < 0) {
         return r;
     }
     if (r == 1) {
-        return f->label == PROTOBUF_C_LABEL_REQUIRED ? bad_field(b, path, f, "has an unknown value")
-                                                     : 0;
+        return f->label == PROTOBUF_C_LABEL_REQUIRED
+                   ? bad_field(b, path, f->field, "has an unknown value")
+                   : 1;
     }
-    field_mark_set(m, f);
-    field_set_add(seen, (unsigned)(f - m->descriptor->fields));
+    field_mark_set(m, f->field);
     return 0;
 }
 
-static void make_maps_unique(ProtobufCMessage *m)
+static void make_maps_unique(const struct wire_plan *plan, ProtobufCMessage *m)
 {
-    const ProtobufCMessageDescriptor *d = m->descriptor;
-    for (unsigned i = 0; i < d->n_fields; i++) {
-        if (field_is_map(&d->fields[i])) {
-            wire_build_unique_entries(*(ProtobufCMessage ***)field_at(m, &d->fields[i]),
-                                      field_count(m, &d->fields[i]));
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        const ProtobufCFieldDescriptor *f = plan->fields[i].field;
+        if (plan->fields[i].is_map) {
+            wire_build_unique_entries(*(ProtobufCMessage ***)field_at(m, f), field_count(m, f));
         }
     }
 }
 
 // `merging`: the message came before, and its required fields were looked for then.
-static int decode_into(struct wire_build *b, ProtobufCMessage *m, struct input in, bool merging,
-                       const struct wire_path *path, unsigned depth)
+static int decode_into(struct wire_build *b, struct wire_plan *plan, ProtobufCMessage *m,
+                       struct input in, bool merging, const struct wire_path *path, unsigned depth)
 {
-    const ProtobufCMessageDescriptor *d = m->descriptor;
-    struct field_set seen = {{0}};
+    struct field_set missing = plan->required;
     bool has_room = false;
-    unsigned hint = 0;
     while (in.at < in.end) {
         struct input before = in;
         struct item item;
@@ -394,15 +379,18 @@ static int decode_into(struct wire_build *b, ProtobufCMessage *m, struct input i
         if (r < 0) {
             return r;
         }
-        const ProtobufCFieldDescriptor *f = find_field(d, hint, &item);
-        if (f == NULL) {
+        int i = find_field(plan, &item);
+        if (i < 0) {
             continue;
         }
-        hint = (unsigned)(f - d->fields);
+        struct field_plan *f = &plan->fields[i];
         if (f->label != PROTOBUF_C_LABEL_REPEATED) {
-            r = store_single(b, m, path, f, &item, &seen, depth);
+            r = store_single(b, m, path, f, &item, depth);
+            if (r == 0) {
+                field_set_remove(&missing, (unsigned)i);
+            }
         } else {
-            r = has_room ? 0 : make_room(b, m, before);
+            r = has_room ? 0 : make_room(b, plan, m, before);
             has_room = true;
             if (r == 0) {
                 r = store_repeated(b, m, path, f, &item, depth);
@@ -412,10 +400,14 @@ static int decode_into(struct wire_build *b, ProtobufCMessage *m, struct input i
             return r;
         }
     }
-    if (has_room) {
-        make_maps_unique(m);
+    if (has_room && plan->has_maps) {
+        make_maps_unique(plan, m);
     }
-    return merging ? 0 : wire_build_require(b, d, &seen, path);
+    if (merging || (missing.bits[0] | missing.bits[1]) == 0) {
+        return 0;
+    }
+    struct field_set seen = {{~missing.bits[0], ~missing.bits[1]}};
+    return wire_build_require(b, plan->descriptor, &seen, path);
 }
 
 int wire_decode(const ProtobufCMessageDescriptor *descriptor, struct arena *arena, const void *data,
@@ -430,7 +422,7 @@ int wire_decode(const ProtobufCMessageDescriptor *descriptor, struct arena *aren
     ProtobufCMessage *m = wire_build_message(&b, descriptor);
     CHECK(m != NULL);
     struct input in = {data, (const uint8_t *)data + size};
-    int r = decode_into(&b, m, in, false, NULL, 1);
+    int r = decode_into(&b, wire_plan_get(descriptor), m, in, false, NULL, 1);
     if (r == 0) {
         r = wire_build_finish(&b);
     }

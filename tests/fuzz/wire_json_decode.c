@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/mem.h"
 #include "proto/agent.pb-c.h"
 #include "proto/executor.pb-c.h"
 #include "proto/master.pb-c.h"
@@ -14,6 +15,15 @@
 #include "wire/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+// Our bytes are those that protobuf-c would write.
+static void check_bytes(const ProtobufCMessage *m, const struct buf *bytes)
+{
+    size_t size = protobuf_c_message_get_packed_size(m);
+    AUTO_FREE uint8_t *packed = mem_alloc(size);
+    CHECK(protobuf_c_message_pack(m, packed) == size);
+    CHECK(bytes->size == size && memcmp(bytes->data, packed, size) == 0);
+}
 
 static void check_round_trip(const ProtobufCMessageDescriptor *kind, struct arena *arena,
                              const ProtobufCMessage *m)
@@ -31,6 +41,7 @@ static void check_round_trip(const ProtobufCMessageDescriptor *kind, struct aren
     CHECK(json.size == json2.size && memcmp(json.data, json2.data, json.size) == 0);
     AUTO_BUF struct buf bytes = BUF_INIT;
     wire_encode(m, &bytes);
+    check_bytes(m, &bytes);
     CHECK(wire_decode(kind, arena, bytes.data, bytes.size, &again, &err) == 0);
     CHECK(wire_is_equal(m, again));
 }

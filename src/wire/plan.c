@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See plan.h.
+
+#include "wire/plan.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+
+// Plans by the address of their descriptor, in open addressing. Small enough to be searched often,
+// large enough for all types of all our protocols twice over.
+enum { SLOTS = 1024 };
+
+static _Thread_local struct wire_plan *slots[SLOTS];
+static _Thread_local unsigned slot_count;
+
+unsigned wire_type_of(ProtobufCType type)
+{
+    switch (type) {
+    case PROTOBUF_C_TYPE_SFIXED32:
+    case PROTOBUF_C_TYPE_FIXED32:
+    case PROTOBUF_C_TYPE_FLOAT:
+        return PROTOBUF_C_WIRE_TYPE_32BIT;
+    case PROTOBUF_C_TYPE_SFIXED64:
+    case PROTOBUF_C_TYPE_FIXED64:
+    case PROTOBUF_C_TYPE_DOUBLE:
+        return PROTOBUF_C_WIRE_TYPE_64BIT;
+    case PROTOBUF_C_TYPE_STRING:
+    case PROTOBUF_C_TYPE_BYTES:
+    case PROTOBUF_C_TYPE_MESSAGE:
+        return PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
+    default:
+        return PROTOBUF_C_WIRE_TYPE_VARINT;
+    }
+}
+
+static void plan_field(struct field_plan *p, const ProtobufCFieldDescriptor *f)
+{
+    p->field = f;
+    p->offset = f->offset;
+    p->quantifier_offset = f->quantifier_offset;
+    p->type = (uint8_t)f->type;
+    p->label = (uint8_t)f->label;
+    p->is_oneof = field_is_oneof(f);
+    p->is_map = field_is_map(f);
+    p->is_packed =
+        f->label == PROTOBUF_C_LABEL_REPEATED && (f->flags & PROTOBUF_C_FIELD_FLAG_PACKED) != 0;
+    p->wire_type = (uint8_t)wire_type_of(f->type);
+    p->value_size = (uint8_t)field_value_size(f);
+    uint32_t wire_type = p->is_packed ? PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED : p->wire_type;
+    uint64_t tag = (uint64_t)f->id << 3 | wire_type;
+    do {
+        p->tag[p->tag_size++] = (uint8_t)((tag & 0x7f) | (tag > 0x7f ? 0x80 : 0));
+        tag >>= 7;
+    } while (tag != 0);
+}
+
+static struct wire_plan *plan_new(const ProtobufCMessageDescriptor *d)
+{
+    CHECK(d->n_fields <= WIRE_FIELDS_MAX);
+    struct wire_plan *plan = mem_calloc(1, sizeof(*plan) + d->n_fields * sizeof(plan->fields[0]));
+    plan->descriptor = d;
+    plan->field_count = d->n_fields;
+    for (unsigned i = 0; i < d->n_fields; i++) {
+        plan_field(&plan->fields[i], &d->fields[i]);
+        plan->has_maps = plan->has_maps || plan->fields[i].is_map;
+        if (d->fields[i].label == PROTOBUF_C_LABEL_REQUIRED)
+            field_set_add(&plan->required, i);
+        if (d->fields[i].id < PLAN_DIRECT_IDS)
+            plan->by_id[d->fields[i].id] = (uint8_t)(i + 1);
+    }
+    return plan;
+}
+
+struct wire_plan *wire_plan_get(const ProtobufCMessageDescriptor *descriptor)
+{
+    size_t slot = ((uintptr_t)descriptor >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 54;
+    for (;; slot = (slot + 1) % SLOTS) {
+        if (slots[slot] == NULL)
+            break;
+        if (slots[slot]->descriptor == descriptor)
+            return slots[slot];
+    }
+    CHECK(++slot_count < SLOTS);
+    slots[slot] = plan_new(descriptor);
+    return slots[slot];
+}
+
+int wire_plan_search(const struct wire_plan *plan, uint32_t id)
+{
+    const ProtobufCFieldDescriptor *f =
+        protobuf_c_message_descriptor_get_field(plan->descriptor, id);
+    return f != NULL ? (int)(f - plan->descriptor->fields) : -1;
+}
+
+bool wire_enum_has(const ProtobufCEnumDescriptor *d, int value)
+{
+    // Nearly all have their values in one row.
+    if (d->n_value_ranges == 1) {
+        int first = d->value_ranges[0].start_value;
+        return value >= first && (unsigned)(value - first) < d->n_values;
+    }
+    return protobuf_c_enum_descriptor_get_value(d, value) != NULL;
+}
