@@ -22,12 +22,13 @@ struct master_server {
     struct api_router *router;
     struct api_common *common;
     struct http_server *http;
-    struct api_v1 v1;     // the operator API
-    struct env_hook turn; // steps the core and flushes the store at a turn's end
-    struct timer timer;   // the core's next deadline
-    struct list streams;  // scheduler_stream.link
-    struct list links;    // agent_link.link
-    struct list writes;   // pending_write.link
+    struct api_v1 v1;          // the operator API
+    struct env_hook turn;      // steps the core and flushes the store at a turn's end
+    struct timer timer;        // the core's next deadline
+    struct list streams;       // scheduler_stream.link
+    struct list links;         // agent_link.link
+    struct arena *frame_arena; // of the frame that is being handled
+    struct list writes;        // pending_write.link
     struct election *election;
     const Mesos__V1__MasterInfo *leader; // NULL: none is known
     bool leads;                          // elected; `leader` is ourselves

@@ -7,7 +7,6 @@
 // agent, its connection is closed if no other agent uses it; otherwise such a frame tells the agent
 // to begin anew. What else it had sent by then is dropped.
 
-#include <stdio.h>
 #include <string.h>
 
 #include "api/master_internal.h"
@@ -24,7 +23,7 @@ struct agent_link {
     struct master_server *server;
     struct link *net;
     struct list link;    // server->links
-    struct map channels; // number as text -> struct agent_channel
+    struct map channels; // channel_key -> struct agent_channel
 };
 
 struct agent_channel {
@@ -33,9 +32,15 @@ struct agent_channel {
     uint32_t number;
 };
 
+// Six bits a letter: it is asked for with each frame.
 static const char *channel_key(char text[16], uint32_t number)
 {
-    snprintf(text, 16, "%u", (unsigned)number);
+    size_t size = 0;
+    do {
+        text[size++] = (char)('0' + (number & 63));
+        number >>= 6;
+    } while (number != 0);
+    text[size] = '\0';
     return text;
 }
 
@@ -120,10 +125,11 @@ static void on_frame(void *ctx, struct link *net, uint32_t number, const void *d
         close_channel(l, number);
         return;
     }
-    AUTO_ARENA struct arena *arena = arena_new(0, 0);
     ProtobufCMessage *message;
     struct error err;
-    if (wire_decode(&meseta__link__to_master__descriptor, arena, data, size, &message, &err) < 0) {
+    arena_reset(server->frame_arena);
+    if (wire_decode(&meseta__link__to_master__descriptor, server->frame_arena, data, size, &message,
+                    &err) < 0) {
         log_warning("Dropping a frame of %zu bytes from agent link %s: %s", size, link_peer(net),
                     err.text);
         return;

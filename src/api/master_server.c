@@ -414,6 +414,7 @@ int master_server_new(const struct master_server_options *options,
     list_init(&server->turn.link);
     list_init(&server->streams);
     list_init(&server->links);
+    server->frame_arena = arena_new(16 * 1024, 0);
     list_init(&server->writes);
     server->started = env_now(server->env);
     make_router(server, options);
@@ -456,6 +457,7 @@ struct master_server *master_server_free(struct master_server *server)
     master_free(server->core);
     master_scheduler_free_all(server);
     master_link_free_all(server);
+    arena_free(server->frame_arena);
     LIST_FOREACH (&server->writes, struct pending_write, link, write)
         mem_free(write);
     http_server_free(server->http);

@@ -210,9 +210,30 @@ static struct resource_kind *kind_new(const Mesos__V1__Resource *m, unsigned kee
     return kind;
 }
 
+// The kind of nearly all resources: nothing but a name and a type. NULL: it is another one, or not
+// known yet. The key is put_key's.
+static struct resource_kind *find_simple(const Mesos__V1__Resource *m)
+{
+    char key[64];
+    size_t size = strlen(m->name);
+    if (m->n_reservations > 0 || m->revocable != NULL || m->shared != NULL ||
+        m->provider_id != NULL || m->disk != NULL || size >= 10) {
+        return NULL;
+    }
+    key[0] = (char)('0' + m->type);
+    key[1] = (char)('0' + size);
+    key[2] = ':';
+    memcpy(key + 3, m->name, size);
+    return map_get_n(&kinds, key, size + 3);
+}
+
 // A held kind for a message in the new form.
 static struct resource_kind *kind_find(const Mesos__V1__Resource *m, unsigned keep)
 {
+    struct resource_kind *simple = find_simple(m);
+    if (simple != NULL) {
+        return resource_kind_hold(simple);
+    }
     AUTO_BUF struct buf key = BUF_INIT;
     put_key(&key, m, keep);
     struct resource_kind *kind = map_get_n(&kinds, key.data, key.size);

@@ -10,11 +10,14 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "net/http_server.h"
+#include "net/known_head.h"
 
 enum {
     WAITING_SIZE_MAX = 64 * 1024,
     // With more than this unsent, further requests wait until the peer has read.
     QUEUE_PAUSE_SIZE = 256 * 1024,
+    // Heads that differ from the one that is known; after so many in a row none is kept any more.
+    HEAD_MISSES_MAX = 16,
 };
 
 static const struct transport_callbacks conn_callbacks;
@@ -42,6 +45,7 @@ static void conn_free(struct conn *conn)
 {
     struct http_server *server = conn->server;
     buf_free(&conn->waiting);
+    known_head_free(conn->known);
     conn->magic = 0;
     mem_free(conn);
     server_release(server);
@@ -111,15 +115,49 @@ static void refuse(struct conn *conn, int status, const char *text)
     http_respond_text(r, status, "%s\n", text);
 }
 
+static bool hand_over_request(struct conn *conn)
+{
+    struct http_server *server = conn->server;
+    set_phase(conn, CONN_ANSWERING);
+    server->handler(server->ctx, conn->request);
+    return conn->phase == CONN_IDLE && transport_queued(conn->transport) <= QUEUE_PAUSE_SIZE;
+}
+
+// A request that came in one piece: the next may have the same head.
+static void learn_head(struct conn *conn, const char *data, size_t size)
+{
+    if (conn->head_misses > HEAD_MISSES_MAX) {
+        return;
+    }
+    struct known_head *known = known_head_new(conn->request, data, size);
+    if (known != NULL) {
+        conn->head_misses++;
+        known_head_free(conn->known);
+        conn->known = known;
+    }
+}
+
 // Takes one step with the request that is being read. Returns false when the connection can take no
 // more bytes for now.
 static bool feed_step(struct conn *conn, const char *data, size_t size, size_t *ret_used)
 {
     struct http_server *server = conn->server;
-    if (conn->request == NULL) {
-        conn->request = request_new(&server->options);
+    bool is_new = conn->request == NULL;
+    bool is_known = false;
+    if (is_new) {
+        if (conn->known != NULL) {
+            conn->request = known_head_take(conn->known, &server->options, data, size, ret_used);
+        }
+        is_known = conn->request != NULL;
+        if (!is_known) {
+            conn->request = request_new(&server->options);
+        }
         conn->request->conn = conn;
         conn->request->env = server->env;
+    }
+    if (is_known) {
+        conn->head_misses = 0;
+        return hand_over_request(conn);
     }
     struct http_request *r = conn->request;
     switch (request_feed(r, data, size, ret_used)) {
@@ -135,9 +173,10 @@ static bool feed_step(struct conn *conn, const char *data, size_t size, size_t *
         }
         return true;
     case REQUEST_IS_WHOLE:
-        set_phase(conn, CONN_ANSWERING);
-        server->handler(server->ctx, r);
-        return conn->phase == CONN_IDLE && transport_queued(conn->transport) <= QUEUE_PAUSE_SIZE;
+        if (is_new) {
+            learn_head(conn, data, *ret_used);
+        }
+        return hand_over_request(conn);
     case REQUEST_IS_BAD:
         refuse(conn, r->bad_status, r->bad_text);
         return false;

@@ -37,11 +37,13 @@ struct conn {
     struct transport *transport;
     struct http_request *request; // being read, or with the handler
     struct file_sender *file;
-    struct buf waiting; // bytes behind the request that is being answered
-    struct list all;    // in server->conns
-    struct list timed;  // in server->phases[phase]
-    int64_t since;      // when it entered the phase (monotonic)
-    size_t queued_then; // bytes queued at that moment, to see progress
+    struct known_head *known; // of a request before this one, or NULL
+    unsigned head_misses;     // requests in a row that had another one
+    struct buf waiting;       // bytes behind the request that is being answered
+    struct list all;          // in server->conns
+    struct list timed;        // in server->phases[phase]
+    int64_t since;            // when it entered the phase (monotonic)
+    size_t queued_then;       // bytes queued at that moment, to see progress
     struct env_hook hook;
     void (*on_upgraded)(void *ctx, struct transport *transport, const void *extra, size_t size);
     void *upgrade_ctx;

@@ -18,6 +18,7 @@
 
 enum {
     METHOD_SIZE_MAX = 32,
+    HEAD_RESERVE = 500,             // most heads are shorter
     BODY_RESERVE_MAX = 1024 * 1024, // a Content-Length is believed up to here
     FRAMING_SIZE_FREE = 64 * 1024,  // chunk sizes and extensions: this much, and
     FRAMING_FACTOR = 8,             // this many times the body
@@ -346,6 +347,9 @@ static void feed_method(struct http_request *r, const char *data, size_t size, s
             r->stage = REQUEST_HEAD;
             CHECK(llhttp_execute(&r->parser, "POST ", 5) == HPE_OK);
         } else if (is_token(c) && r->head.size < METHOD_SIZE_MAX) {
+            if (r->head.size == 0) {
+                buf_reserve(&r->head, HEAD_RESERVE);
+            }
             buf_putc(&r->head, c);
         } else {
             refuse(r, 400, "This is no HTTP request");

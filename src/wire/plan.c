@@ -13,8 +13,13 @@
 // large enough for all types of all our protocols twice over.
 enum { SLOTS = 1024 };
 
-static _Thread_local struct wire_plan *slots[SLOTS];
-static _Thread_local unsigned slot_count;
+struct plans {
+    struct wire_plan *slots[SLOTS];
+    unsigned count;
+};
+
+// A pointer only: a shared library has little room of this kind.
+static _Thread_local struct plans *plans WIRE_TLS;
 
 unsigned wire_type_of(ProtobufCType type)
 {
@@ -77,15 +82,18 @@ static struct wire_plan *plan_new(const ProtobufCMessageDescriptor *d)
 struct wire_plan *wire_plan_get(const ProtobufCMessageDescriptor *descriptor)
 {
     size_t slot = ((uintptr_t)descriptor >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 54;
-    for (;; slot = (slot + 1) % SLOTS) {
-        if (slots[slot] == NULL)
-            break;
-        if (slots[slot]->descriptor == descriptor)
-            return slots[slot];
+    if (plans == NULL)
+        plans = mem_zalloc(sizeof(*plans));
+    struct wire_plan **found = &plans->slots[slot];
+    while (*found != NULL && (*found)->descriptor != descriptor) {
+        slot = (slot + 1) % SLOTS;
+        found = &plans->slots[slot];
     }
-    CHECK(++slot_count < SLOTS);
-    slots[slot] = plan_new(descriptor);
-    return slots[slot];
+    if (*found == NULL) {
+        CHECK(++plans->count < SLOTS);
+        *found = plan_new(descriptor);
+    }
+    return *found;
 }
 
 int wire_plan_search(const struct wire_plan *plan, uint32_t id)

@@ -12,6 +12,9 @@
 
 #include "wire/field.h"
 
+// Of a variable of each thread: reached without a call.
+#define WIRE_TLS __attribute__((tls_model("initial-exec")))
+
 enum { PLAN_DIRECT_IDS = 48, TAG_SIZE_MAX = 5 };
 
 struct wire_plan;

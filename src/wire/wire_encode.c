@@ -21,7 +21,7 @@ struct back {
 };
 
 // Of each thread, so that a message costs no allocation.
-static _Thread_local struct back scratch;
+static _Thread_local struct back scratch WIRE_TLS;
 
 static void grow(struct back *b, size_t size)
 {

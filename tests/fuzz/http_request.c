@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Any bytes as a stream of requests: fed at once, and in pieces of the size that the first byte
-// says, the outcome is the same; and what is accepted keeps the rules.
+// says, the outcome is the same; and what is accepted keeps the rules. A request that is taken by
+// the head of one before it is what the parser makes of it.
 
 #include <stdint.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "net/http_internal.h"
+#include "net/known_head.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -83,6 +85,43 @@ static void feed(const uint8_t *data, size_t size, size_t piece, struct buf *out
     request_free(r);
 }
 
+// All requests at once, as a connection reads them.
+static void feed_known(const uint8_t *data, size_t size)
+{
+    struct known_head *known = NULL;
+    size_t at = 0, used = 0;
+    for (enum request_result result = REQUEST_IS_WHOLE; result == REQUEST_IS_WHOLE && at < size;
+         at += used) {
+        char *copy AUTO_FREE = mem_dup(data + at, size - at);
+        AUTO_BUF struct buf text = BUF_INIT;
+        AUTO_BUF struct buf known_text = BUF_INIT;
+        size_t known_used = 0;
+        struct http_request *taken =
+            known != NULL ? known_head_take(known, &limits, copy, size - at, &known_used) : NULL;
+        struct http_request *r = request_new(&limits);
+        result = request_feed(r, copy, size - at, &used);
+        if (result == REQUEST_IS_WHOLE)
+            note_request(r, &text);
+        if (taken != NULL) {
+            note_request(taken, &known_text);
+            CHECK(result == REQUEST_IS_WHOLE && known_used == used);
+            CHECK(text.size == known_text.size &&
+                  memcmp(text.data, known_text.data, text.size) == 0);
+            CHECK(r->head.size == taken->head.size && r->header_count == taken->header_count);
+            CHECK(memcmp(r->head.data, taken->head.data, r->head.size) == 0);
+            CHECK(r->is_http_1_0 == taken->is_http_1_0 && r->is_head == taken->is_head);
+            CHECK(!r->expects_continue && !taken->expects_continue);
+        }
+        request_free(taken);
+        if (result == REQUEST_IS_WHOLE) {
+            known_head_free(known);
+            known = known_head_new(r, copy, used);
+        }
+        request_free(r);
+    }
+    known_head_free(known);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2) {
@@ -92,6 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     AUTO_BUF struct buf pieces = BUF_INIT;
     feed(data + 1, size - 1, size - 1, &whole);
     feed(data + 1, size - 1, (size_t)data[0] % 16 + 1, &pieces);
+    feed_known(data + 1, size - 1);
     // Limits of raw bytes are looked at after each piece; nothing else may depend on the pieces.
     if (size < limits.head_size_max) {
         CHECK(whole.size == pieces.size);

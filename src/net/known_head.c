@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See known_head.h. The raw head is kept in two parts, before and behind the digits of the
+// Content-Length; so is what was read of it.
+
+#include "net/known_head.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+
+enum { RAW_SIZE_MAX = 2048, DIGITS_MAX = 8 };
+
+// A text with a place in it for digits.
+struct gap {
+    char *text;    // without the digits
+    size_t size;   // of the text
+    size_t before; // bytes in front of the place
+};
+
+struct known_head {
+    struct gap raw;
+    struct gap read; // http_request.head
+    char *path;
+    size_t query_at; // in `read`, without the digits; 0: no query
+    uint32_t target_at;
+    uint32_t headers_at;
+    uint32_t header_count;
+};
+
+static void gap_init(struct gap *gap, const char *data, size_t size, size_t at, size_t digits)
+{
+    gap->size = size - digits;
+    gap->before = at;
+    gap->text = mem_alloc(gap->size);
+    memcpy(gap->text, data, at);
+    memcpy(gap->text + at, data + at + digits, size - at - digits);
+}
+
+static size_t count_digits(const char *text, size_t size)
+{
+    size_t n = 0;
+    while (n < size && text[n] >= '0' && text[n] <= '9') {
+        n++;
+    }
+    return n;
+}
+
+// Where the digits of the Content-Length stand in the raw head, or 0. Only the form that everybody
+// writes is taken.
+static size_t find_raw_digits(const char *data, size_t size)
+{
+    static const char name[] = "\r\nContent-Length: ";
+    const size_t name_size = sizeof(name) - 1;
+    for (size_t i = 0; i + name_size < size; i++) {
+        if (data[i] == '\r' && strncasecmp(data + i, name, name_size) == 0) {
+            return i + name_size;
+        }
+    }
+    return 0;
+}
+
+struct known_head *known_head_new(const struct http_request *r, const char *data, size_t size)
+{
+    const char *length = http_get_header(r, "Content-Length");
+    if (length == NULL || strcmp(r->head.data, "POST") != 0 || !r->keep_alive || r->is_http_1_0 ||
+        size < r->body.size || size - r->body.size > RAW_SIZE_MAX ||
+        http_get_header(r, "Transfer-Encoding") != NULL || http_get_header(r, "Expect") != NULL) {
+        return NULL;
+    }
+    size_t head_size = size - r->body.size;
+    size_t digits = strlen(length);
+    size_t raw_at = find_raw_digits(data, head_size);
+    if (head_size < 4 || memcmp(data + head_size - 4, "\r\n\r\n", 4) != 0 || raw_at == 0 ||
+        digits == 0 || digits > DIGITS_MAX || count_digits(length, digits) != digits ||
+        raw_at + digits + 2 > head_size || memcmp(data + raw_at, length, digits) != 0 ||
+        data[raw_at + digits] != '\r') {
+        return NULL;
+    }
+    struct known_head *known = mem_zalloc(sizeof(*known));
+    gap_init(&known->raw, data, head_size, raw_at, digits);
+    gap_init(&known->read, r->head.data, r->head.size, (size_t)(length - r->head.data), digits);
+    known->path = mem_strdup(r->path);
+    known->query_at = r->query != NULL ? (size_t)(r->query - r->head.data) : 0;
+    known->target_at = r->target_at;
+    known->headers_at = r->headers_at;
+    known->header_count = r->header_count;
+    return known;
+}
+
+struct known_head *known_head_free(struct known_head *known)
+{
+    if (known != NULL) {
+        mem_free(known->raw.text);
+        mem_free(known->read.text);
+        mem_free(known->path);
+        mem_free(known);
+    }
+    return NULL;
+}
+
+static void put_gap(struct buf *out, const struct gap *gap, const char *digits, size_t count)
+{
+    buf_reserve(out, gap->size + count);
+    buf_append(out, gap->text, gap->before);
+    buf_append(out, digits, count);
+    buf_append(out, gap->text + gap->before, gap->size - gap->before);
+}
+
+struct http_request *known_head_take(const struct known_head *known,
+                                     const struct http_options *limits, const char *data,
+                                     size_t size, size_t *ret_used)
+{
+    const struct gap *raw = &known->raw;
+    if (size <= raw->size || memcmp(data, raw->text, raw->before) != 0) {
+        return NULL;
+    }
+    const char *digits = data + raw->before;
+    size_t count = count_digits(digits, size - raw->before);
+    // A first 0 has other digits behind it, or nothing to come: the parser may see to both.
+    if (count == 0 || count > DIGITS_MAX || digits[0] == '0' || size < raw->size + count ||
+        memcmp(digits + count, raw->text + raw->before, raw->size - raw->before) != 0) {
+        return NULL;
+    }
+    size_t length = 0;
+    for (size_t i = 0; i < count; i++) {
+        length = length * 10 + (size_t)(digits[i] - '0');
+    }
+    size_t head_size = raw->size + count;
+    if (length > size - head_size || length > limits->body_size_max ||
+        known->read.size + count > limits->head_size_max) {
+        return NULL;
+    }
+    struct http_request *r = request_new(limits);
+    put_gap(&r->head, &known->read, digits, count);
+    r->target_at = known->target_at;
+    r->headers_at = known->headers_at;
+    r->header_count = known->header_count;
+    r->path = mem_strdup(known->path);
+    r->query = known->query_at != 0 ? r->head.data + known->query_at : NULL;
+    r->keep_alive = true;
+    r->stage = REQUEST_WHOLE;
+    buf_reserve(&r->body, length);
+    buf_append(&r->body, data + head_size, length);
+    *ret_used = head_size + length;
+    return r;
+}
