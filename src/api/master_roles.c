@@ -96,7 +96,6 @@ static void add_all(struct quantities *to, const struct quantities *from, double
         add_quantity(to, from->list[i].name, sign * from->list[i].value);
 }
 
-// No quota can be set yet: guarantee and limit are empty, as Mesos shows them then.
 static void put_quota(struct json_writer *w, const struct master *m, struct arena *arena,
                       const char *role, const struct quantities *allocated,
                       const struct quantities *reserved)
@@ -109,8 +108,15 @@ static void put_quota(struct json_writer *w, const struct master *m, struct aren
     json_key(w, "quota");
     json_object_open(w);
     json_key_string(w, "role", role);
-    put_quantities(w, "guarantee", &(struct quantities){.count = 0});
-    put_quantities(w, "limit", &(struct quantities){.count = 0});
+    struct quantities guarantee = {.count = 0}, limit = {.count = 0};
+    const struct quota *quota = map_get(&m->quotas, role);
+    for (size_t i = 0; quota != NULL && i < quota->config->n_guarantees; i++)
+        add_quantity(&guarantee, quota->config->guarantees[i]->key,
+                     quota->config->guarantees[i]->value->value);
+    for (size_t i = 0; quota != NULL && i < quota->config->n_limits; i++)
+        add_quantity(&limit, quota->config->limits[i]->key, quota->config->limits[i]->value->value);
+    put_quantities(w, "guarantee", &guarantee);
+    put_quantities(w, "limit", &limit);
     put_quantities(w, "consumed", &consumed);
     json_object_close(w);
 }
@@ -186,6 +192,8 @@ static void collect_roles(const struct master *m, struct map *known)
             add_role(known, roles[i]);
     }
     MAP_FOREACH (&m->weights, entry)
+        add_role(known, entry->key);
+    MAP_FOREACH (&m->quotas, entry)
         add_role(known, entry->key);
 }
 

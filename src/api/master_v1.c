@@ -122,6 +122,12 @@ static void drain_agent(struct api_v1_request *q)
 
 static const struct api_v1_row rows[] = {
     {"GET_AGENTS", master_v1_get_agents, NULL, false, false},
+    {"GET_WEIGHTS", master_v1_get_weights, NULL, false, false},
+    {"UPDATE_WEIGHTS", master_v1_update_weights, NULL, false, false},
+    {"GET_QUOTA", master_v1_get_quota, NULL, false, false},
+    {"UPDATE_QUOTA", master_v1_update_quota, NULL, false, false},
+    {"SET_QUOTA", master_v1_set_quota, NULL, false, false},
+    {"REMOVE_QUOTA", master_v1_remove_quota, NULL, false, false},
     {"MARK_AGENT_GONE", mark_agent_gone, NULL, false, false},
     {"DEACTIVATE_AGENT", deactivate_agent, NULL, false, false},
     {"REACTIVATE_AGENT", reactivate_agent, NULL, false, false},

@@ -19,3 +19,11 @@ Mesos__V1__Master__Response__GetAgents__Agent *master_v1_agent(struct arena *are
 Mesos__V1__Master__Response__GetAgents *master_v1_agents(struct arena *arena,
                                                          const struct master *m);
 void master_v1_get_agents(struct api_v1_request *q);
+
+// ---- master_quota.c ----
+void master_v1_get_weights(struct api_v1_request *q);
+void master_v1_update_weights(struct api_v1_request *q);
+void master_v1_get_quota(struct api_v1_request *q);
+void master_v1_update_quota(struct api_v1_request *q);
+void master_v1_set_quota(struct api_v1_request *q);
+void master_v1_remove_quota(struct api_v1_request *q);

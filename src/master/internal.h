@@ -58,6 +58,10 @@ struct write {
 void master_write(struct master *m, struct write *write, const struct master_item *items,
                   size_t count);
 void master_writes_free(struct master *m);
+// -E2BIG: more than one call of an operator may change.
+int master_check_batch(const struct master_item *items, size_t count, struct error *err);
+// The entry that says what a master must be able to do to take this registry over.
+struct master_item master_capability_item(struct master *m, const char *name, bool is_needed);
 // An entry with a message; `key` lives in m->scratch or is a constant.
 struct master_item master_item_put(struct master *m, const char *key,
                                    const ProtobufCMessage *message);
@@ -176,6 +180,14 @@ void master_registry_forget_agent(struct master *m, const char *id);
 // The batch that makes an agent gone. Gives how many items there are.
 size_t master_registry_gone_items(struct master *m, const char *id, int64_t since_ns,
                                   struct master_item ret_items[4]);
+
+// ---- weights.c, quota.c ----
+int master_weight_load(struct master *m, const Mesos__V1__WeightInfo *info, struct error *err);
+void master_weights_recovered(struct master *m); // the whole registry was read
+int master_quota_load(struct master *m, const Mesos__V1__Quota__QuotaConfig *config,
+                      struct error *err);
+void master_quotas_free(struct master *m);
+bool master_role_is_allowed(const struct master *m, const char *role); // by --roles
 
 // ---- operator.c: agents that an operator takes out of service ----
 void master_deactivation_load(struct master *m, const char *agent_id,

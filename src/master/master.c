@@ -116,10 +116,10 @@ static void make_info(struct master *m)
     info->address->hostname = info->hostname;
     info->address->ip = arena_strdup(arena, o->ip);
     info->address->port = o->port;
-    // QUOTA_V2 is claimed when it is true.
     static const Mesos__V1__MasterInfo__Capability__Type types[] = {
         MESOS__V1__MASTER_INFO__CAPABILITY__TYPE__AGENT_UPDATE,
         MESOS__V1__MASTER_INFO__CAPABILITY__TYPE__AGENT_DRAINING,
+        MESOS__V1__MASTER_INFO__CAPABILITY__TYPE__QUOTA_V2,
     };
     info->n_capabilities = ARRAY_COUNT(types);
     info->capabilities = arena_calloc(arena, ARRAY_COUNT(types), sizeof(*info->capabilities));
@@ -234,6 +234,7 @@ struct master *master_free(struct master *m)
     MAP_FOREACH (&m->weights, entry)
         mem_free(entry->value);
     map_free(&m->weights);
+    master_quotas_free(m);
     MAP_FOREACH (&m->task_losses, entry)
         mem_free(entry->value);
     map_free(&m->task_losses);
@@ -243,17 +244,6 @@ struct master *master_free(struct master *m)
     m->magic = 0;
     mem_free(m);
     return NULL;
-}
-
-void master_set_weight(struct master *m, const char *role, double weight)
-{
-    double *kept = map_get(&m->weights, role);
-    if (kept == NULL) {
-        kept = mem_alloc(sizeof(*kept));
-        map_put(&m->weights, role, kept);
-    }
-    *kept = weight;
-    allocator_set_weight(m->allocator, role, weight);
 }
 
 int64_t master_next(const struct master *m)

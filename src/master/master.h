@@ -18,6 +18,7 @@
 #include "base/timer.h"
 #include "proto/link.pb-c.h"
 #include "proto/mesos.pb-c.h"
+#include "proto/quota.pb-c.h"
 #include "proto/scheduler.pb-c.h"
 
 struct master;
@@ -114,6 +115,7 @@ struct master *master_free(struct master *m);
 // What the registry holds, once, before any other input. -EBADMSG: an entry cannot be read.
 int master_recover(struct master *m, const struct master_item *items, size_t count,
                    struct instant now, struct error *err);
+// A weight by --weights, before master_recover: it counts while the registry has none.
 void master_set_weight(struct master *m, const char *role, double weight);
 
 // The next deadline on the monotonic clock (INT64_MAX: none), and what is due then: timers and the
@@ -176,6 +178,18 @@ struct master_drain_options {
 int master_drain_agent(struct master *m, const char *agent_id,
                        const struct master_drain_options *options, void *waiter, struct instant now,
                        struct error *err);
+
+int master_update_weights(struct master *m, Mesos__V1__WeightInfo *const *infos, size_t count,
+                          void *waiter, struct instant now, struct error *err);
+// `force`: also beyond what the cluster has, or below what the role uses already.
+int master_update_quota(struct master *m, Mesos__V1__Quota__QuotaConfig *const *configs,
+                        size_t count, bool force, void *waiter, struct instant now,
+                        struct error *err);
+int master_set_quota(struct master *m, const Mesos__V1__Quota__QuotaRequest *request, void *waiter,
+                     struct instant now, struct error *err);
+// `where` is the path of an HTTP DELETE, for its texts, or NULL.
+int master_remove_quota(struct master *m, const char *role, const char *where, void *waiter,
+                        struct instant now, struct error *err);
 
 // ---- looking ----
 const Mesos__V1__MasterInfo *master_info(const struct master *m);

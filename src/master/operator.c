@@ -236,7 +236,10 @@ static void write_state(struct master *m, const char *agent_id,
         message.drain = master_deactivation_drain_info(&shown, m->scratch);
         item = master_item_put(m, key, &message.base);
     }
-    master_write(m, &change->write, &item, 1);
+    struct master_item items[] = {item, master_capability_item(m, "AGENT_DRAINING", true)};
+    if (!wanted->is_deactivated && m->deactivations.count == 1)
+        items[1] = master_capability_item(m, "AGENT_DRAINING", false);
+    master_write(m, &change->write, items, ARRAY_COUNT(items));
 }
 
 int master_deactivate_agent(struct master *m, const char *agent_id, void *waiter,

@@ -22,6 +22,7 @@
 #include "base/uuid.h"
 #include "master/master.h"
 #include "model/resources.h"
+#include "proto/quota.pb-c.h"
 
 enum { TASK_STATE_COUNT = 15, OPERATION_TYPE_COUNT = 15, OPERATION_STATE_COUNT = 10 };
 
@@ -220,6 +221,11 @@ struct deactivation {
     int64_t drain_started; // wall clock; 0: not by this master, or not yet
 };
 
+struct quota {
+    struct arena *arena; // of `config`
+    Mesos__V1__Quota__QuotaConfig *config;
+};
+
 enum counter {
     COUNT_SLAVE_REGISTRATIONS,
     COUNT_SLAVE_REREGISTRATIONS,
@@ -306,9 +312,12 @@ struct master {
     struct map operations; // uuid as text -> struct operation
     // Those that are not over, by state; and those that are, since the master began.
     uint64_t operation_states[OPERATION_TYPE_COUNT][OPERATION_STATE_COUNT];
-    struct map writes;  // token as text -> struct write
-    struct map writing; // agent id -> number of those about it
-    struct map weights; // role -> double *
+    struct map writes;        // token as text -> struct write
+    struct map writing;       // agent id -> number of those about it
+    struct map weights;       // role -> double *
+    bool weights_recovered;   // they are the registry's, not the flag's
+    struct map quotas;        // role -> struct quota: what is durable
+    struct map quotas_wanted; // the same: what was asked for
     uint64_t next_agent, next_framework, next_offer, next_token;
     struct list sending;     // frameworks with offers to send: framework.sending
     struct timer forgetting; // set while there are unreachable or gone agents

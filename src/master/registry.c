@@ -9,6 +9,9 @@
 
 #include "master/internal.h"
 
+// What every place of the registry takes as one batch: znodes are the smallest.
+enum { BATCH_COUNT_MAX = 1500, BATCH_SIZE_MAX = 512 * 1024 };
+
 // ---- writing ----
 
 static char *token_text(char text[24], uint64_t token)
@@ -47,6 +50,17 @@ void master_writes_free(struct master *m)
         write->drop(write);
     }
     map_free(&m->writes);
+}
+
+int master_check_batch(const struct master_item *items, size_t count, struct error *err)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += 3 * strlen(items[i].key) + items[i].size;
+    if (count <= BATCH_COUNT_MAX && size <= BATCH_SIZE_MAX)
+        return 0;
+    return error_set(err, -E2BIG, "%zu changes of %zu bytes are too much for one call", count,
+                     size);
 }
 
 struct master_item master_item_put(struct master *m, const char *key,
@@ -97,6 +111,20 @@ static int load_deactivation(struct master *m, const char *id, ProtobufCMessage 
     return 0;
 }
 
+static int load_weight(struct master *m, const char *role, ProtobufCMessage *message,
+                       struct error *err)
+{
+    (void)role;
+    return master_weight_load(m, (const Mesos__V1__WeightInfo *)message, err);
+}
+
+static int load_quota(struct master *m, const char *role, ProtobufCMessage *message,
+                      struct error *err)
+{
+    (void)role;
+    return master_quota_load(m, (const Mesos__V1__Quota__QuotaConfig *)message, err);
+}
+
 static const struct {
     const char *prefix;
     const ProtobufCMessageDescriptor *descriptor;
@@ -106,6 +134,8 @@ static const struct {
     {"unreachable/", &mesos__v1__time_info__descriptor, load_unreachable},
     {"gone/", &mesos__v1__time_info__descriptor, load_gone},
     {"drains/", &meseta__registry__deactivation__descriptor, load_deactivation},
+    {"weights/", &mesos__v1__weight_info__descriptor, load_weight},
+    {"quotas/", &mesos__v1__quota__quota_config__descriptor, load_quota},
 };
 
 static int load_item(struct master *m, const struct master_item *item, struct error *err)
@@ -124,15 +154,60 @@ static int load_item(struct master *m, const struct master_item *item, struct er
                      item->key);
 }
 
+static bool has_capability(const struct master *m, const char *name)
+{
+    for (size_t i = 0; i < m->info->n_capabilities; i++) {
+        const char *own = wire_enum_name(&mesos__v1__master_info__capability__type__descriptor,
+                                         (int)m->info->capabilities[i]->type);
+        if (text_is_equal(own, name))
+            return true;
+    }
+    return false;
+}
+
+static const char capability_prefix[] = "capabilities/";
+
+// Before anything is read: the rest may mean what this master does not know.
+static int check_capabilities(struct master *m, const struct master_item *items, size_t count,
+                              struct error *err)
+{
+    const char *missing = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (!text_starts_with(items[i].key, capability_prefix))
+            continue;
+        const char *name = items[i].key + strlen(capability_prefix);
+        if (!has_capability(m, name))
+            missing = missing == NULL ? name : arena_printf(m->scratch, "%s, %s", missing, name);
+    }
+    if (missing == NULL)
+        return 0;
+    return error_set(err, -ENOTSUP,
+                     "Master is missing the following minimum capabilities: %s. A newer master "
+                     "wrote the registry; only one that has them can take it over",
+                     missing);
+}
+
+struct master_item master_capability_item(struct master *m, const char *name, bool is_needed)
+{
+    const char *key = arena_printf(m->scratch, "%s%s", capability_prefix, name);
+    Meseta__Registry__MinimumCapability message = MESETA__REGISTRY__MINIMUM_CAPABILITY__INIT;
+    message.name = arena_strdup(m->scratch, name);
+    return is_needed ? master_item_put(m, key, &message.base) : (struct master_item){.key = key};
+}
+
 int master_recover(struct master *m, const struct master_item *items, size_t count,
                    struct instant now, struct error *err)
 {
     master_enter(m, now);
+    int r = check_capabilities(m, items, count, err);
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < count; i++) {
-        int r = load_item(m, &items[i], err);
+        r = text_starts_with(items[i].key, capability_prefix) ? 0 : load_item(m, &items[i], err);
         if (r < 0)
             return r;
     }
+    master_weights_recovered(m);
     m->recovered_count = m->recovered.count;
     if (m->recovered_count > 0)
         timer_set(&m->timers, &m->recovery, now.mono + m->options.agent_reregister_timeout_ns);

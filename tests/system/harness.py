@@ -450,6 +450,9 @@ class Daemon:
     def post(self, path, body=None, **options):
         return post(self.address, path, body, **options)
 
+    def request(self, method, path, body=None, **options):
+        return request(method, self.address, path, body, **options)
+
     def state(self):
         return self.get("/state").json()
 
