@@ -194,8 +194,11 @@ struct master *master_free(struct master *m)
             master_executor_remove(LIST_ENTRY(agent->executors.next, struct executor, by_agent),
                                    false);
     }
-    MAP_FOREACH (&m->agents, entry)
-        master_operations_remove(entry->value);
+    MAP_FOREACH (&m->agents, entry) {
+        struct agent *a = entry->value;
+        a->leaving = true; // nothing is decided any more
+        master_operations_remove(a);
+    }
     map_free(&m->operations);
     MAP_FOREACH (&m->frameworks, entry)
         master_framework_free(entry->value);

@@ -108,7 +108,8 @@ struct operation *master_operation_free(struct operation *o)
     // What ended stays in the numbers.
     if (!operation_state_is_terminal(o->state))
         count_state(o, -1);
-    map_remove(&o->agent->master->operations, o->uuid_text);
+    struct agent *a = o->agent;
+    map_remove(&a->master->operations, o->uuid_text);
     leave_framework(o);
     list_remove(&o->by_agent);
     for (size_t i = 0; i < o->status_count; i++)
@@ -119,6 +120,7 @@ struct operation *master_operation_free(struct operation *o)
     mem_free(o->info);
     o->magic = 0;
     mem_free(o);
+    master_agent_check_drained(a);
     return NULL;
 }
 

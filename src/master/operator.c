@@ -410,7 +410,7 @@ void master_agent_check_drained(struct agent *a)
         return;
     // What a disconnected agent still runs will be known when it is back.
     if (a->leaving || a->marking || a->channel == NULL || !list_is_empty(&a->tasks) ||
-        map_has(&m->marking_gone, a->id))
+        !list_is_empty(&a->operations) || map_has(&m->marking_gone, a->id))
         return;
     log_info("Agent %s (%s) is drained", a->id, a->info->hostname);
     if (d->now.mark_gone) {
