@@ -58,9 +58,9 @@ void master_link_send(void *ctx, struct master_channel *channel,
 {
     (void)ctx;
     struct agent_channel *c = CONTAINER_OF(channel, struct agent_channel, base);
-    AUTO_BUF struct buf frame = BUF_INIT;
-    wire_encode(&message->base, &frame);
-    link_send(c->owner->net, c->number, frame.data, frame.size);
+    const void *data;
+    size_t size = wire_pack(&message->base, &data);
+    link_send(c->owner->net, c->number, data, size);
 }
 
 static void channel_drop(struct agent_channel *c)

@@ -239,7 +239,15 @@ void api_stream_send(struct http_stream *s, enum content_type type, const Protob
 {
     AUTO_BUF struct buf body = BUF_INIT;
     AUTO_BUF struct buf record = BUF_INIT;
-    content_encode(type, event, &body);
-    recordio_put(&record, body.data, body.size);
+    const void *data;
+    size_t size;
+    if (type == CONTENT_PROTOBUF) {
+        size = wire_pack(event, &data);
+    } else {
+        content_encode(type, event, &body);
+        data = body.data;
+        size = body.size;
+    }
+    recordio_put(&record, data, size);
     http_stream_send(s, record.data, record.size);
 }

@@ -18,7 +18,7 @@
 #include "base/text.h"
 #include "env/env.h"
 
-enum { SEVERITY_COUNT = 3, LOG_LINE_SIZE = 8192 };
+enum { SEVERITY_COUNT = 3, LOG_LINE_SIZE = 8192, LOG_NAME_SIZE = 256 };
 
 static const char *const severity_names[SEVERITY_COUNT] = {"INFO", "WARNING", "ERROR"};
 
@@ -48,26 +48,70 @@ static void write_whole(int fd, const char *data, size_t size)
     }
 }
 
+static char *put_digits(char *at, unsigned value, unsigned count)
+{
+    for (unsigned i = count; i-- > 0; value /= 10) {
+        at[i] = (char)('0' + value % 10);
+    }
+    return at + count;
+}
+
+// "1123 11:58:31.123456 <thread id> ". What changes once a second is made once a second: a master
+// that launches thousands of tasks says so thousands of times.
+static char *put_stamp(char *at)
+{
+    static _Thread_local struct {
+        time_t second;
+        int size;
+        char text[24];
+        char thread[16];
+    } last;
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    if (ts.tv_sec != last.second || last.size == 0) {
+        struct tm tm;
+        localtime_r(&ts.tv_sec, &tm);
+        last.second = ts.tv_sec;
+        last.size = snprintf(last.text, sizeof(last.text), "%02u%02u %02u:%02u:%02u.",
+                             (unsigned)(tm.tm_mon + 1) % 100, (unsigned)tm.tm_mday % 100,
+                             (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
+                             (unsigned)tm.tm_sec % 100);
+        snprintf(last.thread, sizeof(last.thread), " %5d ", (int)gettid());
+    }
+    memcpy(at, last.text, (size_t)last.size);
+    at = put_digits(at + last.size, (unsigned)(ts.tv_nsec / 1000), 6);
+    size_t size = strlen(last.thread);
+    memcpy(at, last.thread, size);
+    return at + size;
+}
+
 static void sink(void *ctx, enum log_level level, const char *file, int line, const char *text)
 {
     (void)ctx;
-    struct timespec ts;
-    struct tm tm;
-    static _Thread_local int thread;
-    thread = thread != 0 ? thread : (int)gettid();
-    clock_gettime(CLOCK_REALTIME, &ts);
-    localtime_r(&ts.tv_sec, &tm);
     const char *slash = strrchr(file, '/');
+    const char *name = slash != NULL ? slash + 1 : file;
     int severity = severity_of(level);
     char out[LOG_LINE_SIZE];
-    int n = snprintf(out, sizeof(out), "%c%02d%02d %02d:%02d:%02d.%06ld %5d %s:%d] %s\n",
-                     severity_names[severity][0], tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-                     tm.tm_sec, ts.tv_nsec / 1000, thread, slash ? slash + 1 : file, line, text);
-    size_t size = (size_t)n;
-    if (size >= sizeof(out)) {
-        size = sizeof(out);
-        out[size - 1] = '\n';
+    char *at = out;
+    *at++ = severity_names[severity][0];
+    at = put_stamp(at);
+    size_t name_size = strnlen(name, LOG_NAME_SIZE);
+    memcpy(at, name, name_size);
+    at += name_size;
+    *at++ = ':';
+    unsigned width = 1;
+    for (int rest = line / 10; rest > 0; rest /= 10) {
+        width++;
     }
+    at = put_digits(at, (unsigned)line, width);
+    *at++ = ']';
+    *at++ = ' ';
+    size_t room = sizeof(out) - (size_t)(at - out) - 1;
+    size_t text_size = strnlen(text, room);
+    memcpy(at, text, text_size);
+    at += text_size;
+    *at++ = '\n';
+    size_t size = (size_t)(at - out);
     if (!log_file.quiet) {
         write_whole(STDERR_FILENO, out, size);
     }

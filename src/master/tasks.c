@@ -17,10 +17,11 @@ enum { STATUS_COUNT_MAX = 32 };
 
 struct packed *master_pack(const ProtobufCMessage *message)
 {
-    size_t size = protobuf_c_message_get_packed_size(message);
+    const void *data;
+    size_t size = wire_pack(message, &data);
     struct packed *packed = mem_alloc(sizeof(*packed) + size);
     packed->size = (uint32_t)size;
-    protobuf_c_message_pack(message, packed->data);
+    memcpy(packed->data, data, size);
     return packed;
 }
 

@@ -41,6 +41,21 @@ unsigned wire_type_of(ProtobufCType type)
     }
 }
 
+static void plan_probe(struct field_plan *p, const ProtobufCFieldDescriptor *f)
+{
+    p->probe = PROBE_ASK;
+    p->probe_offset = f->quantifier_offset;
+    if (f->label == PROTOBUF_C_LABEL_REPEATED) {
+        p->probe = PROBE_COUNT;
+    } else if (f->label == PROTOBUF_C_LABEL_REQUIRED) {
+        p->probe = PROBE_ALWAYS;
+    } else if (f->label == PROTOBUF_C_LABEL_OPTIONAL && !field_is_oneof(f)) {
+        bool is_pointer = f->type == PROTOBUF_C_TYPE_STRING || f->type == PROTOBUF_C_TYPE_MESSAGE;
+        p->probe = is_pointer ? PROBE_POINTER : PROBE_FLAG;
+        p->probe_offset = is_pointer ? f->offset : f->quantifier_offset;
+    }
+}
+
 static void plan_field(struct field_plan *p, const ProtobufCFieldDescriptor *f)
 {
     p->field = f;
@@ -49,6 +64,7 @@ static void plan_field(struct field_plan *p, const ProtobufCFieldDescriptor *f)
     p->type = (uint8_t)f->type;
     p->label = (uint8_t)f->label;
     p->is_oneof = field_is_oneof(f);
+    plan_probe(p, f);
     p->is_map = field_is_map(f);
     p->is_packed =
         f->label == PROTOBUF_C_LABEL_REPEATED && (f->flags & PROTOBUF_C_FIELD_FLAG_PACKED) != 0;

@@ -19,11 +19,22 @@ enum { PLAN_DIRECT_IDS = 48, TAG_SIZE_MAX = 5 };
 
 struct wire_plan;
 
+// How one sees whether a field has a value.
+enum field_probe {
+    PROBE_ASK, // a oneof, or a field without presence: field_is_set
+    PROBE_ALWAYS,
+    PROBE_POINTER,
+    PROBE_COUNT,
+    PROBE_FLAG,
+};
+
 struct field_plan {
     const ProtobufCFieldDescriptor *field;
     struct wire_plan *child; // of a message; NULL until it is needed
     uint32_t offset;
     uint32_t quantifier_offset;
+    uint32_t probe_offset;
+    uint8_t probe; // enum field_probe
     uint8_t type;  // ProtobufCType
     uint8_t label; // ProtobufCLabel
     bool is_oneof;

@@ -31,6 +31,8 @@ int wire_decode(const ProtobufCMessageDescriptor *descriptor, struct arena *aren
 
 // Appends the message's protobuf bytes.
 void wire_encode(const ProtobufCMessage *message, struct buf *out);
+// The same bytes, valid until the next message is encoded in this thread.
+size_t wire_pack(const ProtobufCMessage *message, const void **ret_data);
 
 // JSON text to a message, Mesos' way: unknown keys are ignored, null is unset, numbers and booleans
 // may be strings, one value may stand for a list of one, enums by name (unknown: unset when

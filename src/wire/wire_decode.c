@@ -70,7 +70,7 @@ static int take_fixed(struct input *in, size_t size, uint64_t *ret_value)
     return 0;
 }
 
-static int take_item(struct wire_build *b, struct input *in, struct item *item)
+static inline int take_item(struct wire_build *b, struct input *in, struct item *item)
 {
     uint64_t tag;
     if (take_varint(in, &tag) < 0 || tag >> 3 == 0 || tag >> 3 > 0x1fffffff) {
@@ -151,7 +151,7 @@ static int make_room(struct wire_build *b, const struct wire_plan *plan, Protobu
     size_t counts[WIRE_FIELDS_MAX];
     memset(counts, 0, plan->field_count * sizeof(counts[0]));
     while (in.at < in.end) {
-        struct item item;
+        struct item item = {0};
         int r = take_item(b, &in, &item);
         if (r < 0) {
             return r;
@@ -238,8 +238,8 @@ static inline bool is_plain(const uint8_t *text, size_t size)
     return (odd & high) == 0;
 }
 
-static int store_text(struct wire_build *b, const struct wire_path *path,
-                      const ProtobufCFieldDescriptor *f, void *slot, const struct item *item)
+static inline int store_text(struct wire_build *b, const struct wire_path *path,
+                             const ProtobufCFieldDescriptor *f, void *slot, const struct item *item)
 {
     uint8_t *copy = wire_build_alloc(b, item->size + 1);
     if (copy == NULL) {
@@ -288,9 +288,9 @@ static int store_message(struct wire_build *b, const struct wire_path *path, str
 }
 
 // 0 stored, 1 left out (an enum's unknown value), negative: error.
-static int store_item(struct wire_build *b, const struct wire_path *path, struct field_plan *f,
-                      void *slot, size_t index, bool merging, const struct item *item,
-                      unsigned depth)
+static inline int store_item(struct wire_build *b, const struct wire_path *path,
+                             struct field_plan *f, void *slot, size_t index, bool merging,
+                             const struct item *item, unsigned depth)
 {
     switch (f->type) {
     case PROTOBUF_C_TYPE_STRING:
@@ -343,7 +343,7 @@ static int store_single(struct wire_build *b, ProtobufCMessage *m, const struct 
                         struct field_plan *f, const struct item *item, unsigned depth)
 {
     bool merging = f->type == PROTOBUF_C_TYPE_MESSAGE && field_is_set(m, f->field);
-    int r = store_item(b, path, f, field_at(m, f->field), 0, merging, item, depth);
+    int r = store_item(b, path, f, (char *)m + f->offset, 0, merging, item, depth);
     if (r < 0) {
         return r;
     }
@@ -352,7 +352,11 @@ static int store_single(struct wire_build *b, ProtobufCMessage *m, const struct 
                    ? bad_field(b, path, f->field, "has an unknown value")
                    : 1;
     }
-    field_mark_set(m, f->field);
+    if (f->probe == PROBE_FLAG) {
+        *(protobuf_c_boolean *)(void *)((char *)m + f->quantifier_offset) = 1;
+    } else if (f->is_oneof) {
+        field_mark_set(m, f->field);
+    }
     return 0;
 }
 
@@ -374,7 +378,7 @@ static int decode_into(struct wire_build *b, struct wire_plan *plan, ProtobufCMe
     bool has_room = false;
     while (in.at < in.end) {
         struct input before = in;
-        struct item item;
+        struct item item = {0};
         int r = take_item(b, &in, &item);
         if (r < 0) {
             return r;

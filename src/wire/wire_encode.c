@@ -162,8 +162,6 @@ static void put_repeated(struct back *b, struct field_plan *f, const ProtobufCMe
 {
     size_t count = *(const size_t *)(const void *)((const char *)m + f->quantifier_offset);
     const char *values = *(char *const *)(const void *)((const char *)m + f->offset);
-    if (count == 0)
-        return;
     size_t before = (size_t)(b->end - b->at);
     for (size_t i = count; i-- > 0;) {
         put_value(b, f, values + i * f->value_size, depth);
@@ -176,17 +174,25 @@ static void put_repeated(struct back *b, struct field_plan *f, const ProtobufCMe
     }
 }
 
-static inline bool is_set(const struct field_plan *f, const ProtobufCMessage *m)
+// Whether there is anything to write: most fields of most messages are unset, so this is asked of
+// many and answered by one look.
+static inline bool has_something(const struct field_plan *f, const ProtobufCMessage *m)
 {
-    if (f->label == PROTOBUF_C_LABEL_REQUIRED)
-        return true;
-    if (f->label != PROTOBUF_C_LABEL_OPTIONAL || f->is_oneof)
-        return field_is_set(m, f->field);
-    if (f->type == PROTOBUF_C_TYPE_STRING || f->type == PROTOBUF_C_TYPE_MESSAGE) {
-        const void *p = *(void *const *)(const void *)((const char *)m + f->offset);
+    const void *at = (const char *)m + f->probe_offset;
+    switch (f->probe) {
+    case PROBE_POINTER: {
+        const void *p = *(void *const *)at;
         return p != NULL && p != f->field->default_value;
     }
-    return *(const protobuf_c_boolean *)(const void *)((const char *)m + f->quantifier_offset) != 0;
+    case PROBE_COUNT:
+        return *(const size_t *)at != 0;
+    case PROBE_FLAG:
+        return *(const protobuf_c_boolean *)at != 0;
+    case PROBE_ALWAYS:
+        return true;
+    default:
+        return field_is_set(m, f->field);
+    }
 }
 
 static void put_message(struct back *b, struct wire_plan *plan, const ProtobufCMessage *m,
@@ -195,24 +201,35 @@ static void put_message(struct back *b, struct wire_plan *plan, const ProtobufCM
     CHECK(depth <= WIRE_DEPTH_MAX + 1);
     for (unsigned i = plan->field_count; i-- > 0;) {
         struct field_plan *f = &plan->fields[i];
+        if (!has_something(f, m)) {
+            continue;
+        }
         if (f->label == PROTOBUF_C_LABEL_REPEATED) {
             put_repeated(b, f, m, depth);
-        } else if (is_set(f, m)) {
+        } else {
             put_value(b, f, (const char *)m + f->offset, depth);
             put_tag(b, f);
         }
     }
 }
 
-void wire_encode(const ProtobufCMessage *message, struct buf *out)
+size_t wire_pack(const ProtobufCMessage *message, const void **ret_data)
 {
     struct back *b = &scratch;
-    b->at = b->end;
-    put_message(b, wire_plan_get(message->descriptor), message, 1);
-    buf_reserve(out, (size_t)(b->end - b->at));
-    buf_append(out, b->at, (size_t)(b->end - b->at));
     if ((size_t)(b->end - b->data) > SCRATCH_SIZE_KEPT) {
         mem_free(b->data);
         *b = (struct back){0};
     }
+    b->at = b->end;
+    put_message(b, wire_plan_get(message->descriptor), message, 1);
+    *ret_data = b->at;
+    return (size_t)(b->end - b->at);
+}
+
+void wire_encode(const ProtobufCMessage *message, struct buf *out)
+{
+    const void *data;
+    size_t size = wire_pack(message, &data);
+    buf_reserve(out, size);
+    buf_append(out, data, size);
 }
