@@ -138,6 +138,7 @@ struct allocator_quota {
     const struct allocator_quantity *limits;
     size_t limit_count;
 };
+bool allocator_has_quotas(const struct allocator *a);
 // NULL: no quota any more. Quotas of roles below others (a/b) hold as well.
 void allocator_set_quota(struct allocator *a, const char *role,
                          const struct allocator_quota *quota);

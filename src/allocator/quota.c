@@ -426,6 +426,11 @@ void quota_free(struct alloc_quota *quota)
     }
 }
 
+bool allocator_has_quotas(const struct allocator *a)
+{
+    return a->quota_count > 0;
+}
+
 void allocator_set_quota(struct allocator *a, const char *name, const struct allocator_quota *quota)
 {
     CHECK(!a->is_running);

@@ -491,3 +491,10 @@ uint16_t master_server_port(const struct master_server *server)
 {
     return http_server_port(server->http);
 }
+
+void master_server_set_whitelist(struct master_server *server, const char *const *hosts,
+                                 size_t count)
+{
+    master_set_whitelist(server->core, hosts, count);
+    master_server_touch(server);
+}

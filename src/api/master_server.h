@@ -38,6 +38,9 @@ struct master_server_options {
 int master_server_new(const struct master_server_options *options,
                       struct master_server **ret_server, struct error *err);
 struct master_server *master_server_free(struct master_server *server);
+// Only agents on these hosts are offered. NULL: all.
+void master_server_set_whitelist(struct master_server *server, const char *const *hosts,
+                                 size_t count);
 struct master *master_server_core(struct master_server *server);
 struct api_common *master_server_common(struct master_server *server); // to attach files
 uint16_t master_server_port(const struct master_server *server);

@@ -100,6 +100,10 @@ static void put_self(struct json_writer *w, const struct master_server *server)
     put_leader(w, m);
     if (server->cluster != NULL)
         json_key_string(w, "cluster", server->cluster);
+    if (m->info->domain != NULL) {
+        json_key(w, "domain");
+        v0_put_domain(w, m->info->domain);
+    }
     if (server->log_dir != NULL)
         json_key_string(w, "log_dir", server->log_dir);
     if (server->external_log_file != NULL)
@@ -364,6 +368,10 @@ static void state_summary(void *ctx, struct http_request *r)
     json_key_string(&w, "hostname", m->info->hostname);
     if (server->cluster != NULL)
         json_key_string(&w, "cluster", server->cluster);
+    if (m->info->domain != NULL) {
+        json_key(&w, "domain");
+        v0_put_domain(&w, m->info->domain);
+    }
     json_key(&w, "slaves");
     json_array_open(&w);
     MAP_FOREACH (&m->agents, entry) {

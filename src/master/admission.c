@@ -149,7 +149,8 @@ static void refuse(struct master *m, struct master_channel *channel,
     m->ops->send_agent(m->ctx, channel, message);
 }
 
-static int check_description(const Meseta__Link__AgentDescription *description,
+static int check_description(const struct master *m,
+                             const Meseta__Link__AgentDescription *description,
                              Mesos__V1__Resource *const *checkpointed, size_t checkpointed_count,
                              struct error *err)
 {
@@ -161,9 +162,11 @@ static int check_description(const Meseta__Link__AgentDescription *description,
                          "agent version is %s, minimum supported agent version is 1.0.0",
                          description->version);
     const Mesos__V1__AgentInfo *info = description->info;
-    if (info->domain != NULL)
+    if (info->domain != NULL && m->options.domain == NULL)
         return error_set(err, -EINVAL,
                          "the agent is configured with a domain but the master has none");
+    if (info->domain == NULL && m->options.require_agent_domain)
+        return error_set(err, -EINVAL, "the agent has no domain, and this master requires one");
     for (size_t i = 0; i < info->n_resources; i++) {
         if (info->resources[i]->allocation_info != NULL)
             return error_set(err, -EINVAL, "its resources are allocated to a role");
@@ -360,7 +363,7 @@ void master_agent_register(struct master *m, struct master_channel *channel,
         return;
     }
     struct error err;
-    if (check_description(description, message->checkpointed_resources,
+    if (check_description(m, description, message->checkpointed_resources,
                           message->n_checkpointed_resources, &err) < 0) {
         refuse(m, channel, description, err.text);
         return;
@@ -395,6 +398,7 @@ static void admit_new(struct admission *admission)
     CHECK(r == 0); // it was looked at before
     struct agent *a = master_agent_add(m, description, admission->agent_id, total);
     allocator_add_agent(m->allocator, a->id, a->total, NULL, 0);
+    allocator_set_agent_info(m->allocator, a->id, a->info);
     a->active = true; // a new id is not deactivated
     master_agent_connect(a, channel);
     master_count(m, COUNT_SLAVE_REGISTRATIONS);
@@ -421,7 +425,7 @@ void master_agent_reregister(struct master *m, struct master_channel *channel,
         strcmp(channel->agent->id, description->info->id->value) != 0)
         r = error_set(&err, -EINVAL, "it was registered as %s before", channel->agent->id);
     if (r == 0)
-        r = check_description(description, message->reregister->checkpointed_resources,
+        r = check_description(m, description, message->reregister->checkpointed_resources,
                               message->reregister->n_checkpointed_resources, &err);
     const char *id = r == 0 ? description->info->id->value : "";
     if (map_has(&m->gone, id)) {

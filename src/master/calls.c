@@ -161,9 +161,10 @@ static int call_update_framework(struct framework *f,
     }
     int r = master_framework_check_suppressed(call->framework_info, call->n_suppressed_roles,
                                               call->suppressed_roles, m->scratch, &why);
-    if (r == 0 && call->offer_constraints != NULL &&
-        call->offer_constraints->n_role_constraints > 0)
-        r = error_set(&why, -ENOTSUP, "Offer constraints are not supported yet");
+    struct constraints *constraints = NULL;
+    if (r == 0)
+        r = master_framework_read_constraints(m, call->framework_info, call->offer_constraints,
+                                              &constraints, &why);
     if (r < 0) {
         error_set(err, -EINVAL, "'UpdateFramework' call is not valid: %s", why.text);
         return 400;
@@ -172,6 +173,7 @@ static int call_update_framework(struct framework *f,
     bool changed = !wire_is_equal(&f->info->base, &call->framework_info->base);
     master_framework_update(f, call->framework_info, (const char *const *)call->suppressed_roles,
                             call->n_suppressed_roles);
+    allocator_set_constraints(m->allocator, f->id, constraints);
     if (changed)
         master_framework_tell_agents(f);
     return 200;

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "allocator/constraints.h"
 #include "master/internal.h"
 
 static const char **copy_texts(struct arena *arena, const char *const *texts, size_t count)
@@ -205,6 +206,7 @@ struct framework *master_framework_add(struct master *m, const Mesos__V1__Framew
     map_put(&m->frameworks, f->id, f);
     allocator_add_framework(m->allocator, f->id, f->roles, f->role_count, f->suppressed,
                             f->suppressed_count, f->capabilities, false);
+    allocator_set_offer_filters(m->allocator, f->id, f->info);
     master_operations_adopt(f);
     return f;
 }
@@ -246,6 +248,30 @@ void master_framework_update(struct framework *f, const Mesos__V1__FrameworkInfo
     }
     allocator_update_framework(m->allocator, f->id, f->roles, f->role_count, f->suppressed,
                                f->suppressed_count, f->capabilities);
+    allocator_set_offer_filters(m->allocator, f->id, f->info);
+}
+
+int master_framework_read_constraints(struct master *m, const Mesos__V1__FrameworkInfo *info,
+                                      const Mesos__V1__Scheduler__OfferConstraints *message,
+                                      struct constraints **ret_constraints, struct error *err)
+{
+    *ret_constraints = NULL;
+    if (message == NULL || message->n_role_constraints == 0)
+        return 0;
+    const char **roles;
+    size_t count = framework_roles(info, m->scratch, &roles);
+    for (size_t i = 0; i < message->n_role_constraints; i++) {
+        const char *role = message->role_constraints[i]->key;
+        if (role == NULL || !is_in(role, roles, count))
+            return error_set(err, -EINVAL,
+                             "Offer constraints specify `role_constraints` for a role '%s'not "
+                             "contained in the set of roles",
+                             role != NULL ? role : "");
+    }
+    const struct pattern_limits limits = {.memory_max = m->options.constraints_memory_max,
+                                          .program_max = m->options.constraints_program_max};
+    int r = constraints_new(message, &limits, ret_constraints, err);
+    return r < 0 ? error_wrap(err, r, "Offer constraints are not valid") : 0;
 }
 
 void master_framework_tell_agents(struct framework *f)
@@ -289,8 +315,10 @@ static void connect_framework(struct framework *f, struct master_subscriber *sub
     send_heartbeat(&f->heartbeat, m->now);
 }
 
+// Takes the constraints over.
 static void subscribe_known(struct framework *f, Mesos__V1__Scheduler__Call__Subscribe *call,
-                            struct master_subscriber *subscriber, const char *stream_id)
+                            struct constraints *constraints, struct master_subscriber *subscriber,
+                            const char *stream_id)
 {
     struct master *m = f->master;
     Mesos__V1__FrameworkInfo *info = call->framework_info;
@@ -300,11 +328,13 @@ static void subscribe_known(struct framework *f, Mesos__V1__Scheduler__Call__Sub
     info->checkpoint = f->info->checkpoint;
     struct error err;
     if (master_framework_check_update(f, info, &err) < 0) {
+        constraints_free(constraints);
         master_subscriber_refuse(m, subscriber, err.text);
         return;
     }
     master_framework_update(f, info, (const char *const *)call->suppressed_roles,
                             call->n_suppressed_roles);
+    allocator_set_constraints(m->allocator, f->id, constraints);
     f->reregistered = m->now.wall;
     if (f->recovered)
         f->registered = m->now.wall;
@@ -337,9 +367,9 @@ void master_subscribe(struct master *m, Mesos__V1__Scheduler__Call__Subscribe *c
     if (r == 0)
         r = master_framework_check_suppressed(info, call->n_suppressed_roles,
                                               call->suppressed_roles, m->scratch, &err);
-    if (r == 0 && call->offer_constraints != NULL &&
-        call->offer_constraints->n_role_constraints > 0)
-        r = error_set(&err, -ENOTSUP, "Offer constraints are not supported yet");
+    struct constraints *constraints = NULL;
+    if (r == 0)
+        r = master_framework_read_constraints(m, info, call->offer_constraints, &constraints, &err);
     if (r < 0) {
         log_info("Refusing subscription of framework '%s': %s", info->name, err.text);
         master_subscriber_refuse(m, subscriber, err.text);
@@ -351,9 +381,10 @@ void master_subscribe(struct master *m, Mesos__V1__Scheduler__Call__Subscribe *c
     if (f == NULL) {
         f = master_framework_add(m, info, (const char *const *)call->suppressed_roles,
                                  call->n_suppressed_roles, false);
+        allocator_set_constraints(m->allocator, f->id, constraints);
         connect_framework(f, subscriber, stream_id);
     } else {
-        subscribe_known(f, call, subscriber, stream_id);
+        subscribe_known(f, call, constraints, subscriber, stream_id);
     }
 }
 

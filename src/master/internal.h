@@ -106,6 +106,12 @@ void master_framework_remove(struct framework *f); // teardown, or its time is o
 struct framework *master_framework_free(struct framework *f);
 int master_framework_check_info(struct master *m, const Mesos__V1__FrameworkInfo *info,
                                 struct error *err);
+// What SUBSCRIBE and UPDATE_FRAMEWORK say of the agents that they want; NULL: any. -EINVAL with
+// Mesos' texts.
+struct constraints;
+int master_framework_read_constraints(struct master *m, const Mesos__V1__FrameworkInfo *info,
+                                      const Mesos__V1__Scheduler__OfferConstraints *message,
+                                      struct constraints **ret_constraints, struct error *err);
 int master_framework_check_suppressed(const Mesos__V1__FrameworkInfo *info, size_t count,
                                       char **roles, struct arena *arena, struct error *err);
 int master_framework_check_update(const struct framework *f, const Mesos__V1__FrameworkInfo *info,

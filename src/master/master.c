@@ -16,6 +16,10 @@ void master_options_init(struct master_options *options)
         .port = 5050,
         .root_submissions = true,
         .filter_gpu_resources = true,
+        .constraints_memory_max = 4096,
+        .constraints_program_max = 100,
+        .allocator_agent_recovery_factor = 0.8,
+        .allocator_recovery_timeout_ns = 600 * NS_PER_S,
         .agent_ping_timeout_ns = 15 * NS_PER_S,
         .max_agent_ping_timeouts = 5,
         .agent_reregister_timeout_ns = 600 * NS_PER_S,
@@ -73,6 +77,8 @@ static void copy_options(struct master *m, const struct master_options *options)
     o->pid = arena_strdup(arena, options->pid);
     o->min_allocatable_resources = arena_strdup(arena, options->min_allocatable_resources);
     o->fair_sharing_excluded = arena_strdup(arena, options->fair_sharing_excluded);
+    if (options->domain != NULL)
+        o->domain = WIRE_COPY(arena, Mesos__V1__DomainInfo, options->domain);
     if (options->roles != NULL) {
         const char **roles = arena_calloc(arena, options->role_count + 1, sizeof(*roles));
         for (size_t i = 0; i < options->role_count; i++)
@@ -116,6 +122,7 @@ static void make_info(struct master *m)
     info->address->hostname = info->hostname;
     info->address->ip = arena_strdup(arena, o->ip);
     info->address->port = o->port;
+    info->domain = (Mesos__V1__DomainInfo *)o->domain;
     static const Mesos__V1__MasterInfo__Capability__Type types[] = {
         MESOS__V1__MASTER_INFO__CAPABILITY__TYPE__AGENT_UPDATE,
         MESOS__V1__MASTER_INFO__CAPABILITY__TYPE__AGENT_DRAINING,
@@ -130,6 +137,12 @@ static void make_info(struct master *m)
         info->capabilities[i]->type = types[i];
     }
     m->info = info;
+}
+
+static const char *master_region(const Mesos__V1__DomainInfo *domain)
+{
+    return domain != NULL && domain->fault_domain != NULL ? domain->fault_domain->region->name
+                                                          : NULL;
 }
 
 struct master *master_new(const struct master_options *options, const struct master_ops *ops,
@@ -167,6 +180,11 @@ struct master *master_new(const struct master_options *options, const struct mas
         .min_allocatable_resources = m->options.min_allocatable_resources,
         .fair_sharing_excluded = m->options.fair_sharing_excluded,
         .filter_gpu_resources = m->options.filter_gpu_resources,
+        .region = master_region(m->options.domain),
+        .is_role_random = m->options.role_sorter_random,
+        .is_framework_random = m->options.framework_sorter_random,
+        .is_demand_aware = m->options.demand_aware_shares,
+        .is_packing = m->options.offer_packing,
         .seed = prng_u64(&m->prng),
     };
     static const struct allocator_callbacks callbacks = {.offer = master_offer_arrived};
@@ -247,6 +265,11 @@ struct master *master_free(struct master *m)
     m->magic = 0;
     mem_free(m);
     return NULL;
+}
+
+void master_set_whitelist(struct master *m, const char *const *hosts, size_t count)
+{
+    allocator_set_whitelist(m->allocator, hosts, count);
 }
 
 int64_t master_next(const struct master *m)

@@ -85,6 +85,16 @@ struct master_options {
     const char *min_allocatable_resources;
     const char *fair_sharing_excluded;
     bool filter_gpu_resources;
+    bool role_sorter_random, framework_sorter_random;
+    bool demand_aware_shares, offer_packing; // see struct allocator_options
+    // Of the regular expressions in offer constraints.
+    size_t constraints_memory_max, constraints_program_max;
+    const Mesos__V1__DomainInfo *domain; // NULL: none, and agents may have none
+    bool require_agent_domain;
+    // After a failover, with quotas: no offers until that part of the registry's agents came back,
+    // or the time is over.
+    double allocator_agent_recovery_factor;
+    int64_t allocator_recovery_timeout_ns;
     int64_t offer_timeout_ns; // 0: offers do not expire
     int64_t agent_ping_timeout_ns;
     size_t max_agent_ping_timeouts;
@@ -117,6 +127,8 @@ int master_recover(struct master *m, const struct master_item *items, size_t cou
                    struct instant now, struct error *err);
 // A weight by --weights, before master_recover: it counts while the registry has none.
 void master_set_weight(struct master *m, const char *role, double weight);
+// Only agents on these hosts are offered. NULL: all.
+void master_set_whitelist(struct master *m, const char *const *hosts, size_t count);
 
 // The next deadline on the monotonic clock (INT64_MAX: none), and what is due then: timers and the
 // allocator. Call step at the end of each turn in which next is not in the future.

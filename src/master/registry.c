@@ -209,6 +209,13 @@ int master_recover(struct master *m, const struct master_item *items, size_t cou
     }
     master_weights_recovered(m);
     m->recovered_count = m->recovered.count;
+    size_t expected =
+        (size_t)((double)m->recovered_count * m->options.allocator_agent_recovery_factor);
+    if (expected > 0 && allocator_has_quotas(m->allocator)) {
+        log_info("Offers wait until %zu agents are back, or for the recovery timeout", expected);
+        allocator_pause(m->allocator, expected,
+                        now.mono + m->options.allocator_recovery_timeout_ns);
+    }
     if (m->recovered_count > 0)
         timer_set(&m->timers, &m->recovery, now.mono + m->options.agent_reregister_timeout_ns);
     return 0;

@@ -137,6 +137,7 @@ static void publish(struct agent *a)
             (struct allocator_use){.framework_id = use->framework->id, .used = use->used};
     }
     allocator_add_agent(m->allocator, a->id, a->total, uses, count);
+    allocator_set_agent_info(m->allocator, a->id, a->info);
     if (master_agent_is_deactivated(a))
         master_agent_deactivate(a);
 }
@@ -216,12 +217,24 @@ static void ask_about_missing(struct agent *a, const struct map *named)
     }
 }
 
+static bool has_same_attributes(const Mesos__V1__AgentInfo *x, const Mesos__V1__AgentInfo *y)
+{
+    bool is_same = x->n_attributes == y->n_attributes;
+    for (size_t i = 0; i < x->n_attributes && is_same; i++)
+        is_same = wire_is_equal(&x->attributes[i]->base, &y->attributes[i]->base);
+    return is_same;
+}
+
 void master_agent_return(struct agent *a, Meseta__Link__ToMaster__Reregister *message)
 {
     struct master *m = a->master;
     struct map tasks = MAP_INIT, executors = MAP_INIT;
     name_all(m->scratch, message, &tasks, &executors);
+    // Who declined it may have done so for an attribute that it lacked.
+    if (!has_same_attributes(a->info, message->agent->info))
+        allocator_forget_filters(m->allocator, a->id);
     master_agent_describe(a, message->agent);
+    allocator_set_agent_info(m->allocator, a->id, a->info);
     a->reregistered = m->now.wall;
     LIST_FOREACH (&a->offers, struct offer, by_agent, o)
         master_offer_rescind(o);

@@ -57,6 +57,38 @@ static const struct flag rows[] = {
         "Resources that do not count for shares, comma separated."),
     ROW(filter_gpu_resources, FLAG_BOOL, "true", 0,
         "Whether agents with GPUs are offered only to frameworks that ask for GPUs."),
+    ALIAS(role_sorter, "user_sorter", FLAG_TEXT, "drf",
+          "Who goes first among roles. drf: by weighted dominant share; random: by chance and "
+          "weight."),
+    ROW(framework_sorter, FLAG_TEXT, "drf", 0,
+        "The same among the frameworks of a role: drf or random."),
+    ROW(demand_aware_shares, FLAG_BOOL, "false", 0,
+        "Not in Mesos. Whether a framework that declined everything three times in a row comes "
+        "after "
+        "those that take something, until it takes something itself or revives."),
+    ROW(offer_packing, FLAG_BOOL, "false", 0,
+        "Not in Mesos. Whether agents that are partly used are offered before those that are free, "
+        "so that large tasks find room."),
+    ROW(allocator_agent_recovery_factor, FLAG_DOUBLE, "0.80", 0,
+        "After a failover, where roles have quotas, offers wait until that part of the registry's "
+        "agents came back."),
+    ROW(allocator_recovery_timeout, FLAG_DURATION, "10mins", 0, "But no longer than this."),
+    ROW(whitelist, FLAG_TEXT, NULL, 0,
+        "A file with a host name a line; only agents on these hosts are offered. It is read again "
+        "every five seconds. A path, or file:// and a path. Not given: all agents are offered."),
+    ROW(domain, FLAG_TEXT, NULL, FLAG_FILE,
+        "The fault domain of this master, as JSON: "
+        "{\"fault_domain\":{\"region\":{\"name\":..},\"zone\":{\"name\":..}}}. Agents of other "
+        "regions "
+        "are offered to frameworks with REGION_AWARE only; without it no agent may have one."),
+    ROW(require_agent_domain, FLAG_BOOL, "false", 0,
+        "Whether agents without a domain are refused."),
+    ROW(offer_constraints_re2_max_mem, FLAG_BYTES, "4096B", 0,
+        "How large a regular expression in offer constraints may be when it is compiled, and the "
+        "work space of its matcher."),
+    ROW(offer_constraints_re2_max_program_size, FLAG_INT, "100", 0,
+        "How many steps a regular expression in offer constraints may have; eight bytes of its "
+        "compiled form count as one."),
     ROW(offer_timeout, FLAG_DURATION, NULL, 0, "How long an offer stands. Not given: for ever."),
     ALIAS(agent_ping_timeout, "slave_ping_timeout", FLAG_DURATION, "15secs",
           "How long an agent may take to answer a ping."),
@@ -123,9 +155,6 @@ static const struct flag rows[] = {
 #define PENDING_TIME(n, name, text) PENDING(n, name, NULL, FLAG_DURATION, text)
 
 static const struct flag pending_rows[] = {
-    PENDING_TEXT(7, "whitelist", NULL),
-    PENDING(8, "role_sorter", "user_sorter", FLAG_TEXT, "drf"),
-    PENDING_TEXT(9, "framework_sorter", "drf"),
     PENDING(10, "authenticate_frameworks", "authenticate", FLAG_BOOL, "false"),
     PENDING(11, "authenticate_agents", "authenticate_slaves", FLAG_BOOL, "false"),
     PENDING_TIME(12, "authentication_v0_timeout", "15secs"),
@@ -141,8 +170,6 @@ static const struct flag pending_rows[] = {
     PENDING_TEXT(22, "modules_dir", NULL),
     PENDING_TEXT(23, "authenticators", "crammd5"),
     PENDING_TEXT(24, "allocator", "hierarchical"),
-    PENDING(25, "allocator_agent_recovery_factor", NULL, FLAG_DOUBLE, "0.80"),
-    PENDING_TIME(26, "allocator_recovery_timeout", "10mins"),
     PENDING_TEXT(27, "hooks", NULL),
     PENDING_TEXT(28, "authorizers", "local"),
     PENDING_TEXT(29, "http_authenticators", "basic"),
@@ -152,10 +179,6 @@ static const struct flag pending_rows[] = {
     REFUSED(33, "master_detector", NO_MODULES),
     PENDING_BOOL(34, "memory_profiling", "false"),
     PENDING_TEXT(36, "ip_discovery_command", NULL),
-    PENDING_BOOL(37, "require_agent_domain", "false"),
-    PENDING_TEXT(38, "domain", NULL),
-    PENDING(39, "offer_constraints_re2_max_mem", NULL, FLAG_BYTES, "4096B"),
-    PENDING(40, "offer_constraints_re2_max_program_size", NULL, FLAG_INT, "100"),
     PENDING(41, "logbufsecs", NULL, FLAG_INT, "0"),
     PENDING_BOOL(42, "initialize_driver_logging", "true"),
 };
@@ -314,6 +337,32 @@ static int check_recovery(const struct master_flags *f, struct error *err)
     return r < 0 ? r : master_flags_removal_interval(f, &interval, err);
 }
 
+static int check_sorter(const char *name, const char *value, struct error *err)
+{
+    if (strcmp(value, "drf") != 0 && strcmp(value, "random") != 0)
+        return error_set(err, -EINVAL, "Flag '%s': '%s' is none of drf, random", name, value);
+    return 0;
+}
+
+static int check_allocator(const struct master_flags *f, struct error *err)
+{
+    int r = check_sorter("role_sorter", f->role_sorter, err);
+    if (r == 0)
+        r = check_sorter("framework_sorter", f->framework_sorter, err);
+    if (r == 0 &&
+        !(f->allocator_agent_recovery_factor >= 0 && f->allocator_agent_recovery_factor <= 1))
+        r = error_set(err, -EINVAL,
+                      "Flag 'allocator_agent_recovery_factor' must be between 0 and 1");
+    if (r == 0 && f->allocator_recovery_timeout < 0)
+        r = error_set(err, -EINVAL, "Flag 'allocator_recovery_timeout' must not be negative");
+    if (r == 0 && (f->offer_constraints_re2_max_program_size < 0 ||
+                   f->offer_constraints_re2_max_mem > 64 * 1024 * 1024))
+        r = error_set(err, -EINVAL,
+                      "Flags 'offer_constraints_re2_max_mem' and "
+                      "'offer_constraints_re2_max_program_size' are out of bounds");
+    return r;
+}
+
 static int check_values(const struct master_flags *f, const bool *given, struct error *err)
 {
     int r = check_registry(f, err);
@@ -336,6 +385,8 @@ static int check_values(const struct master_flags *f, const bool *given, struct 
     if (f->max_agent_ping_timeouts < 1)
         return error_set(err, -EINVAL, "Expected `--max_agent_ping_timeouts` to be at least 1");
     r = check_recovery(f, err);
+    if (r == 0)
+        r = check_allocator(f, err);
     if (r < 0)
         return r;
     if (f->registry_gc_interval <= 0 || f->registry_max_agent_age <= 0)

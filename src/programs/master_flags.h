@@ -36,6 +36,17 @@ struct master_flags {
     char *min_allocatable_resources;
     char *fair_sharing_excluded_resource_names;
     bool filter_gpu_resources;
+    char *role_sorter;
+    char *framework_sorter;
+    bool demand_aware_shares;
+    bool offer_packing;
+    double allocator_agent_recovery_factor;
+    int64_t allocator_recovery_timeout;
+    char *whitelist; // the file's path; NULL: none
+    char *domain;    // JSON; NULL: none
+    bool require_agent_domain;
+    uint64_t offer_constraints_re2_max_mem;
+    int64_t offer_constraints_re2_max_program_size;
     int64_t offer_timeout; // 0: never
     int64_t agent_ping_timeout;
     uint64_t max_agent_ping_timeouts;

@@ -22,6 +22,8 @@
 #include "model/validate.h"
 #include "store/store_threaded.h"
 #include "store/store_zookeeper.h"
+#include "whitelist.h"
+#include "wire/wire.h"
 
 // ---- who we are ----
 
@@ -141,6 +143,15 @@ static void fill_core_options(const struct master_flags *flags, const struct nam
     core->min_allocatable_resources = flags->min_allocatable_resources;
     core->fair_sharing_excluded = flags->fair_sharing_excluded_resource_names;
     core->filter_gpu_resources = flags->filter_gpu_resources;
+    core->role_sorter_random = strcmp(flags->role_sorter, "random") == 0;
+    core->framework_sorter_random = strcmp(flags->framework_sorter, "random") == 0;
+    core->demand_aware_shares = flags->demand_aware_shares;
+    core->offer_packing = flags->offer_packing;
+    core->allocator_agent_recovery_factor = flags->allocator_agent_recovery_factor;
+    core->allocator_recovery_timeout_ns = flags->allocator_recovery_timeout;
+    core->require_agent_domain = flags->require_agent_domain;
+    core->constraints_memory_max = flags->offer_constraints_re2_max_mem;
+    core->constraints_program_max = (size_t)flags->offer_constraints_re2_max_program_size;
     core->offer_timeout_ns = flags->offer_timeout;
     core->agent_ping_timeout_ns = flags->agent_ping_timeout;
     core->max_agent_ping_timeouts = flags->max_agent_ping_timeouts;
@@ -156,6 +167,22 @@ static void fill_core_options(const struct master_flags *flags, const struct nam
     core->max_unreachable_tasks_per_framework = flags->max_unreachable_tasks_per_framework;
     core->publish_per_framework_metrics = flags->publish_per_framework_metrics;
     core->seed = env_random_u64();
+}
+
+static int read_domain(const struct master_flags *flags, struct arena *arena,
+                       const Mesos__V1__DomainInfo **ret_domain, struct error *err)
+{
+    if (flags->domain == NULL)
+        return 0;
+    ProtobufCMessage *message;
+    int r = wire_json_decode(&mesos__v1__domain_info__descriptor, arena, flags->domain,
+                             strlen(flags->domain), &message, err);
+    if (r < 0)
+        return error_wrap(err, r, "Flag 'domain'");
+    *ret_domain = (Mesos__V1__DomainInfo *)(void *)message;
+    if ((*ret_domain)->fault_domain == NULL)
+        return error_set(err, -EINVAL, "Flag 'domain': domain must be a fault domain");
+    return 0;
 }
 
 static int serve(struct env *env, const struct master_flags *flags, struct store *store,
@@ -182,10 +209,16 @@ static int serve(struct env *env, const struct master_flags *flags, struct store
     fill_core_options(flags, roles, &options.master);
     options.master.ip = ip;
     options.master.hostname = hostname;
+    AUTO_ARENA struct arena *arena = arena_new(0, 0);
     struct master_server *server;
-    int r = master_server_new(&options, &server, err);
+    int r = read_domain(flags, arena, &options.master.domain, err);
+    if (r == 0)
+        r = master_server_new(&options, &server, err);
     if (r < 0)
         return r;
+    struct whitelist *whitelist = NULL;
+    if (flags->whitelist != NULL)
+        whitelist = whitelist_new(env, server, flags->whitelist);
     r = set_weights(master_server_core(server), flags->weights, err);
     if (r == 0) {
         const Mesos__V1__MasterInfo *info = master_info(master_server_core(server));
@@ -201,6 +234,7 @@ static int serve(struct env *env, const struct master_flags *flags, struct store
         env_on_signal(env, SIGINT, on_signal, env);
         r = env_run(env);
     }
+    whitelist_free(whitelist);
     master_server_free(server);
     return r;
 }

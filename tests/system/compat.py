@@ -166,7 +166,7 @@ class Run:
         def update_framework():
             info = {**f.framework, "name": "renamed"}
             status = self.status_of("UPDATE_FRAMEWORK", framework_info=info)
-            return status == 200 and self.state()["name"] == "renamed" and "without `offer_constraints`"
+            return status == 200 and self.state()["name"] == "renamed"
 
         self.call("UPDATE_FRAMEWORK", update_framework)
         for kind in ("ACCEPT_INVERSE_OFFERS", "DECLINE_INVERSE_OFFERS"):

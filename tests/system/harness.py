@@ -179,13 +179,15 @@ class Scheduler:
         self.acknowledges = True
         self._seen = 0  # events that wait() has passed over
 
-    def subscribe(self, suppressed_roles=None):
+    def subscribe(self, suppressed_roles=None, offer_constraints=None):
         """Opens the stream; returns the SUBSCRIBED event's content."""
         call = {"type": "SUBSCRIBE", "subscribe": {"framework_info": self.framework}}
         if "id" in self.framework:
             call["framework_id"] = self.framework["id"]
         if suppressed_roles is not None:
             call["subscribe"]["suppressed_roles"] = suppressed_roles
+        if offer_constraints is not None:
+            call["subscribe"]["offer_constraints"] = offer_constraints
         self.stream = Stream(self.address, self.PATH, json.dumps(call),
                              {"Content-Type": "application/json", "Accept": "application/json"})
         if self.stream.status != 200:

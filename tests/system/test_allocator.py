@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is offered what, as frameworks and operators ask for it: constraints, least amounts, domains, the whitelist."""
+
+import json
+import time
+
+import pytest
+
+from harness import wait_for
+
+
+def domain(region, zone="z"):
+    return json.dumps({"fault_domain": {"region": {"name": region}, "zone": {"name": zone}}})
+
+
+def constraints(selector, predicate, role="*"):
+    return {"role_constraints": {role: {"groups": [{"attribute_constraints": [
+        {"selector": selector, "predicate": predicate}]}]}}}
+
+
+def hosts(master, scheduler):
+    """The names of the hosts that the framework has offers of."""
+    state = master.state()
+    names = {s["id"]: s["hostname"] for s in state["slaves"]}
+    return sorted(names[o["slave_id"]] for f in state["frameworks"] if f["id"] == scheduler.framework_id
+                  for o in f["offers"])
+
+
+def wait_hosts(master, scheduler, expected, timeout=10.0):
+    wait_for(lambda: hosts(master, scheduler) == expected, timeout, "offers of %s" % expected)
+    time.sleep(0.2)  # long enough for several rounds of offers
+    assert hosts(master, scheduler) == expected
+
+
+def test_a_framework_is_offered_only_the_agents_that_it_wants(cluster):
+    master = cluster.start_master()
+    for name in ("a1", "a2", "b1"):
+        cluster.start_agent(master, hostname=name, attributes="rack:" + name)
+    scheduler = cluster.scheduler(master, subscribe=False)
+    wanted = constraints({"attribute_name": "rack"}, {"text_matches": {"regex": "a[0-9]"}})
+    scheduler.subscribe(offer_constraints=wanted)
+    wait_hosts(master, scheduler, ["a1", "a2"])
+    other = constraints({"pseudoattribute_type": "HOSTNAME"}, {"text_equals": {"value": "b1"}})
+    response = scheduler.post({
+        "type": "UPDATE_FRAMEWORK", "framework_id": {"value": scheduler.framework_id},
+        "update_framework": {"framework_info": scheduler.framework, "offer_constraints": other}})
+    assert response.status == 200
+    wait_hosts(master, scheduler, ["a1", "a2", "b1"])
+    scheduler.pump()
+    scheduler.decline([o for e in scheduler.events if e["type"] == "OFFERS" for o in e["offers"]["offers"]], 0)
+    wait_hosts(master, scheduler, ["b1"])
+
+
+def test_constraints_that_cannot_be_are_refused_with_the_reason(cluster):
+    master = cluster.start_master(offer_constraints_re2_max_program_size=10)
+    for wrong, text in (
+            (constraints({"attribute_name": "rack"}, {"text_matches": {"regex": "("}}),
+             "Offer constraints are not valid: A role * has an invalid 'AttributeConstraint': Failed to construct "
+             "regex from pattern '(': "),
+            (constraints({"attribute_name": "rack"}, {"text_matches": {"regex": "abcdefgh" * 8}}),
+             "is larger than maximum of 10 allowed"),
+            (constraints({"attribute_name": "rack"}, {"exists": {}}, role="other"),
+             "Offer constraints specify `role_constraints` for a role 'other'not contained in the set of roles")):
+        scheduler = cluster.scheduler(master, subscribe=False)
+        with pytest.raises(AssertionError) as failure:
+            scheduler.subscribe(offer_constraints=wrong)
+        assert text in str(failure.value)
+        scheduler.stream.close()
+
+
+def test_what_must_at_least_be_in_an_offer(cluster):
+    master = cluster.start_master()
+    cluster.start_agent(master, hostname="small", resources="cpus:1;mem:512")
+    cluster.start_agent(master, hostname="large", resources="cpus:4;mem:512")
+    least = {"min_allocatable_resources": {"quantities": [{"quantities": {"cpus": {"value": 2}}}]}}
+    picky = cluster.scheduler(master, offer_filters={"*": least})
+    wait_hosts(master, picky, ["large"])
+    anybody = cluster.scheduler(master)
+    wait_hosts(master, anybody, ["small"])
+
+
+def test_other_regions_are_for_those_who_know_of_them(cluster):
+    master = cluster.start_master(domain=domain("here"), require_agent_domain=True)
+    assert master.state()["domain"]["fault_domain"]["region"]["name"] == "here"
+    cluster.start_agent(master, hostname="near", domain=domain("here", "z2"))
+    cluster.start_agent(master, hostname="far", domain=domain("there"))
+    homely = cluster.scheduler(master)
+    wait_hosts(master, homely, ["near"])
+    aware = cluster.scheduler(master, capabilities=[{"type": "REGION_AWARE"}])
+    wait_hosts(master, aware, ["far"])
+    nowhere = cluster.start_agent(master, wait=False)
+    wait_for(lambda: "this master requires one" in master.read_log(), what="the refusal of an agent without a domain")
+    assert not nowhere.serves() or len(master.state()["slaves"]) == 2
+
+
+def test_the_whitelist_is_read_again(cluster):
+    path = cluster.path("whitelist")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("h1\n")
+    master = cluster.start_master(whitelist="file://%s" % path)
+    cluster.start_agent(master, hostname="h1")
+    cluster.start_agent(master, hostname="h2")
+    scheduler = cluster.scheduler(master)
+    wait_hosts(master, scheduler, ["h1"])
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("h1\nh2\n")
+    wait_hosts(master, scheduler, ["h1", "h2"], timeout=15)
+
+
+def test_random_sorters_offer_to_all(cluster):
+    master = cluster.start_master(role_sorter="random", framework_sorter="random")
+    schedulers = [cluster.scheduler(master, roles=[role], capabilities=[{"type": "MULTI_ROLE"}])
+                  for role in ("a", "a", "b")]
+    for number in range(3):
+        cluster.start_agent(master, hostname="h%d" % number)
+
+    def offered():
+        return sum(len(f["offers"]) for f in master.state()["frameworks"])
+
+    wait_for(lambda: offered() == 3, what="an offer of each agent")
+    assert sum(len(hosts(master, s)) for s in schedulers) == 3
+
+
+def test_flags_that_make_no_sense(cluster):
+    for flags, text in (({"role_sorter": "fair"}, "'fair' is none of drf, random"),
+                        ({"domain": "{}"}, "domain must be a fault domain"),
+                        ({"allocator_agent_recovery_factor": 2}, "must be between 0 and 1")):
+        master = cluster.start_master(wait=False, **flags)
+        wait_for(lambda daemon=master: not daemon.is_running(), what="the end of a master that was told nonsense")
+        assert text in master.read_log()
+
+
+def test_a_nested_role_is_offered_what_is_reserved_above(cluster):
+    master = cluster.start_master()
+    cluster.start_agent(master, resources="cpus(ads):2;mem(ads):256;cpus:1;mem:128")
+    scheduler = cluster.scheduler(master, roles=["ads/web"], capabilities=[
+        {"type": "MULTI_ROLE"}, {"type": "RESERVATION_REFINEMENT"}])
+    offer = scheduler.take_offer()
+    assert sum(r["scalar"]["value"] for r in offer["resources"] if r["name"] == "cpus") == 3
