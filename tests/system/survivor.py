@@ -33,6 +33,8 @@ class Framework(Scheduler):
         self.chance = chance
         self.offers = []
         self.tasks = {}  # id -> what it was told to do
+        self.prefix = ""  # of their ids
+        self.heard = None  # a status that a test has not acknowledged yet
         self.updates = {}  # id -> statuses
         self.sealed = set()  # uuids that may never come again
         self.life = 0  # how often the agent was killed
@@ -44,7 +46,7 @@ class Framework(Scheduler):
     # ---- tasks ----
 
     def make_command(self, seconds, code):
-        task_id = "c%d" % len(self.tasks)
+        task_id = "%sc%d" % (self.prefix, len(self.tasks))
         note = os.path.join(self.evidence, task_id)
         command = "echo start >> %s.start; %s; echo end >> %s.end; exit %d" % (
             note, "sleep %.3f" % seconds if seconds > 0 else ":", note, code)

@@ -5,7 +5,9 @@ The framework must hear just what happened, once (survivor.py); and nothing may 
 """
 
 import os
+import shutil
 import signal
+import sqlite3
 import time
 
 import pytest
@@ -57,6 +59,7 @@ def hear(framework, state):
     while True:
         status = framework.next_update(0.5)
         if status is not None and status["state"] == state:
+            framework.heard = status
             return status
         if status is not None:
             framework.acknowledge(status)
@@ -178,14 +181,16 @@ LAUNCHERS = [{"launcher": "posix"}, pytest.param(
     {"launcher": "linux", "isolation": "cgroups/cpu,cgroups/mem"}, marks=[pytest.mark.root, pytest.mark.cgroups])]
 
 
+# Without checkpoint there is no supervisor, and nothing outlives the agent.
+SITUATIONS = [(victim, checkpoint, is_away) for victim in ("supervisor", "executor", "task")
+              for checkpoint in (False, True) for is_away in (False, True)
+              if checkpoint or (victim != "supervisor" and not is_away)]
+
+
 @pytest.mark.parametrize("launcher", LAUNCHERS, ids=["posix", "linux"])
-@pytest.mark.parametrize("is_away", [False, True], ids=["agent", "no agent"])
-@pytest.mark.parametrize("checkpoint", [False, True], ids=["plain", "checkpoint"])
-@pytest.mark.parametrize("victim", ["supervisor", "executor", "task"])
+@pytest.mark.parametrize("victim,checkpoint,is_away", SITUATIONS)
 def test_kill_of_a_process(cluster, master, victim, checkpoint, is_away, launcher):
     """Whoever of a container's processes is killed, and whether an agent looks on: the others do not stay."""
-    if not checkpoint and (is_away or victim == "supervisor"):
-        pytest.skip("there is none")
     if launcher["launcher"] == "linux" and not leftovers.has_cgroups():
         pytest.skip("no control groups")
     agent = cluster.start_agent(master, **launcher)
@@ -214,6 +219,56 @@ def test_kill_of_a_process(cluster, master, victim, checkpoint, is_away, launche
     wait_for(lambda: agent.state()["frameworks"] == [], what="the executor to be done")
     assert leftovers.find_processes_in(agent.flags["work_dir"]) == {}
     assert find_runs(agent) == []
+    books.wait_agreed(master, [agent])
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS, ids=["posix", "linux"])
+@pytest.mark.parametrize("what", ["orphan", "cleanup", "reboot", "stopped executor"])
+def test_nothing_of_before_stays(cluster, master, what, launcher):
+    """Containers that the next agent does not go on with are taken down with all that they have."""
+    if launcher["launcher"] == "linux" and not leftovers.has_cgroups():
+        pytest.skip("no control groups")
+    agent = cluster.start_agent(master, **launcher)
+    scheduler = cluster.scheduler(master, checkpoint=what != "stopped executor")
+    task = make_task("setsid sleep 1000 & sleep 1000")
+    task_id = task["task_id"]["value"]
+    scheduler.launch(scheduler.wait_offer(), [task], refuse_seconds=0)
+    scheduler.wait_update(task_id, "TASK_RUNNING")
+    first = agent.get("/containers").json()[0]["status"]["executor_pid"]
+    wait_for(lambda: len(leftovers.find_processes_in(agent.flags["work_dir"])) >= 4, what="the task's processes")
+    if what == "stopped executor":
+        os.kill(first, signal.SIGSTOP)  # it does not see that its agent is gone
+    agent.kill()
+    meta = os.path.join(agent.flags["work_dir"], "meta")
+    if what == "orphan":
+        shutil.rmtree(meta)
+    elif what == "reboot":
+        for pid in leftovers.find_processes_in(agent.flags["work_dir"]):
+            os.kill(pid, signal.SIGKILL)
+        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+            boot_id = file.read().strip()
+        with sqlite3.connect(os.path.join(meta, "agent.db")) as db:
+            value = db.execute("SELECT value FROM entries WHERE key = 'agent'").fetchone()[0]
+            db.execute("UPDATE entries SET value = ? WHERE key = 'agent'", (value.replace(boot_id, b"0" * 36),))
+        db.close()
+    elif what == "cleanup":
+        agent.flags["recover"] = "cleanup"
+        agent.start()
+        assert agent.process.wait(20) == 0, agent.read_log()
+        del agent.flags["recover"]
+    agent.start()
+    cluster.wait_registered(agent, master)
+    assert scheduler.wait_end(task_id)["state"] in {"TASK_LOST", "TASK_FAILED", "TASK_KILLED"}
+    if what != "stopped executor" or launcher["launcher"] == "linux":
+        wait_for(lambda: leftovers.find_processes_in(agent.flags["work_dir"]) == {}, what="the processes to end")
+    else:
+        # Without control groups and without checkpoint nobody remembers it, as in Mesos; it ends by itself.
+        os.kill(first, signal.SIGCONT)
+        wait_for(lambda: leftovers.find_processes_in(agent.flags["work_dir"]) == {}, what="the processes to end")
+    inner = [d for path in leftovers.find_cgroups(cluster.cgroups_root) for d, _, _ in os.walk(path)][1:]
+    assert [d for d in inner if os.path.basename(d) != cluster.cgroups_root] == []
+    assert find_runs(agent) == []
+    wait_for(lambda: agent.state()["frameworks"] == [], what="the executor to be forgotten")
     books.wait_agreed(master, [agent])
 
 
