@@ -53,6 +53,7 @@ struct agent *agent_new(const struct agent_options *options, const struct agent_
     agent_registration_init(agent);
     agent_recovery_init(agent);
     agent_gc_init(agent);
+    agent_volumes_init(agent);
     agent->info_arena = arena_new(0, 0);
     agent->info = WIRE_COPY(agent->info_arena, Mesos__V1__AgentInfo, options->info);
     agent->info->id = NULL;
@@ -66,6 +67,8 @@ struct agent *agent_free(struct agent *agent)
         return NULL;
     }
     agent_streams_free(agent);
+    agent_operations_free(agent);
+    agent_volumes_free(agent);
     agent_forget_exits(agent);
     agent_drain_free(agent);
     MAP_FOREACH (&agent->frameworks, entry) {
@@ -102,6 +105,9 @@ void agent_run_timers(struct agent *agent, struct instant now)
 // A copy of the info, with that id.
 void agent_set_id(struct agent *agent, const char *id)
 {
+    if (id == NULL) {
+        agent_operations_forget(agent);
+    }
     struct arena *arena = arena_new(0, 0);
     agent->info->id = NULL;
     Mesos__V1__AgentInfo *info = WIRE_COPY(arena, Mesos__V1__AgentInfo, agent->info);

@@ -32,9 +32,18 @@ struct agent_launch {
     const char *latest;  // the link that is to point at it
     const char *user;    // to run as; NULL: the agent's own user
     const Mesos__V1__CommandInfo *command;
-    char *const *environment;          // "NAME=value", complete, NULL-terminated
-    const struct resources *resources; // executor's and its first task's
-    bool outlives_agent;               // it goes on when the agent's process ends
+    char *const *environment;           // "NAME=value", complete, NULL-terminated
+    const struct resources *resources;  // executor's and its first task's
+    bool outlives_agent;                // it goes on when the agent's process ends
+    const struct agent_volume *volumes; // the executor's and its first tasks'
+    size_t volume_count;
+};
+
+// A persistent volume in a sandbox.
+struct agent_volume {
+    const char *path;           // the volume's directory
+    const char *container_path; // where it appears: relative to the sandbox
+    bool keeps_owner;           // another container uses it as well
 };
 
 // How a container ended.
@@ -69,6 +78,14 @@ struct agent_ops {
     // Whatever else is asked for in this turn must not leave before that is durable. NULL here:
     // nothing outlives this agent.
     void (*checkpoint)(void *ctx, const char *key, const ProtobufCMessage *message);
+    // Makes the directory of a persistent volume, or finds it there. `is_mount`: it is a disk of
+    // its own, which must be there. These three may be NULL: then there are no directories.
+    int (*volume_make)(void *ctx, const char *path, bool is_mount, struct error *err);
+    // Its content goes, out of the way at once; then agent_volume_removed.
+    void (*volume_remove)(void *ctx, const char *path, bool is_mount);
+    // What is to be seen in a container from now on.
+    int (*volumes_update)(void *ctx, const char *container_id, const struct agent_volume *volumes,
+                          size_t count, struct error *err);
 };
 
 // ---- making ----
@@ -166,6 +183,9 @@ void agent_path_removed(struct agent *agent, bool succeeded);
 // A sandbox of a former process, last changed so long ago. After agent_recover, the youngest first.
 void agent_leftover_found(struct agent *agent, const char *path, int64_t age_ns,
                           struct instant now);
+
+// ---- volumes ----
+void agent_volume_removed(struct agent *agent, const char *path, bool succeeded);
 
 // ---- the end ----
 // Unregisters, shuts the executors down, and then says on_shut_down.

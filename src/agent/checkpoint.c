@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/internal.h"
+#include "model/operation.h"
 #include "proto/checkpoint.pb-c.h"
 #include "wire/wire.h"
 
@@ -168,4 +169,46 @@ void agent_checkpoint_stream(struct agent *agent, const struct agent_update_plac
     message.seen.data = (uint8_t *)seen;
     message.seen.len = seen_size;
     put(agent, key, &message.base);
+}
+
+// ---- what is the agent's own ----
+
+void agent_checkpoint_resources(struct agent *agent)
+{
+    if (agent->ops.checkpoint == NULL) {
+        return;
+    }
+    struct arena *arena AUTO_ARENA = arena_new(512, 0);
+    struct resources *made AUTO_RESOURCES = resources_checkpointed(agent->total);
+    Meseta__Checkpoint__Resources message = MESETA__CHECKPOINT__RESOURCES__INIT;
+    message.n_resources =
+        resources_to_proto(made, arena, RESOURCES_NEW_FORM, false, &message.resources);
+    put(agent, "resources", message.n_resources > 0 ? &message.base : NULL);
+}
+
+void agent_checkpoint_operation(const struct agent_operation *o, bool is_there)
+{
+    if (o->agent->ops.checkpoint == NULL) {
+        return;
+    }
+    struct arena *arena AUTO_ARENA = arena_new(512, 0);
+    Meseta__Checkpoint__Operation message = MESETA__CHECKPOINT__OPERATION__INIT;
+    message.uuid.data = (uint8_t *)o->uuid;
+    message.uuid.len = UUID_SIZE;
+    message.framework_id = (char *)o->framework_id;
+    message.info = o->info;
+    message.status = o->status;
+    put(o->agent, arena_printf(arena, "operation/%s", o->key), is_there ? &message.base : NULL);
+}
+
+void agent_checkpoint_doomed(struct agent *agent, const char *path, bool is_mount, bool is_there)
+{
+    if (agent->ops.checkpoint == NULL) {
+        return;
+    }
+    struct arena *arena AUTO_ARENA = arena_new(512, 0);
+    Meseta__Checkpoint__Doomed message = MESETA__CHECKPOINT__DOOMED__INIT;
+    message.path = (char *)path;
+    message.is_mount = is_mount;
+    put(agent, arena_printf(arena, "doomed/%s", path), is_there ? &message.base : NULL);
 }

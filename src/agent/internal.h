@@ -180,6 +180,43 @@ void agent_checkpoint_update(struct agent *agent, const struct agent_update_plac
 void agent_checkpoint_stream(struct agent *agent, const struct agent_update_place *next,
                              const Mesos__V1__TaskStatus *last, const void *seen, size_t seen_size);
 
+void agent_checkpoint_resources(struct agent *agent);
+// Without a status: forgets.
+void agent_checkpoint_operation(const struct agent_operation *operation, bool is_there);
+void agent_checkpoint_doomed(struct agent *agent, const char *path, bool is_mount, bool is_there);
+
+// ---- operations.c ----
+void agent_apply_operation(struct agent *agent, const Meseta__Link__ToAgent__ApplyOperation *apply,
+                           struct instant now);
+void agent_acknowledge_operation(struct agent *agent,
+                                 const Meseta__Link__ToAgent__AcknowledgeOperation *acknowledge);
+void agent_reconcile_operations(struct agent *agent,
+                                const Meseta__Link__ToAgent__ReconcileOperations *reconcile);
+void agent_operations_pause(struct agent *agent);
+void agent_operations_resume(struct agent *agent, struct instant now);
+void agent_operations_forget(struct agent *agent); // the agent is a new one
+void agent_operations_free(struct agent *agent);
+// Taken over from records. -EBADMSG.
+int agent_operation_recover(struct agent *agent, const ProtobufCMessage *record, struct error *err);
+// What was made of the flags' resources. -EINVAL: they do not have it any more.
+int agent_resources_recover(struct agent *agent, const ProtobufCMessage *record, struct error *err);
+// Whether dynamic reservations and volumes that a task or executor uses are here.
+bool agent_knows_resources(const struct agent *agent, Mesos__V1__Resource *const *messages,
+                           size_t count);
+
+// ---- volumes.c ----
+void agent_volumes_init(struct agent *agent);
+void agent_volumes_free(struct agent *agent);
+// Its directory, in the arena; `ret_is_mount` says that the directory is not the agent's own.
+const char *agent_volume_path(const struct agent *agent, const Mesos__V1__Resource *volume,
+                              struct arena *arena, bool *ret_is_mount);
+int agent_volume_make(struct agent *agent, const Mesos__V1__Resource *volume, struct error *err);
+// Its content goes as soon as that is durable.
+void agent_volume_doom(struct agent *agent, const Mesos__V1__Resource *volume, struct instant now);
+void agent_doomed_recover(struct agent *agent, const ProtobufCMessage *record, struct instant now);
+// After the executor's tasks changed. Negative: a volume cannot be shown.
+int agent_executor_update_volumes(struct agent_executor *executor, struct error *err);
+
 // ---- compatible.c ----
 int agent_check_compatible(const struct agent *agent, const Mesos__V1__AgentInfo *before,
                            bool is_additive, struct error *err);

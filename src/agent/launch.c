@@ -102,7 +102,11 @@ static void launch_container(const struct run *run, struct agent_executor *execu
     if (command == NULL) {
         command = agent_default_executor_command(agent, run->arena);
     }
+    struct agent_volume *volumes;
+    size_t volume_count = agent_executor_volumes(executor, run->arena, &volumes);
     struct agent_launch launch = {
+        .volumes = volumes,
+        .volume_count = volume_count,
         .container_id = executor->container_id,
         .sandbox = executor->directory,
         .latest =
@@ -133,6 +137,20 @@ static const char *find_obstacle(const struct run *run, const struct agent_frame
     if (run->agent->drain != NULL) {
         *ret_reason = MESOS__V1__TASK_STATUS__REASON__REASON_AGENT_DRAINING;
         return "Task was received while agent was already draining";
+    }
+    for (size_t i = 0; i < run->task_count; i++) {
+        if (!agent_knows_resources(run->agent, run->tasks[i]->resources,
+                                   run->tasks[i]->n_resources)) {
+            *ret_reason = MESOS__V1__TASK_STATUS__REASON__REASON_RESOURCES_UNKNOWN;
+            return "The checkpointed resources being used by the task or task group are unknown to "
+                   "the agent";
+        }
+    }
+    if (executor == NULL && !run->is_generated &&
+        !agent_knows_resources(run->agent, run->executor_info->resources,
+                               run->executor_info->n_resources)) {
+        *ret_reason = MESOS__V1__TASK_STATUS__REASON__REASON_RESOURCES_UNKNOWN;
+        return "The checkpointed resources being used by the executor are unknown to the agent";
     }
     if (executor == NULL) {
         // If one is expected, it ended and the master did not know yet: nothing is booked for
@@ -395,8 +413,9 @@ void agent_executor_send_queued(struct agent_executor *executor, struct instant 
     }
     // A generated executor's container has had its one task's resources from the start.
     struct error err;
-    if (!executor->is_generated && agent->ops.container_update(agent->ctx, executor->container_id,
-                                                               executor->allocated, &err) < 0) {
+    if (!executor->is_generated && (agent->ops.container_update(agent->ctx, executor->container_id,
+                                                                executor->allocated, &err) < 0 ||
+                                    agent_executor_update_volumes(executor, &err) < 0)) {
         struct arena *scratch AUTO_ARENA = arena_new(512, 0);
         agent_executor_fail(
             executor,

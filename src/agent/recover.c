@@ -182,6 +182,11 @@ static int load_update(struct loading *l, const ProtobufCMessage *message, struc
     return is_next ? 0 : error_set(err, -EBADMSG, "an update before it is missing");
 }
 
+static int load_operation(struct loading *l, const ProtobufCMessage *message, struct error *err)
+{
+    return agent_operation_recover(l->agent, message, err);
+}
+
 // ---- all records ----
 
 // What its executor said of it is lost, so it must not be sent to it once more: it counts as sent.
@@ -235,6 +240,7 @@ static int load_all(struct loading *l, struct error *err)
         {"task/", &meseta__checkpoint__task__descriptor, load_task},
         {"stream/", &meseta__checkpoint__stream__descriptor, load_stream},
         {"update/", &meseta__checkpoint__update__descriptor, load_update},
+        {"operation/", &meseta__checkpoint__operation__descriptor, load_operation},
     };
     for (size_t k = 0; k < ARRAY_COUNT(kinds); k++) {
         for (size_t i = 0; i < l->recovery->count; i++) {
@@ -290,10 +296,18 @@ static void forget(struct agent *agent, const char *key)
     }
 }
 
+// Reservations and volumes are the machine's, whatever the agent is called.
+static bool is_machines(const char *key)
+{
+    return strcmp(key, "resources") == 0 || text_starts_with(key, "doomed/");
+}
+
 static void forget_all(struct agent *agent, const struct agent_recovery *recovery)
 {
     for (size_t i = 0; i < recovery->count; i++) {
-        forget(agent, recovery->records[i].key);
+        if (!is_machines(recovery->records[i].key)) {
+            forget(agent, recovery->records[i].key);
+        }
     }
 }
 
@@ -332,8 +346,42 @@ static int take_over(struct loading *l, const Meseta__Checkpoint__Agent *self, s
     return 0;
 }
 
-int agent_recover(struct agent *agent, const struct agent_recovery *recovery, bool *ret_is_rebooted,
-                  struct instant now, struct error *err)
+// What operations have made of the machine. Without --strict a record that cannot be read is left
+// out; one that does not fit the flags is an error in any case, or data would be lost.
+static int recover_machine(struct agent *agent, const struct agent_recovery *recovery,
+                           struct instant now, struct error *err)
+{
+    struct arena *arena AUTO_ARENA = arena_new(0, 0);
+    for (size_t i = 0; i < recovery->count; i++) {
+        const struct agent_record *record = &recovery->records[i];
+        bool is_resources = strcmp(record->key, "resources") == 0;
+        if (!is_machines(record->key)) {
+            continue;
+        }
+        ProtobufCMessage *message;
+        struct error why = {0};
+        int r = wire_decode(is_resources ? &meseta__checkpoint__resources__descriptor
+                                         : &meseta__checkpoint__doomed__descriptor,
+                            arena, record->value, record->size, &message, &why);
+        if (r == 0 && is_resources) {
+            r = agent_resources_recover(agent, message, &why);
+        } else if (r == 0) {
+            agent_doomed_recover(agent, message, now);
+        }
+        if (r == -EINVAL || (r < 0 && recovery->is_strict)) {
+            return error_set(err, r, "%s", why.text);
+        }
+        if (r < 0) {
+            log_warning("Leaving out the record '%s': %s", record->key, why.text);
+            agent->metrics.recovery_errors++;
+            forget(agent, record->key);
+        }
+    }
+    return 0;
+}
+
+static int recover_self(struct agent *agent, const struct agent_recovery *recovery,
+                        bool *ret_is_rebooted, struct instant now, struct error *err)
 {
     CHECK(agent->frameworks.count == 0 && agent->state == AGENT_DISCONNECTED);
     agent->is_recovering = true;
@@ -371,6 +419,13 @@ int agent_recover(struct agent *agent, const struct agent_recovery *recovery, bo
         return error_set(err, r, "%s", why.text);
     }
     return take_over(&l, self, now, err);
+}
+
+int agent_recover(struct agent *agent, const struct agent_recovery *recovery, bool *ret_is_rebooted,
+                  struct instant now, struct error *err)
+{
+    int r = recover_self(agent, recovery, ret_is_rebooted, now, err);
+    return r == 0 ? recover_machine(agent, recovery, now, err) : r;
 }
 
 // ---- waiting for the executors ----

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "model/operation.h"
 #include "wire/wire.h"
 
 // The agent speaks the protocol of this version.
@@ -19,6 +20,9 @@ static const Mesos__V1__AgentInfo__Capability__Type capability_types[] = {
     MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__MULTI_ROLE,
     MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__HIERARCHICAL_ROLE,
     MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__RESERVATION_REFINEMENT,
+    MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__RESOURCE_PROVIDER,
+    MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__RESIZE_VOLUME,
+    MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__AGENT_OPERATION_FEEDBACK,
     MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__AGENT_DRAINING,
 };
 
@@ -132,18 +136,37 @@ static Meseta__Link__FrameworkOnAgent *describe_framework(const struct agent_fra
     return f;
 }
 
+static void put_operations(struct agent *agent, Meseta__Link__ToMaster__Reregister *message,
+                           struct arena *arena)
+{
+    message->operations =
+        arena_calloc(arena, agent->operations.count + 1, sizeof(message->operations[0]));
+    MAP_FOREACH (&agent->operations, entry) {
+        message->operations[message->n_operations++] = agent_operation_message(entry->value, arena);
+    }
+}
+
 static void send_registration(struct agent *agent)
 {
     struct arena *arena AUTO_ARENA = arena_new(0, 0);
+    struct resources *made AUTO_RESOURCES = resources_checkpointed(agent->total);
+    Mesos__V1__Resource **checkpointed;
+    size_t checkpointed_count =
+        resources_to_proto(made, arena, RESOURCES_NEW_FORM, false, &checkpointed);
     Meseta__Link__ToMaster message = MESETA__LINK__TO_MASTER__INIT;
     Meseta__Link__ToMaster__Register first = MESETA__LINK__TO_MASTER__REGISTER__INIT;
     Meseta__Link__ToMaster__Reregister again = MESETA__LINK__TO_MASTER__REREGISTER__INIT;
     if (agent->info->id == NULL) {
         first.agent = describe(agent, arena);
+        first.checkpointed_resources = checkpointed;
+        first.n_checkpointed_resources = checkpointed_count;
         message.type = MESETA__LINK__TO_MASTER__TYPE__REGISTER;
         message.register_ = &first;
     } else {
         again.agent = describe(agent, arena);
+        again.checkpointed_resources = checkpointed;
+        again.n_checkpointed_resources = checkpointed_count;
+        put_operations(agent, &again, arena);
         again.frameworks =
             arena_calloc(arena, agent->frameworks.count + 1, sizeof(again.frameworks[0]));
         MAP_FOREACH (&agent->frameworks, entry) {
@@ -231,6 +254,7 @@ void agent_link_closed(struct agent *agent, struct instant now)
     }
     agent->state = AGENT_DISCONNECTED;
     agent_streams_pause(agent);
+    agent_operations_pause(agent);
 }
 
 // ---- what the master says ----
@@ -281,6 +305,7 @@ static void handle_registered(struct agent *agent,
     send_earlier_exits(agent);
     send_exits(agent);
     agent_streams_resume(agent, now);
+    agent_operations_resume(agent, now);
 }
 
 static void handle_ping(struct agent *agent, struct instant now)
@@ -317,6 +342,7 @@ static void handle_shutdown(struct agent *agent, const Meseta__Link__ToAgent__Sh
         agent->keeps_id = true;
         agent->state = AGENT_TERMINATING;
         agent_streams_pause(agent);
+        agent_operations_pause(agent);
     } else {
         agent->state = AGENT_CONNECTED;
         agent->is_resetting = true;
@@ -464,6 +490,15 @@ static void receive_registered(struct agent *agent, const Meseta__Link__ToAgent 
     case MESETA__LINK__TO_AGENT__TYPE__RECONCILE:
         handle_reconcile(agent, message->reconcile, now);
         break;
+    case MESETA__LINK__TO_AGENT__TYPE__APPLY_OPERATION:
+        agent_apply_operation(agent, message->apply_operation, now);
+        break;
+    case MESETA__LINK__TO_AGENT__TYPE__ACKNOWLEDGE_OPERATION:
+        agent_acknowledge_operation(agent, message->acknowledge_operation);
+        break;
+    case MESETA__LINK__TO_AGENT__TYPE__RECONCILE_OPERATIONS:
+        agent_reconcile_operations(agent, message->reconcile_operations);
+        break;
     case MESETA__LINK__TO_AGENT__TYPE__DRAIN_AGENT:
         agent_drain(agent, message->drain_agent->config, now);
         break;
@@ -503,6 +538,12 @@ static bool has_body(const Meseta__Link__ToAgent *m)
         return m->update_framework != NULL;
     case MESETA__LINK__TO_AGENT__TYPE__RECONCILE:
         return m->reconcile != NULL;
+    case MESETA__LINK__TO_AGENT__TYPE__APPLY_OPERATION:
+        return m->apply_operation != NULL;
+    case MESETA__LINK__TO_AGENT__TYPE__ACKNOWLEDGE_OPERATION:
+        return m->acknowledge_operation != NULL;
+    case MESETA__LINK__TO_AGENT__TYPE__RECONCILE_OPERATIONS:
+        return m->reconcile_operations != NULL;
     case MESETA__LINK__TO_AGENT__TYPE__DRAIN_AGENT:
         return m->drain_agent != NULL;
     default:
@@ -560,6 +601,7 @@ void agent_shutdown(struct agent *agent, const char *message, struct instant now
     timer_cancel(&agent->timers, &agent->ping);
     agent->state = AGENT_TERMINATING;
     agent_streams_pause(agent);
+    agent_operations_pause(agent);
     shut_down_frameworks(agent, now);
 }
 

@@ -126,6 +126,20 @@ struct agent_metrics {
 //   DISCONNECTED ---------------> CONNECTED -------------> REGISTERED
 //         ^___________________________|___________________________|      link closed
 //   From each of them agent_shutdown leads to TERMINATING.
+// An operation whose status the master has not acknowledged. The status is terminal: an operation
+// is applied, or fails, when it comes.
+struct agent_operation {
+    struct agent *agent;
+    struct arena *arena; // owns all below
+    char *key;           // the uuid as text
+    uint8_t uuid[UUID_SIZE];
+    const char *framework_id; // NULL: an operator's
+    Mesos__V1__Offer__Operation *info;
+    Mesos__V1__OperationStatus *status; // with a uuid
+    struct timer timer;                 // to send it again
+    int64_t delay_ns;
+};
+
 enum agent_state { AGENT_DISCONNECTED, AGENT_CONNECTED, AGENT_REGISTERED, AGENT_TERMINATING };
 
 // Paths that wait for their removal, in the order of their time.
@@ -150,8 +164,11 @@ struct agent {
     struct arena *info_arena;   // owns `info`
     Mesos__V1__AgentInfo *info; // `id` is NULL until registered
     char *ip;
-    char *pid; // "slave(1)@ip:port"
-    struct resources *total;
+    char *pid;                // "slave(1)@ip:port"
+    struct resources *total;  // with dynamic reservations and volumes
+    struct map operations;    // uuid as text -> struct agent_operation
+    struct map doomed;        // path -> struct doomed_volume (volumes.c)
+    struct timer doomed_turn; // when what dooms them is durable
 
     enum agent_state state;
     bool is_resetting;             // removed by the master: forgets its id when idle
@@ -191,6 +208,12 @@ struct agent {
 // The Task message as the master and the operator API see it. Lives in `arena`, and points into the
 // task.
 Mesos__V1__Task *agent_task_message(const struct agent_task *task, struct arena *arena);
+// The same for an operation.
+Mesos__V1__Operation *agent_operation_message(const struct agent_operation *operation,
+                                              struct arena *arena);
+// The volumes that the executor and its tasks use, in the arena.
+size_t agent_executor_volumes(const struct agent_executor *executor, struct arena *arena,
+                              struct agent_volume **ret_volumes);
 // What all executors hold, as a new object.
 struct resources *agent_used_resources(const struct agent *agent);
 // The capabilities that it announces.

@@ -102,7 +102,10 @@ static int container_launch(void *ctx, const struct agent_launch *launch, struct
     if (r < 0) {
         return r;
     }
+    struct arena *arena AUTO_ARENA = arena_new(512, 0);
     struct container_launch order = {
+        .volumes = agent_volumes_of_container(launch->volumes, launch->volume_count, arena),
+        .volume_count = launch->volume_count,
         .container_id = launch->container_id,
         .sandbox = launch->sandbox,
         .user = launch->user,
@@ -132,6 +135,23 @@ static void remove_path(void *ctx, const char *path)
     agent_sandbox_remove(daemon_cast(ctx), path);
 }
 
+static int volume_make(void *ctx, const char *path, bool is_mount, struct error *err)
+{
+    (void)ctx;
+    return agent_volumes_make(path, is_mount, err);
+}
+
+static void volume_remove(void *ctx, const char *path, bool is_mount)
+{
+    agent_volumes_remove(daemon_cast(ctx), path, is_mount);
+}
+
+static int volumes_update(void *ctx, const char *container_id, const struct agent_volume *volumes,
+                          size_t count, struct error *err)
+{
+    return agent_volumes_update(daemon_cast(ctx), container_id, volumes, count, err);
+}
+
 static void reconnect(void *ctx)
 {
     agent_link_reconnect(daemon_cast(ctx)->link);
@@ -158,6 +178,9 @@ static const struct agent_ops ops = {
     .container_update = container_update,
     .container_destroy = container_destroy,
     .remove_path = remove_path,
+    .volume_make = volume_make,
+    .volume_remove = volume_remove,
+    .volumes_update = volumes_update,
     .reconnect = reconnect,
     .on_shut_down = on_shut_down,
 };

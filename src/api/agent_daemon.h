@@ -84,6 +84,15 @@ void agent_sandbox_discard(struct agent_daemon *daemon, const char *trash);
 void agent_sandbox_sweep(struct agent_daemon *daemon);
 void agent_sandbox_attach(struct agent_daemon *daemon, const char *agent_id);
 
+// ---- agent_volumes.c ----
+int agent_volumes_make(const char *path, bool is_mount, struct error *err);
+void agent_volumes_remove(struct agent_daemon *daemon, const char *path, bool is_mount);
+int agent_volumes_update(struct agent_daemon *daemon, const char *container_id,
+                         const struct agent_volume *volumes, size_t count, struct error *err);
+// As the containerizer calls them.
+struct container_volume *agent_volumes_of_container(const struct agent_volume *volumes,
+                                                    size_t count, struct arena *arena);
+
 // ---- agent_recovery.c ----
 // Before the loop runs, when core and containerizer are there and nothing else has entered them.
 int agent_recovery_run(struct agent_daemon *daemon, struct error *err);

@@ -147,15 +147,20 @@ static int open_store(struct agent_daemon *d, struct error *err)
 static void recover_containers(struct agent_daemon *d, bool is_rebooted)
 {
     size_t count = 0;
+    struct arena *arena AUTO_ARENA = arena_new(0, 0);
     struct container_recovery *containers =
         mem_calloc(d->agent->containers.count + 1, sizeof(containers[0]));
     MAP_FOREACH (&d->agent->containers, entry) {
         const struct agent_executor *executor = entry->value;
+        struct agent_volume *volumes;
+        size_t volume_count = agent_executor_volumes(executor, arena, &volumes);
         containers[count++] = (struct container_recovery){
             .container_id = executor->container_id,
             .sandbox = executor->directory,
             .user = executor->user,
             .resources = executor->allocated,
+            .volumes = agent_volumes_of_container(volumes, volume_count, arena),
+            .volume_count = volume_count,
         };
     }
     containerizer_recover(d->containerizer, containers, count, is_rebooted);

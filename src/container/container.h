@@ -64,6 +64,10 @@ struct container {
     struct container_link *links;
     size_t link_count;
 
+    struct arena *volume_arena; // owns `volumes` and their texts
+    struct container_volume *volumes;
+    size_t volume_count;
+
     // The order; lives in the arena.
     struct arena *arena;
     const char *sandbox;   // NULL where it is not known (an orphan)
@@ -132,11 +136,25 @@ struct containerizer {
 void container_start(struct container *container);
 void container_close_files(struct container *container);
 
+// ---- volumes.c ----
+void container_keep_volumes(struct container *container, const struct container_volume *volumes,
+                            size_t count);
+// Those that are kept, in the sandbox.
+int container_link_volumes(const struct container *container, int sandbox_fd, uid_t uid, gid_t gid,
+                           struct error *err);
+
 // ---- container_nested.c ----
 // The nested container's directory, which is made, through nothing but directories; and the links
 // in it.
 int container_open_nested_sandbox(const struct container *container, int *ret_fd,
                                   struct error *err);
+// Whether a path stays within the directory that it starts from.
+bool container_is_inner_path(const char *path);
+// Calls for each directory on the way to `path`, and for the last part too when `whole`; leaves the
+// last directory open, and *ret_name at what remains. What is made belongs to whom the start
+// belongs to.
+int container_make_way(int start_fd, const char *path, bool whole, int *ret_fd,
+                       const char **ret_name, struct error *err);
 int container_make_links(const struct container *container, int sandbox_fd, struct error *err);
 // What an ended one leaves behind for containerizer_nested_end.
 void container_note_end(struct container *container,

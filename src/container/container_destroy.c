@@ -248,6 +248,7 @@ struct container *container_free(struct container *container)
     resources_free(container->limited);
     mem_free(container->message);
     arena_free(container->arena);
+    arena_free(container->volume_arena);
     mem_free(container->id);
     container->magic = 0;
     mem_free(container);

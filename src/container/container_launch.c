@@ -73,6 +73,11 @@ static int make_sandbox(struct container *container, struct error *err)
     if ((code = container_make_links(container, fd, err)) < 0) {
         return code;
     }
+    uid_t uid = container->user != NULL ? container->user->uid : geteuid();
+    gid_t gid = container->user != NULL ? container->user->gid : getegid();
+    if ((code = container_link_volumes(container, fd, uid, gid, err)) < 0) {
+        return code;
+    }
     if ((code = open_output(container, fd, container->stdout_name, &container->out_fd, err)) < 0 ||
         (code = open_output(container, fd, container->stderr_name, &container->err_fd, err)) < 0) {
         return code;

@@ -149,10 +149,8 @@ int container_open_nested_sandbox(const struct container *container, int *ret_fd
     return open_sandbox(container, true, ret_fd, err);
 }
 
-// Calls for each directory on the way to `path`, and for the last part too when `whole`; leaves the
-// last directory open. What is made belongs to whom the start belongs to.
-static int make_way(int start_fd, const char *path, bool whole, int *ret_fd, const char **ret_name,
-                    struct error *err)
+int container_make_way(int start_fd, const char *path, bool whole, int *ret_fd,
+                       const char **ret_name, struct error *err)
 {
     struct stat owner;
     AUTO_CLOSE int fd = fcntl(start_fd, F_DUPFD_CLOEXEC, 3);
@@ -196,14 +194,14 @@ static int make_link(const struct container *container, int parent_fd, int sandb
     // What is there may also be a link out of the sandbox: a volume that the agent put there.
     if (faccessat(parent_fd, link->target, F_OK, 0) < 0) {
         AUTO_CLOSE int made_fd = -1;
-        int code = make_way(parent_fd, link->target, true, &made_fd, &name, err);
+        int code = container_make_way(parent_fd, link->target, true, &made_fd, &name, err);
         if (code < 0) {
             return error_wrap(err, code, "Failed to create the directory '%s' in the sandbox",
                               link->target);
         }
     }
     AUTO_CLOSE int fd = -1;
-    int code = make_way(sandbox_fd, link->path, false, &fd, &name, err);
+    int code = container_make_way(sandbox_fd, link->path, false, &fd, &name, err);
     if (code < 0) {
         return error_wrap(err, code, "Failed to prepare the mount point '%s'", link->path);
     }
@@ -306,7 +304,7 @@ static void complete_environment(struct container *container, char *const *own)
 
 // ---- launching ----
 
-static bool is_inner_path(const char *path)
+bool container_is_inner_path(const char *path)
 {
     if (*path == '\0' || *path == '/') {
         return false;
@@ -327,7 +325,7 @@ static int check_links(const struct container_nesting *nesting, struct error *er
 {
     for (size_t i = 0; i < nesting->link_count; i++) {
         const struct container_link *link = &nesting->links[i];
-        if (!is_inner_path(link->path) || !is_inner_path(link->target)) {
+        if (!container_is_inner_path(link->path) || !container_is_inner_path(link->target)) {
             return error_set(err, -EINVAL,
                              "The volume '%s' -> '%s' leads out of the sandbox, or nowhere",
                              link->path, link->target);

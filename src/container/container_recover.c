@@ -311,6 +311,7 @@ static void recover_one(struct containerizer *c, const struct container_recovery
     struct container *container =
         container_revive(c, recovery->container_id, recovery->sandbox, recovery->user);
     container_read_limits(recovery->resources, &container->limits);
+    container_keep_volumes(container, recovery->volumes, recovery->volume_count);
     go_on_or_end(container, is_rebooted);
 }
 

@@ -352,6 +352,7 @@ struct container *container_make(struct containerizer *c, const struct container
             arena_dup(arena, launch->rlimits, container->rlimit_count * sizeof(launch->rlimits[0]));
     }
     container_read_limits(launch->resources, &container->limits);
+    container_keep_volumes(container, launch->volumes, launch->volume_count);
     return container;
 }
 

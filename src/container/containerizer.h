@@ -62,6 +62,13 @@ struct container_rlimit {
     uint64_t soft, hard; // RLIM_INFINITY: none
 };
 
+// A directory that the container sees in its sandbox.
+struct container_volume {
+    const char *path;   // in the sandbox
+    const char *target; // absolute
+    bool keeps_owner;   // others use it now; else it becomes the container's user's
+};
+
 struct container_launch {
     const char *container_id;
     const char *sandbox;                   // absolute; the containerizer makes it and chowns it
@@ -74,6 +81,8 @@ struct container_launch {
     const struct container_rlimit *rlimits; // may be NULL
     size_t rlimit_count;
     bool outlives_agent; // goes on when the agent's process ends; see containerizer_recover
+    const struct container_volume *volumes; // may be NULL; not for nested ones
+    size_t volume_count;
     // For a container inside another (containerizer_launch_nested); else NULL.
     const struct container_nesting *nesting;
 };
@@ -107,6 +116,8 @@ struct container_recovery {
     const char *sandbox;               // as at its launch
     const char *user;                  // the same
     const struct resources *resources; // the limits
+    const struct container_volume *volumes;
+    size_t volume_count;
 };
 // Takes over the containers that were launched to outlive their agent, once and before the first
 // launch: each ends in on_launched (it runs) or on_terminated (it ended; with its status when that
@@ -149,6 +160,10 @@ pid_t containerizer_pid(const struct containerizer *c, const char *container_id)
 // New limits (an executor got another task, or one ended).
 int containerizer_update(struct containerizer *c, const char *container_id,
                          const struct resources *resources, struct error *err);
+// Other volumes: those that are not in the list go out of its sandbox.
+int containerizer_update_volumes(struct containerizer *c, const char *container_id,
+                                 const struct container_volume *volumes, size_t count,
+                                 struct error *err);
 // SIGKILLs every process of the container, then on_terminated. Harmless for unknown ids.
 void containerizer_destroy(struct containerizer *c, const char *container_id);
 

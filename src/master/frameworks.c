@@ -313,6 +313,7 @@ static void connect_framework(struct framework *f, struct master_subscriber *sub
     }
     send_subscribed(f);
     send_heartbeat(&f->heartbeat, m->now);
+    master_operations_resend(f);
 }
 
 // Takes the constraints over.

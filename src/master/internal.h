@@ -300,6 +300,7 @@ void master_operations_tell(struct agent *a, Mesos__V1__OperationState state, co
 void master_operations_remove(struct agent *a);
 void master_operations_adopt(struct framework *f);  // it is here now
 void master_operations_orphan(struct framework *f); // it goes
+void master_operations_resend(struct framework *f); // somebody new listens there
 // What a returning agent names; it is asked about what it does not.
 void master_operations_take_over(struct agent *a, Mesos__V1__Operation *const *messages,
                                  size_t count);

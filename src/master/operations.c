@@ -336,12 +336,14 @@ void master_agent_operation_status(struct agent *a,
         // What is not acknowledged is over once it is told.
         if (is_terminal && uuid == NULL)
             master_operation_free(o);
+        master_agent_check_drained(a);
         return;
     }
     if (uuid != NULL)
         send_acknowledgement(a, o->uuid, uuid);
     if (is_terminal)
         master_operation_free(o);
+    master_agent_check_drained(a);
 }
 
 // ---- comings and goings ----
@@ -352,6 +354,16 @@ void master_operations_adopt(struct framework *f)
         struct operation *o = entry->value;
         if (o->framework == NULL && o->framework_id != NULL && strcmp(o->framework_id, f->id) == 0)
             join_framework(o, f);
+    }
+}
+
+void master_operations_resend(struct framework *f)
+{
+    MAP_FOREACH (&f->operation_ids, entry) {
+        const struct operation *o = entry->value;
+        Mesos__V1__OperationStatus *status = last_status(o, f->master->scratch);
+        if (status->uuid != NULL)
+            send_status(f, status);
     }
 }
 
@@ -477,6 +489,7 @@ void master_call_acknowledge_operation(
     if (operation_state_is_terminal(state))
         master_operation_free(o);
     master_count(m, COUNT_VALID_OPERATION_ACKS);
+    master_agent_check_drained(a);
 }
 
 static void send_known(struct framework *f, const struct operation *o)

@@ -32,6 +32,43 @@ static void close_stream(void *ctx, void *stream)
     f->closed_count++;
 }
 
+static void note_volumes(struct fixture *f, const struct agent_volume *volumes, size_t count)
+{
+    f->volumes_seen = "";
+    for (size_t i = 0; i < count; i++) {
+        f->volumes_seen = arena_printf(f->arena, "%s%s%s=%s%s", f->volumes_seen, i > 0 ? " " : "",
+                                       volumes[i].container_path, volumes[i].path,
+                                       volumes[i].keeps_owner ? " (kept)" : "");
+    }
+}
+
+static int volume_make(void *ctx, const char *path, bool is_mount, struct error *err)
+{
+    struct fixture *f = ctx;
+    if (f->refuse_volume != NULL) {
+        return error_set(err, -EIO, "%s", f->refuse_volume);
+    }
+    f->volumes_made[f->volumes_made_count++] =
+        arena_printf(f->arena, "%s%s", path, is_mount ? " (mount)" : "");
+    return 0;
+}
+
+static void volume_remove(void *ctx, const char *path, bool is_mount)
+{
+    struct fixture *f = ctx;
+    f->volumes_removed[f->volumes_removed_count++] =
+        arena_printf(f->arena, "%s%s", path, is_mount ? " (mount)" : "");
+}
+
+static int volumes_update(void *ctx, const char *container_id, const struct agent_volume *volumes,
+                          size_t count, struct error *err)
+{
+    (void)container_id;
+    (void)err;
+    note_volumes(ctx, volumes, count);
+    return 0;
+}
+
 static int container_launch(void *ctx, const struct agent_launch *launch, struct error *err)
 {
     struct fixture *f = ctx;
@@ -41,6 +78,7 @@ static int container_launch(void *ctx, const struct agent_launch *launch, struct
     f->launched[f->launched_count++] = arena_strdup(f->arena, launch->container_id);
     f->launched_sandbox = arena_strdup(f->arena, launch->sandbox);
     f->launched_user = arena_strdup(f->arena, launch->user);
+    note_volumes(f, launch->volumes, launch->volume_count);
     f->launched_cpus = (double)resources_scalar(launch->resources, "cpus") / 1000;
     f->launched_command = WIRE_COPY(f->arena, Mesos__V1__CommandInfo, launch->command);
     size_t count = 0;
@@ -117,6 +155,9 @@ static void make_agent(struct fixture *f)
         .container_update = container_update,
         .container_destroy = container_destroy,
         .remove_path = remove_path,
+        .volume_make = volume_make,
+        .volume_remove = volume_remove,
+        .volumes_update = volumes_update,
         .reconnect = reconnect,
         .on_shut_down = on_shut_down,
         .checkpoint = checkpoint,

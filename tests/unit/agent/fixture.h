@@ -38,6 +38,12 @@ struct fixture {
     size_t updated_count;
     const char *removed[NOTES_MAX];
     size_t removed_count;
+    const char *volumes_made[NOTES_MAX];
+    size_t volumes_made_count;
+    const char *volumes_removed[NOTES_MAX];
+    size_t volumes_removed_count;
+    const char *volumes_seen; // "container path=path ..." of the last launch or update
+    const char *refuse_volume;
     size_t closed_count, reconnect_count, shut_down_count;
     const char *refuse_launch; // text of a refusal, or NULL
     const char *refuse_update;
