@@ -19,7 +19,7 @@ import purity  # noqa: E402
 
 # A folder may include only folders that stand before it here, and itself.
 ORDER = ["proto", "base", "wire", "model", "allocator", "master", "agent", "env", "net", "store", "election",
-         "check", "container", "api", "client", "executor", "cli", "sim", "swarm", "programs"]
+         "check", "container", "api", "client", "executor", "cli", "libmesos", "sim", "swarm", "programs"]
 
 # Longer than the habit allows, each for its reason.
 LINES_MAX = 900

@@ -19,7 +19,7 @@ import books
 import harness
 import netns
 import zookeeper
-from harness import BIN, PATIENCE, make_task, wait_for
+from harness import BIN, BUILD, PATIENCE, make_task, wait_for
 
 pytestmark = [pytest.mark.root,
               pytest.mark.skipif(not zookeeper.is_installed(), reason="needs zookeeper and java"),
@@ -278,6 +278,10 @@ def test_frameworks_on_pymesos_and_on_the_c_library_go_through_failovers(world):
         [os.path.join(BIN, "mesos-execute"), "--name=t", "--resources=cpus:0.1;mem:32", "--master=" + world.zk.url(),
          "--checkpoint", "--command=while ! test -e %s; do sleep 0.1; done" % done],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    library = cluster.popen(
+        [os.path.join(BUILD, "src", "libmesos", "example-framework"), world.zk.url(),
+         "while ! test -e %s; do sleep 0.1; done" % done, "2"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    names = {"mesos-execute instance", "Tutorial", "example"}
     # The task whose directory is not there fails after a while, and is launched again.
     scratch = cluster.path("late")
     tutorial = cluster.popen(
@@ -287,16 +291,16 @@ def test_frameworks_on_pymesos_and_on_the_c_library_go_through_failovers(world):
     def active():
         return {f["name"] for f in world.leader.state()["frameworks"] if f["active"]}
 
-    wait_for(lambda: {"mesos-execute instance", "Tutorial"} <= active(), 20, "the frameworks to subscribe")
+    wait_for(lambda: names <= active(), 20, "the frameworks to subscribe")
     for fault in (world.kill_leader, world.cut_leader_from_zookeeper):
         fault()
         world.restart()
         world.leader = world.wait_leader()
-        wait_for(lambda: {"mesos-execute instance", "Tutorial"} <= active(), 20, "the frameworks to subscribe again")
+        wait_for(lambda: names <= active(), 20, "the frameworks to subscribe again")
     os.makedirs(scratch)
     with open(done, "w", encoding="ascii"):
         pass
-    for process in (execute, tutorial):
+    for process in (execute, tutorial, library):
         output = process.communicate(timeout=40 * PATIENCE)[0]
         assert process.returncode == 0, output
     assert os.path.isdir(os.path.join(scratch, "made"))
