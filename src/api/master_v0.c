@@ -128,10 +128,16 @@ static void put_full(struct json_writer *w, const struct agent *a,
     v0_put_resources_full(w, a->offered);
 }
 
+// Not only what Mesos shows, but also when the agent becomes unavailable.
 static void put_drain(struct json_writer *w, const struct agent *a, struct arena *arena)
 {
     const struct deactivation *d = map_get(&a->master->deactivations, a->id);
     const Mesos__V1__DrainInfo *info = d != NULL ? master_deactivation_drain_info(d, arena) : NULL;
+    const struct machine *machine = master_agent_machine(a);
+    if (machine != NULL) {
+        json_key(w, "unavailability");
+        wire_json_put(w, &machine->unavailability->base);
+    }
     if (info == NULL)
         return;
     json_key(w, "drain_info");

@@ -368,6 +368,10 @@ void master_agent_register(struct master *m, struct master_channel *channel,
         refuse(m, channel, description, err.text);
         return;
     }
+    if (master_machine_is_down(m, description)) {
+        refuse(m, channel, description, "its machine is DOWN for maintenance");
+        return;
+    }
     const char *id = make_id(m);
     replace_at(m, description->pid, id);
     log_info("Registering agent at %s (%s) with id %s", description->pid,
@@ -389,6 +393,11 @@ static void admit_new(struct admission *admission)
     }
     struct master_channel *channel = admission->channel;
     const Meseta__Link__AgentDescription *description = admission->message->register_->agent;
+    if (master_machine_is_down(m, description)) {
+        master_registry_forget_agent(m, admission->agent_id);
+        refuse(m, channel, description, "its machine is DOWN for maintenance");
+        return;
+    }
     // Another try of the same agent may have been admitted meanwhile, over a link that hangs.
     replace_at(m, description->pid, admission->agent_id);
     const Meseta__Link__ToMaster__Register *message = admission->message->register_;
@@ -401,6 +410,7 @@ static void admit_new(struct admission *admission)
     allocator_set_agent_info(m->allocator, a->id, a->info);
     a->active = true; // a new id is not deactivated
     master_agent_connect(a, channel);
+    master_agent_enter_maintenance(a);
     master_count(m, COUNT_SLAVE_REGISTRATIONS);
     log_info("Registered agent %s at %s (%s)", a->id, a->pid, a->info->hostname);
     master_send_registered(a, false);
@@ -432,6 +442,12 @@ void master_agent_reregister(struct master *m, struct master_channel *channel,
         log_warning("Refusing agent %s at %s (%s): it is gone", id, description->pid,
                     description->info->hostname);
         master_channel_send_shutdown(m, channel, "Agent has been marked gone", true);
+        return;
+    }
+    if (r == 0 && master_machine_is_down(m, description)) {
+        log_warning("Refusing agent %s at %s (%s): its machine is DOWN for maintenance", id,
+                    description->pid, description->info->hostname);
+        master_channel_send_shutdown(m, channel, "Machine is `DOWN`", false);
         return;
     }
     struct agent *known = master_agent(m, id);
@@ -483,6 +499,11 @@ static void admit_again(struct admission *admission)
         return;
     }
     struct master_channel *channel = admission->channel;
+    if (master_machine_is_down(m, message->agent)) {
+        master_channel_send_shutdown(m, channel, "Machine is `DOWN`", false);
+        await_return(m, message->agent->info);
+        return;
+    }
     struct error err;
     // Tasks may have been launched or given up since the message came.
     if (check_tasks(m, message, &err) < 0 || map_has(&m->marking_gone, id) ||

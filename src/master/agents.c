@@ -233,6 +233,7 @@ struct agent *master_agent_add(struct master *m, const Meseta__Link__AgentDescri
     list_init(&a->tasks);
     list_init(&a->executors);
     list_init(&a->offers);
+    list_init(&a->unavailable);
     list_init(&a->operations);
     a->used = resources_new();
     a->offered = resources_new();
@@ -249,6 +250,7 @@ struct agent *master_agent_free(struct agent *a)
     if (a == NULL)
         return NULL;
     CHECK(a->magic == AGENT_MAGIC);
+    master_inverse_free(a);
     MAP_FOREACH (&a->uses, entry)
         use_free(entry->value);
     map_free(&a->uses);
@@ -299,6 +301,7 @@ void master_agent_deactivate(struct agent *a)
         a->active = false;
         allocator_deactivate_agent(a->master->allocator, a->id);
     }
+    master_inverse_rescind(a);
     rescind_offers(a);
 }
 

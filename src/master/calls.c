@@ -179,13 +179,6 @@ static int call_update_framework(struct framework *f,
     return 200;
 }
 
-// Nothing of the kind was ever handed out, so there is nothing that it could mean.
-static void drop_call(struct framework *f, const char *name)
-{
-    log_warning("Ignoring %s of framework %s since what it names is no longer valid", name, f->id);
-    master_count(f->master, COUNT_DROPPED_MESSAGES);
-}
-
 static int dispatch(struct framework *f, Mesos__V1__Scheduler__Call *call, struct error *err)
 {
     switch (call->type) {
@@ -200,8 +193,14 @@ static int dispatch(struct framework *f, Mesos__V1__Scheduler__Call *call, struc
         call_decline(f, call->decline);
         return 202;
     case CALL(ACCEPT_INVERSE_OFFERS):
+        master_call_answer_inverse_offers(f, call->accept_inverse_offers->inverse_offer_ids,
+                                          call->accept_inverse_offers->n_inverse_offer_ids,
+                                          call->accept_inverse_offers->filters, true);
+        return 202;
     case CALL(DECLINE_INVERSE_OFFERS):
-        drop_call(f, "an answer to inverse offers");
+        master_call_answer_inverse_offers(f, call->decline_inverse_offers->inverse_offer_ids,
+                                          call->decline_inverse_offers->n_inverse_offer_ids,
+                                          call->decline_inverse_offers->filters, false);
         return 202;
     case CALL(REVIVE):
         call_revive(f, call->revive);

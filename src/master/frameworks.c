@@ -348,6 +348,7 @@ static void subscribe_known(struct framework *f, Mesos__V1__Scheduler__Call__Sub
         m->ops->close_subscriber(m->ctx, old);
     }
     // The new scheduler knows nothing of the offers that the old one got.
+    master_inverse_forget_framework(f, false);
     LIST_FOREACH (&f->offers, struct offer, by_framework, o)
         master_offer_discard(o, -1);
     connect_framework(f, subscriber, stream_id);
@@ -397,6 +398,7 @@ static void deactivate(struct framework *f)
     }
     LIST_FOREACH (&f->offers, struct offer, by_framework, o)
         master_offer_discard(o, -1);
+    master_inverse_forget_framework(f, false);
 }
 
 static void disconnect(struct framework *f)
@@ -491,6 +493,7 @@ void master_framework_remove(struct framework *f)
     f->stream_id[0] = '\0';
     list_remove(&f->sending);
     CHECK(list_is_empty(&f->uses));
+    master_inverse_forget_framework(f, true);
     map_remove(&m->frameworks, f->id);
     allocator_remove_framework(m->allocator, f->id);
     master_operations_orphan(f);

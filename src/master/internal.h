@@ -195,6 +195,26 @@ int master_quota_load(struct master *m, const Mesos__V1__Quota__QuotaConfig *con
 void master_quotas_free(struct master *m);
 bool master_role_is_allowed(const struct master *m, const char *role); // by --roles
 
+// ---- maintenance.c, inverse.c ----
+struct maintenance *master_maintenance_new(void);
+struct maintenance *master_maintenance_free(struct maintenance *maintenance);
+int master_schedule_load(struct master *m, const Mesos__V1__Maintenance__Schedule *schedule,
+                         struct error *err);
+int master_machine_load(struct master *m, const Mesos__V1__MachineInfo *info, struct error *err);
+bool master_machine_is_down(struct master *m, const Meseta__Link__AgentDescription *description);
+// After it was (re)registered, perhaps with another name or address.
+void master_agent_enter_maintenance(struct agent *a);
+// Rescinds its inverse offers and forgets all answers; begins anew if it is to be unavailable.
+void master_inverse_reset(struct agent *a, bool is_unavailable);
+void master_inverse_rescind(struct agent *a); // the answers stay
+void master_inverse_free(struct agent *a);    // without an event
+// A framework that is not connected any more, or removed, has no inverse offers.
+void master_inverse_forget_framework(struct framework *f, bool is_removed);
+void master_inverse_turn(struct timer *timer, struct instant now); // of inverse_round
+void master_call_answer_inverse_offers(struct framework *f, Mesos__V1__OfferID *const *ids,
+                                       size_t count, const Mesos__V1__Filters *filters,
+                                       bool accepts);
+
 // ---- operator.c: agents that an operator takes out of service ----
 void master_deactivation_load(struct master *m, const char *agent_id,
                               const Meseta__Registry__Deactivation *message);
@@ -252,6 +272,7 @@ struct offer *master_offer(const struct master *m, const char *id);
 void master_offer_discard(struct offer *o, int64_t refuse_ns);
 void master_offer_rescind(struct offer *o);
 void master_offer_remove(struct offer *o); // resources stay with the framework
+Mesos__V1__URL *master_agent_url(struct arena *arena, const struct agent *a);
 int64_t master_filters_refuse_ns(const Mesos__V1__Filters *filters);
 
 // ---- accept.c ----

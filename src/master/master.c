@@ -161,6 +161,9 @@ struct master *master_new(const struct master_options *options, const struct mas
     m->timers = TIMERS_INIT;
     list_init(&m->completed);
     list_init(&m->sending);
+    list_init(&m->unavailable);
+    m->maintenance = m->maintenance_wanted = master_maintenance_new();
+    m->inverse_round.run = master_inverse_turn;
     m->forgetting.run = master_forget_agents;
     m->recovery.run = master_recovery_is_over;
     list_init(&m->removal_queue);
@@ -256,6 +259,8 @@ struct master *master_free(struct master *m)
         mem_free(entry->value);
     map_free(&m->weights);
     master_quotas_free(m);
+    master_maintenance_free(m->maintenance);
+    map_free(&m->inverse_offers);
     MAP_FOREACH (&m->task_losses, entry)
         mem_free(entry->value);
     map_free(&m->task_losses);
@@ -386,8 +391,33 @@ static void check_operations(const struct master *m)
     CHECK(pending == counted);
 }
 
+static void check_maintenance(const struct master *m)
+{
+    size_t unavailable = 0;
+    MAP_FOREACH (&m->agents, entry) {
+        const struct agent *a = entry->value;
+        const struct machine *machine = master_agent_machine(a);
+        CHECK((machine != NULL) == !list_is_empty(&((struct agent *)a)->unavailable));
+        CHECK(machine == NULL || !machine->is_down);
+        unavailable += machine != NULL;
+    }
+    LIST_FOREACH (&((struct master *)m)->unavailable, struct agent, unavailable, a) {
+        CHECK(a->magic == AGENT_MAGIC);
+        unavailable--;
+    }
+    CHECK(unavailable == 0);
+    MAP_FOREACH (&m->inverse_offers, entry) {
+        const struct inverse *i = entry->value;
+        const struct framework *f = master_framework(m, i->framework_id);
+        CHECK(strcmp(i->offer_id, entry->key) == 0);
+        CHECK(f != NULL && f->subscriber != NULL && i->agent->active);
+        CHECK(map_get(&i->agent->inverse, f->id) == i);
+    }
+}
+
 void master_check(const struct master *m)
 {
+    check_maintenance(m);
     MAP_FOREACH (&m->agents, entry)
         check_agent(entry->value);
     MAP_FOREACH (&m->frameworks, entry) {

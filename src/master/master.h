@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/timer.h"
 #include "proto/link.pb-c.h"
+#include "proto/maintenance.pb-c.h"
 #include "proto/mesos.pb-c.h"
 #include "proto/quota.pb-c.h"
 #include "proto/scheduler.pb-c.h"
@@ -202,6 +203,15 @@ int master_set_quota(struct master *m, const Mesos__V1__Quota__QuotaRequest *req
 // `where` is the path of an HTTP DELETE, for its texts, or NULL.
 int master_remove_quota(struct master *m, const char *role, const char *where, void *waiter,
                         struct instant now, struct error *err);
+
+// The whole schedule of maintenance. Machines in it drain: those who use them are asked to leave.
+int master_update_schedule(struct master *m, const Mesos__V1__Maintenance__Schedule *schedule,
+                           void *waiter, struct instant now, struct error *err);
+// Draining machines go down, with their agents; or come up again, out of the schedule.
+int master_start_maintenance(struct master *m, Mesos__V1__MachineID *const *ids, size_t count,
+                             void *waiter, struct instant now, struct error *err);
+int master_stop_maintenance(struct master *m, Mesos__V1__MachineID *const *ids, size_t count,
+                            void *waiter, struct instant now, struct error *err);
 
 // ---- looking ----
 const Mesos__V1__MasterInfo *master_info(const struct master *m);

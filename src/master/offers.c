@@ -117,7 +117,7 @@ static bool split_pid(struct arena *arena, const char *pid, char **ret_name, cha
     return true;
 }
 
-static Mesos__V1__URL *make_url(struct arena *arena, const struct agent *a)
+Mesos__V1__URL *master_agent_url(struct arena *arena, const struct agent *a)
 {
     char *name, *ip;
     int32_t port;
@@ -160,8 +160,11 @@ static Mesos__V1__Offer *make_offer(struct arena *arena, const struct offer *o)
     offer->framework_id = master_make_framework_id(arena, f->id);
     offer->agent_id = master_make_agent_id(arena, a->id);
     offer->hostname = a->info->hostname;
-    offer->url = make_url(arena, a);
+    offer->url = master_agent_url(arena, a);
     offer->domain = a->info->domain;
+    const struct machine *machine = master_agent_machine(a);
+    if (machine != NULL)
+        offer->unavailability = machine->unavailability;
     offer->n_resources =
         resources_to_proto(o->resources, arena, refined ? RESOURCES_NEW_FORM : RESOURCES_OLD_FORM,
                            multi_role, &offer->resources);

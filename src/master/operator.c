@@ -290,6 +290,14 @@ int master_drain_agent(struct master *m, const char *agent_id,
 {
     master_enter(m, now);
     const struct agent *a = master_agent(m, agent_id);
+    const struct machine *machine = a != NULL ? master_agent_machine(a) : NULL;
+    if (machine != NULL) {
+        const char *name = machine->id->hostname, *ip = machine->id->ip;
+        error_set(err, -EINVAL, "Agent %s is part of a maintenance schedule under Machine %s%s%s%s",
+                  agent_id, name != NULL ? name : "", name != NULL && ip != NULL ? " (" : "",
+                  ip != NULL ? ip : "", name != NULL && ip != NULL ? ")" : "");
+        return 400;
+    }
     if (a != NULL && !can_drain(a)) {
         error_set(err, -EINVAL, "Agent %s is not capable of draining", agent_id);
         return 400;

@@ -22,6 +22,8 @@
 #include "base/uuid.h"
 #include "master/master.h"
 #include "model/resources.h"
+#include "proto/allocator.pb-c.h"
+#include "proto/maintenance.pb-c.h"
 #include "proto/quota.pb-c.h"
 
 enum { TASK_STATE_COUNT = 15, OPERATION_TYPE_COUNT = 15, OPERATION_STATE_COUNT = 10 };
@@ -137,12 +139,14 @@ struct agent {
     bool unsettled;
     struct timer ping;
     uint32_t pings_missed;
-    bool ping_open;       // sent and not answered
-    bool marking;         // the registry is being told that it is unreachable
-    int64_t disconnected; // monotonic, ns: since when `channel` is NULL
-    bool leaving;         // it is being removed this very moment
-    int64_t registered;   // wall clock, ns
-    int64_t reregistered; // 0: never
+    bool ping_open;          // sent and not answered
+    struct map inverse;      // framework id -> struct inverse
+    struct list unavailable; // master->unavailable, while it is in a maintenance schedule
+    bool marking;            // the registry is being told that it is unreachable
+    int64_t disconnected;    // monotonic, ns: since when `channel` is NULL
+    bool leaving;            // it is being removed this very moment
+    int64_t registered;      // wall clock, ns
+    int64_t reregistered;    // 0: never
 };
 
 struct framework {
@@ -219,6 +223,31 @@ struct deactivation {
     struct deactivation_state now, wanted;
     size_t writes;         // that are under way
     int64_t drain_started; // wall clock; 0: not by this master, or not yet
+};
+
+// A machine in a maintenance schedule. In its snapshot's arena.
+struct machine {
+    Mesos__V1__MachineID *id;
+    Mesos__V1__Unavailability *unavailability; // of its window
+    bool is_down;                              // else it is draining
+};
+
+// All that is known of maintenance at one moment.
+struct maintenance {
+    struct arena *arena;
+    Mesos__V1__Maintenance__Schedule *schedule;
+    struct map machines; // "host name|ip" -> struct machine
+};
+
+// What a framework is asked and answers about an agent that will be unavailable.
+struct inverse {
+    struct agent *agent;
+    char *framework_id;
+    char offer_id[64];      // of the open inverse offer; "" when there is none
+    int64_t offered;        // monotonic
+    int64_t filtered_until; // monotonic
+    Mesos__V1__Allocator__InverseOfferStatus__Status answer; // with `answered`
+    int64_t answered;                                        // wall clock; 0: not yet
 };
 
 struct quota {
@@ -312,12 +341,17 @@ struct master {
     struct map operations; // uuid as text -> struct operation
     // Those that are not over, by state; and those that are, since the master began.
     uint64_t operation_states[OPERATION_TYPE_COUNT][OPERATION_STATE_COUNT];
-    struct map writes;        // token as text -> struct write
-    struct map writing;       // agent id -> number of those about it
-    struct map weights;       // role -> double *
-    bool weights_recovered;   // they are the registry's, not the flag's
-    struct map quotas;        // role -> struct quota: what is durable
-    struct map quotas_wanted; // the same: what was asked for
+    struct map writes;                      // token as text -> struct write
+    struct map writing;                     // agent id -> number of those about it
+    struct map weights;                     // role -> double *
+    bool weights_recovered;                 // they are the registry's, not the flag's
+    struct map quotas;                      // role -> struct quota: what is durable
+    struct map quotas_wanted;               // the same: what was asked for
+    struct maintenance *maintenance;        // what is durable
+    struct maintenance *maintenance_wanted; // the newest; the same, or of a write under way
+    struct list unavailable;                // agents in it: agent.unavailable
+    struct map inverse_offers;              // id -> struct inverse
+    struct timer inverse_round;             // while there are such agents
     uint64_t next_agent, next_framework, next_offer, next_token;
     struct list sending;     // frameworks with offers to send: framework.sending
     struct timer forgetting; // set while there are unreachable or gone agents
@@ -334,6 +368,10 @@ struct master {
 
 // ---- for those who show the records ----
 bool master_agent_is_deactivated(const struct agent *a);
+// The machine that it is on, when that is in a maintenance schedule; else NULL.
+const struct machine *master_agent_machine(const struct agent *a);
+// NULL when no inverse offer is open. In the arena.
+Mesos__V1__InverseOffer *master_inverse_message(const struct inverse *i, struct arena *arena);
 // NULL when it is not drained. In the arena.
 Mesos__V1__DrainInfo *master_deactivation_drain_info(const struct deactivation *d,
                                                      struct arena *arena);

@@ -125,33 +125,70 @@ static int load_quota(struct master *m, const char *role, ProtobufCMessage *mess
     return master_quota_load(m, (const Mesos__V1__Quota__QuotaConfig *)message, err);
 }
 
+static int load_schedule(struct master *m, const char *rest, ProtobufCMessage *message,
+                         struct error *err)
+{
+    (void)rest;
+    return master_schedule_load(m, (const Mesos__V1__Maintenance__Schedule *)message, err);
+}
+
+// Those that are down.
+static int load_machine(struct master *m, const char *key, ProtobufCMessage *message,
+                        struct error *err)
+{
+    (void)key;
+    return master_machine_load(m, (const Mesos__V1__MachineInfo *)message, err);
+}
+
+// Looked at before.
+static int load_capability(struct master *m, const char *name, ProtobufCMessage *message,
+                           struct error *err)
+{
+    (void)m, (void)name, (void)message, (void)err;
+    return 0;
+}
+
+static const char capability_prefix[] = "capabilities/";
+
 static const struct {
     const char *prefix;
     const ProtobufCMessageDescriptor *descriptor;
     load_fn *load;
 } kinds[] = {
+    {capability_prefix, &meseta__registry__minimum_capability__descriptor, load_capability},
     {"agents/", &mesos__v1__agent_info__descriptor, load_agent},
     {"unreachable/", &mesos__v1__time_info__descriptor, load_unreachable},
     {"gone/", &mesos__v1__time_info__descriptor, load_gone},
     {"drains/", &meseta__registry__deactivation__descriptor, load_deactivation},
+    {"maintenance/schedule", &mesos__v1__maintenance__schedule__descriptor, load_schedule},
+    {"machines/", &mesos__v1__machine_info__descriptor, load_machine},
     {"weights/", &mesos__v1__weight_info__descriptor, load_weight},
     {"quotas/", &mesos__v1__quota__quota_config__descriptor, load_quota},
 };
 
-static int load_item(struct master *m, const struct master_item *item, struct error *err)
+static bool is_of_kind(const struct master_item *item, size_t kind)
+{
+    return text_starts_with(item->key, kinds[kind].prefix);
+}
+
+static int check_known(const struct master_item *item, struct error *err)
 {
     for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
-        if (!text_starts_with(item->key, kinds[i].prefix))
-            continue;
-        ProtobufCMessage *message;
-        int r =
-            wire_decode(kinds[i].descriptor, m->scratch, item->value, item->size, &message, err);
-        if (r == 0)
-            r = kinds[i].load(m, item->key + strlen(kinds[i].prefix), message, err);
-        return r < 0 ? error_wrap(err, r, "Cannot read registry entry %s", item->key) : 0;
+        if (is_of_kind(item, i))
+            return 0;
     }
     return error_set(err, -EBADMSG, "The registry has an entry %s, which this master does not know",
                      item->key);
+}
+
+static int load_item(struct master *m, const struct master_item *item, size_t kind,
+                     struct error *err)
+{
+    ProtobufCMessage *message;
+    int r = wire_decode(kinds[kind].descriptor, m->scratch, item->value, item->size, &message, err);
+    if (r == 0)
+        r = kinds[kind].load(m, item->key + strlen(kinds[kind].prefix), message, err);
+    return r < 0 ? error_wrap(err, r, "Cannot read registry entry %s", item->key) : 0;
 }
 
 static bool has_capability(const struct master *m, const char *name)
@@ -164,8 +201,6 @@ static bool has_capability(const struct master *m, const char *name)
     }
     return false;
 }
-
-static const char capability_prefix[] = "capabilities/";
 
 // Before anything is read: the rest may mean what this master does not know.
 static int check_capabilities(struct master *m, const struct master_item *items, size_t count,
@@ -202,11 +237,17 @@ int master_recover(struct master *m, const struct master_item *items, size_t cou
     int r = check_capabilities(m, items, count, err);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < count; i++) {
-        r = text_starts_with(items[i].key, capability_prefix) ? 0 : load_item(m, &items[i], err);
-        if (r < 0)
-            return r;
+    for (size_t i = 0; i < count && r == 0; i++)
+        r = check_known(&items[i], err);
+    // In the order of kinds, whatever that of the entries is.
+    for (size_t kind = 0; kind < ARRAY_COUNT(kinds) && r == 0; kind++) {
+        for (size_t i = 0; i < count && r == 0; i++) {
+            if (is_of_kind(&items[i], kind))
+                r = load_item(m, &items[i], kind, err);
+        }
     }
+    if (r < 0)
+        return r;
     master_weights_recovered(m);
     m->recovered_count = m->recovered.count;
     size_t expected =

@@ -161,6 +161,7 @@ void master_agent_take_over(struct agent *a, Meseta__Link__ToMaster__Reregister 
     send_framework_infos(a);
     master_operations_take_over(a, message->operations, message->n_operations);
     master_agent_resume_drain(a);
+    master_agent_enter_maintenance(a);
     log_info("Reregistered agent %s at %s (%s)", a->id, a->pid, a->info->hostname);
 }
 
@@ -265,6 +266,7 @@ void master_agent_return(struct agent *a, Meseta__Link__ToMaster__Reregister *me
     send_framework_infos(a);
     master_operations_take_over(a, message->operations, message->n_operations);
     master_agent_resume_drain(a);
+    master_agent_enter_maintenance(a);
     map_free(&tasks);
     map_free(&executors);
     log_info("Agent %s at %s (%s) is back", a->id, a->pid, a->info->hostname);

@@ -58,7 +58,7 @@ static void *fresh(struct story *s, size_t size)
     return s->garbage[s->garbage_count++] = mem_zalloc(size);
 }
 
-static size_t gone_count, drained_count; // of all stories
+static size_t gone_count, drained_count, inverse_count; // of all stories
 
 // What the agent was sent since the last look.
 static void agent_reads(struct story *s, struct fake_agent *a)
@@ -86,6 +86,7 @@ static void agent_reads(struct story *s, struct fake_agent *a)
             a->task_count = 0;
             is_over = true;
         }
+        is_over = is_over || message->refused != NULL; // it tries anew
         if (message->shutdown_framework != NULL) {
             for (size_t i = a->task_count; i-- > 0;) {
                 if (strcmp(a->tasks[i].framework_id,
@@ -322,6 +323,62 @@ static void agent_does(struct story *s, struct fake_agent *a)
     }
 }
 
+// A schedule with some of the machines, or one of them down or up.
+static int maintain(struct story *s)
+{
+    struct master *m = s->w.master;
+    struct arena *arena = s->w.arena;
+    AUTO_BUF struct buf text = BUF_INIT;
+    for (size_t i = 0; i < AGENTS; i++) {
+        if (draw(s, 2))
+            buf_printf(&text, "%s{\"hostname\":\"%zu\"%s}", text.size > 0 ? "," : "", i + 6000,
+                       draw(s, 2) ? ",\"ip\":\"10.0.0.1\"" : "");
+    }
+    AUTO_BUF struct buf whole = BUF_INIT;
+    buf_printf(&whole,
+               "{\"windows\":[{\"machine_ids\":[%s],\"unavailability\":{\"start\":"
+               "{\"nanoseconds\":%zu}}}]}",
+               text.data != NULL ? text.data : "", draw(s, 3));
+    ProtobufCMessage *message;
+    struct error err;
+    assert_int_equal(wire_json_decode(&mesos__v1__maintenance__schedule__descriptor, arena,
+                                      whole.data, whole.size, &message, &err),
+                     0);
+    Mesos__V1__Maintenance__Schedule *schedule = (Mesos__V1__Maintenance__Schedule *)message;
+    Mesos__V1__Maintenance__Window *window = schedule->windows[0];
+    switch (draw(s, 4)) {
+    case 0:
+        return master_start_maintenance(m, window->machine_ids, window->n_machine_ids > 0, &s->w,
+                                        s->w.now, &err);
+    case 1:
+    case 2:
+        return master_stop_maintenance(m, window->machine_ids, window->n_machine_ids > 0, &s->w,
+                                       s->w.now, &err);
+    default:
+        return master_update_schedule(m, schedule, &s->w, s->w.now, &err);
+    }
+}
+
+static void answer_inverse_offer(struct story *s)
+{
+    MAP_FOREACH (&s->w.master->inverse_offers, entry) {
+        const struct inverse *i = entry->value;
+        for (size_t k = 0; k < FRAMEWORKS; k++) {
+            struct fake_framework *f = &s->frameworks[k];
+            if (!framework_is_up(f) || strcmp(f->id, i->framework_id) != 0 || draw(s, 3) > 0)
+                continue;
+            const char *what = draw(s, 2) ? "ACCEPT" : "DECLINE";
+            const char *member = what[0] == 'A' ? "accept" : "decline";
+            inverse_count++;
+            stream_call(&s->w, f->stream,
+                        "\"type\":\"%s_INVERSE_OFFERS\",\"%s_inverse_offers\":"
+                        "{\"inverse_offer_ids\":[{\"value\":\"%s\"}]}",
+                        what, member, entry->key);
+            return;
+        }
+    }
+}
+
 // What an operator may do to an agent.
 static void operator_does(struct story *s, const struct fake_agent *a)
 {
@@ -330,7 +387,11 @@ static void operator_does(struct story *s, const struct fake_agent *a)
     struct error err;
     const char *id = a->id[0] != '\0' ? a->id : "nobody";
     int status = 0;
-    switch (draw(s, 8)) {
+    switch (draw(s, 10)) {
+    case 8:
+    case 9:
+        status = maintain(s);
+        break;
     case 0:
         status = master_deactivate_agent(m, id, &s->w, s->w.now, &err);
         break;
@@ -399,6 +460,7 @@ static void tell_story(uint64_t seed)
                 agent_lies(s, &s->agents[draw(s, AGENTS)]);
             else
                 operator_does(s, &s->agents[draw(s, AGENTS)]);
+            answer_inverse_offer(s);
             break;
         case 2:
         case 3:
@@ -472,7 +534,7 @@ static void test_random_stories(void **state)
             fail_msg("counter %d is only at %llu", (int)needed[i],
                      (unsigned long long)totals[needed[i]]);
     }
-    assert_true(one != NULL || (gone_count > 50 && drained_count > 50));
+    assert_true(one != NULL || (gone_count > 50 && drained_count > 50 && inverse_count > 50));
 }
 
 int main(void)
