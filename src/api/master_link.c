@@ -140,8 +140,11 @@ static void on_frame(void *ctx, struct link *net, uint32_t number, const void *d
                   link_peer(net));
         return;
     }
-    master_agent_message(server->core, &c->base, (Meseta__Link__ToMaster *)message,
-                         env_now(server->env));
+    server->frame_arena =
+        master_agent_message_in(server->core, &c->base, (Meseta__Link__ToMaster *)message,
+                                server->frame_arena, env_now(server->env));
+    if (server->frame_arena == NULL)
+        server->frame_arena = arena_new(0, 0);
     master_server_touch(server);
 }
 

@@ -416,7 +416,7 @@ int master_server_new(const struct master_server_options *options,
     list_init(&server->turn.link);
     list_init(&server->streams);
     list_init(&server->links);
-    server->frame_arena = arena_new(16 * 1024, 0);
+    server->frame_arena = arena_new(0, 0);
     list_init(&server->writes);
     server->started = env_now(server->env);
     make_router(server, options);

@@ -107,7 +107,10 @@ static struct admission *begin(struct master *m, enum admission_kind kind, const
     admission->channel = channel;
     if (channel != NULL)
         channel->admission = admission;
-    if (message != NULL) {
+    if (message != NULL && m->lent != NULL) {
+        admission->arena = TAKE_PTR(m->lent);
+        admission->message = arena_dup(admission->arena, message, sizeof(*message));
+    } else if (message != NULL) {
         admission->arena = arena_new(1024, 0);
         admission->message = WIRE_COPY(admission->arena, Meseta__Link__ToMaster, message);
     }

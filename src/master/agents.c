@@ -682,6 +682,15 @@ void master_agent_message(struct master *m, struct master_channel *channel,
     }
 }
 
+struct arena *master_agent_message_in(struct master *m, struct master_channel *channel,
+                                      Meseta__Link__ToMaster *message, struct arena *arena,
+                                      struct instant now)
+{
+    m->lent = arena;
+    master_agent_message(m, channel, message, now);
+    return TAKE_PTR(m->lent);
+}
+
 void master_channel_closed(struct master *m, struct master_channel *channel, struct instant now)
 {
     master_enter(m, now);

@@ -168,6 +168,11 @@ int master_operate(struct master *m, const char *agent_id, Mesos__V1__Offer__Ope
 // ---- agents ----
 void master_agent_message(struct master *m, struct master_channel *channel,
                           Meseta__Link__ToMaster *message, struct instant now);
+// The same, where all of the message lies in `arena`: the core keeps it when it needs the message
+// beyond the call, instead of copying it. Returns the arena, or NULL when it was kept.
+struct arena *master_agent_message_in(struct master *m, struct master_channel *channel,
+                                      Meseta__Link__ToMaster *message, struct arena *arena,
+                                      struct instant now);
 void master_channel_closed(struct master *m, struct master_channel *channel, struct instant now);
 
 // ---- operators ----

@@ -319,6 +319,7 @@ struct master {
     void *ctx;
     struct arena *arena;   // of options and info
     struct arena *scratch; // messages that one input makes; reset at its start
+    struct arena *lent;    // of the message that is handled, if whoever keeps it may take it
     struct prng prng;
     struct timers timers;
     struct allocator *allocator;

@@ -12,10 +12,15 @@
 #include "base/mem.h"
 
 static struct map strings;
+// The one that was asked for last: the same role comes many times in a row.
+static struct intern *last;
 
 struct intern *intern_get(const char *text)
 {
     CHECK(text != NULL);
+    if (last != NULL && strcmp(last->text, text) == 0) {
+        return intern_hold(last);
+    }
     struct intern *s = map_get(&strings, text);
     if (s == NULL) {
         size_t size = strlen(text) + 1;
@@ -25,6 +30,7 @@ struct intern *intern_get(const char *text)
         map_put(&strings, text, s);
     }
     s->references++;
+    last = s;
     return s;
 }
 
@@ -40,6 +46,9 @@ struct intern *intern_drop(struct intern *s)
 {
     if (s != NULL && --s->references == 0) {
         CHECK(map_remove(&strings, s->text) == s);
+        if (last == s) {
+            last = NULL;
+        }
         mem_free(s);
         if (strings.count == 0) {
             map_free(&strings);

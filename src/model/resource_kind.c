@@ -210,21 +210,24 @@ static struct resource_kind *kind_new(const Mesos__V1__Resource *m, unsigned kee
     return kind;
 }
 
-// The kind of nearly all resources: nothing but a name and a type. NULL: it is another one, or not
-// known yet. The key is put_key's.
+// Kinds that are nothing but a name and a type, as nearly all are, by the name's first letter and
+// length; of two in one place the last is kept. Without references of its own.
+enum { SIMPLE_PLACES = 64 };
+static struct resource_kind *simple_kinds[SIMPLE_PLACES];
+
+static size_t simple_place(const char *name)
+{
+    return ((unsigned char)name[0] + strlen(name) * 7) % SIMPLE_PLACES;
+}
+
 static struct resource_kind *find_simple(const Mesos__V1__Resource *m)
 {
-    char key[64];
-    size_t size = strlen(m->name);
     if (m->n_reservations > 0 || m->revocable != NULL || m->shared != NULL ||
-        m->provider_id != NULL || m->disk != NULL || size >= 10) {
+        m->provider_id != NULL || m->disk != NULL) {
         return NULL;
     }
-    key[0] = (char)('0' + m->type);
-    key[1] = (char)('0' + size);
-    key[2] = ':';
-    memcpy(key + 3, m->name, size);
-    return map_get_n(&kinds, key, size + 3);
+    struct resource_kind *kind = simple_kinds[simple_place(m->name)];
+    return kind != NULL && kind->type == m->type && strcmp(kind->name, m->name) == 0 ? kind : NULL;
 }
 
 // A held kind for a message in the new form.
@@ -239,6 +242,9 @@ static struct resource_kind *kind_find(const Mesos__V1__Resource *m, unsigned ke
     struct resource_kind *kind = map_get_n(&kinds, key.data, key.size);
     if (kind == NULL) {
         kind = kind_new(m, keep, key.data);
+    }
+    if (kind->simple) {
+        simple_kinds[simple_place(kind->name)] = kind;
     }
     return resource_kind_hold(kind);
 }
@@ -287,6 +293,9 @@ struct resource_kind *resource_kind_drop(struct resource_kind *kind)
         return NULL;
     }
     CHECK(map_remove(&kinds, kind->key) == kind);
+    if (simple_kinds[simple_place(kind->name)] == kind) {
+        simple_kinds[simple_place(kind->name)] = NULL;
+    }
     if (kind->identity != kind) {
         resource_kind_drop((struct resource_kind *)kind->identity);
     }
