@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // An agent's shell in the simulated world: its link to the master, which is made again with
-// back-off as the real one is, its timers, its removals of sandboxes, and its life: it crashes, is
-// stopped by an operator, and starts anew with nothing (there are no checkpoints yet).
+// back-off as the real one is, its timers, its removals of sandboxes, and its life: it is killed in
+// the midst of a turn or between two, leaves, is stopped for good by an operator, its machine is
+// rebooted; and it starts anew with what its disk has kept.
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,6 +29,10 @@ void agent_host_touch(struct agent_host *a)
     if (a->core == NULL)
         return;
     const char *id = agent_host_id(a) != NULL ? agent_host_id(a) : "";
+    if (!agent_disk_end_turn(a)) {
+        after(sim, &a->death, 0);
+        return;
+    }
     if (strcmp(a->id, id) != 0) {
         if (a->id[0] != '\0')
             ledger_agent_died(sim->ledger, a->id);
@@ -80,7 +85,12 @@ static void link_frame(void *ctx, const void *data, size_t size)
     if (wire_decode(&meseta__link__to_agent__descriptor, sim->scratch, data, size, &message, &err) <
         0)
         sim_fail(sim, "a message to an agent cannot be read: %s", err.text);
-    agent_receive(a->core, (const Meseta__Link__ToAgent *)(void *)message, sim->now);
+    const Meseta__Link__ToAgent *to_agent = (const void *)message;
+    const Meseta__Link__ToAgent__Acknowledge *acknowledge = to_agent->acknowledge;
+    if (acknowledge != NULL)
+        agent_disk_note_acknowledged(a, acknowledge->framework_id->value,
+                                     acknowledge->task_id->value, acknowledge->uuid.data);
+    agent_receive(a->core, to_agent, sim->now);
     agent_host_check(a);
     agent_host_touch(a);
 }
@@ -150,6 +160,8 @@ static void leader_changed(void *ctx)
 static void send_to_master(void *ctx, const Meseta__Link__ToMaster *message)
 {
     struct agent_host *a = ctx;
+    if (!agent_disk_may_act(a))
+        return;
     if (message->status_update != NULL)
         ledger_update_sent(a->sim->ledger, message->status_update);
     if (!a->link_is_open)
@@ -199,7 +211,8 @@ static void watch_disk(struct timer *timer, struct instant now)
 
 static void send_event(void *ctx, void *stream, const Mesos__V1__Executor__Event *event)
 {
-    containers_send(ctx, stream, event);
+    if (agent_disk_may_act(ctx))
+        containers_send(ctx, stream, event);
 }
 
 static void close_stream(void *ctx, void *stream)
@@ -209,7 +222,7 @@ static void close_stream(void *ctx, void *stream)
 
 static int container_launch(void *ctx, const struct agent_launch *launch, struct error *err)
 {
-    return containers_launch(ctx, launch, err);
+    return agent_disk_may_act(ctx) ? containers_launch(ctx, launch, err) : 0;
 }
 
 static int container_update(void *ctx, const char *container_id, const struct resources *resources,
@@ -219,30 +232,41 @@ static int container_update(void *ctx, const char *container_id, const struct re
     return containers_update(ctx, container_id, err);
 }
 
+static void checkpoint(void *ctx, const char *key, const ProtobufCMessage *message)
+{
+    agent_disk_put(ctx, key, message);
+}
+
 static void container_destroy(void *ctx, const char *container_id)
 {
-    containers_destroy(ctx, container_id);
+    if (agent_disk_may_act(ctx))
+        containers_destroy(ctx, container_id);
 }
 
 // ---- life ----
 
-// The core is gone, and all that was about it.
+// The process is gone, and all that was about it.
 static void forget_core(struct agent_host *a, bool is_crash)
 {
     struct timers *timers = &a->sim->timers;
+    // Turns end with agent_host_touch: what is left here was cut off in the midst of one.
+    a->is_doomed = true;
+    a->doom_commits = false;
+    agent_disk_end_turn(a);
+    a->is_doomed = a->is_armed = false;
     detector_end(&a->detector, is_crash);
     if (a->id[0] != '\0')
-        ledger_agent_died(a->sim->ledger, a->id);
-    a->id[0] = '\0';
+        ledger_agent_crashed(a->sim->ledger, a->id);
     a->core = agent_free(a->core);
+    a->down_since = a->sim->now.mono;
     timer_cancel(timers, &a->step);
     timer_cancel(timers, &a->retry);
     timer_cancel(timers, &a->dropped);
     timer_cancel(timers, &a->disk_watch);
+    timer_cancel(timers, &a->death);
     a->link = NULL;
     a->link_is_open = false;
     a->is_ending = false;
-    containers_crash(a);
 }
 
 // The process that was stopped has ended. Not within the effect that says so.
@@ -253,6 +277,14 @@ static void ended(struct timer *timer, struct instant now)
     size_t host = host_of_agent(a->sim, a->index);
     TRACE(a->sim, "agent %zu has ended", a->index);
     forget_core(a, false);
+    // It would come back under its id, were it not that it forgot that: nothing may be left.
+    if (a->id[0] != '\0')
+        ledger_agent_died(a->sim->ledger, a->id);
+    a->id[0] = '\0';
+    REQUIRE(a->sim, list_is_empty(&a->containers), "agent %zu has ended and left containers",
+            a->index);
+    REQUIRE(a->sim, a->disk.count == 0, "agent %zu has ended and left %zu records", a->index,
+            a->disk.count);
     net_leave_host(a->sim, host);
     if (!a->stays_down)
         agent_host_start(a);
@@ -266,6 +298,7 @@ static void on_shut_down(void *ctx)
 }
 
 static const struct agent_ops ops = {
+    .checkpoint = checkpoint,
     .send_to_master = send_to_master,
     .send_event = send_event,
     .close_stream = close_stream,
@@ -277,12 +310,38 @@ static const struct agent_ops ops = {
     .on_shut_down = on_shut_down,
 };
 
+// Once the machine was rebooted it may be that no agent of before is to go on.
+static void recover(struct agent_host *a, struct instant now)
+{
+    struct sim *sim = a->sim;
+    struct agent_record *records;
+    struct agent_recovery recovery = {
+        .count = agent_disk_load(a, sim->scratch, &records),
+        .is_strict = true,
+        .is_cleanup = a->cleans_up,
+    };
+    bool is_rebooted;
+    struct error err;
+    recovery.records = records;
+    a->cleans_up = false;
+    if (agent_recover(a->core, &recovery, &is_rebooted, now, &err) < 0)
+        sim_fail(sim, "agent %zu cannot recover: %s", a->index, err.text);
+    if (recovery.count > 1)
+        mark(sim, is_rebooted           ? MARK_RECOVERED_AFTER_REBOOT
+                  : recovery.is_cleanup ? MARK_RECOVERED_TO_CLEAN_UP
+                                        : MARK_RECOVERED_CHECKPOINTS);
+    containers_recover(a);
+    agent_recovery_start(a->core, now);
+}
+
 static void start(struct timer *timer, struct instant now)
 {
     struct agent_host *a = CONTAINER_OF(timer, struct agent_host, start);
     struct sim *sim = a->sim;
     static char path[] = "PATH=/bin";
     static char *environment[] = {path, NULL};
+    char boot_id[24];
+    snprintf(boot_id, sizeof(boot_id), "boot-%u", a->boots);
     struct resources *total;
     CHECK(resources_parse(a->resources, "*", &total, NULL) == 0);
     Mesos__V1__AgentInfo info = MESOS__V1__AGENT_INFO__INIT;
@@ -311,6 +370,7 @@ static void start(struct timer *timer, struct instant now)
         .info = &info,
         .ip = ip,
         .seed = prng_u64(&sim->prng),
+        .boot_id = boot_id,
     };
     a->generation++;
     a->is_ending = false;
@@ -320,11 +380,16 @@ static void start(struct timer *timer, struct instant now)
     struct error err;
     a->core = agent_new(&options, &ops, a, now, &err);
     CHECK(a->core != NULL);
+    recover(a, now);
+    if (a->core == NULL)
+        return;
     detector_start(&a->detector, sim, host_of_agent(sim, a->index));
     after(sim, &a->retry, 0);
     after(sim, &a->disk_watch, NS_PER_MIN);
     agent_host_touch(a);
 }
+
+static void killed(struct timer *timer, struct instant now);
 
 void agent_host_init(struct sim *sim, size_t index)
 {
@@ -345,7 +410,9 @@ void agent_host_init(struct sim *sim, size_t index)
     a->detector.on_change = leader_changed;
     a->detector.ctx = a;
     a->disk_watch.run = watch_disk;
+    a->death.run = killed;
     list_init(&a->containers);
+    agent_disk_init(a);
 }
 
 void agent_host_start(struct agent_host *a)
@@ -356,22 +423,68 @@ void agent_host_start(struct agent_host *a)
     after(a->sim, &a->start, draw_spread(a->sim, NS_PER_MS, 5 * NS_PER_S));
 }
 
+static void die(struct agent_host *a, int64_t down_ns, bool is_reboot)
+{
+    timer_cancel(&a->sim->timers, &a->start);
+    forget_core(a, true);
+    containers_crash(a, is_reboot);
+    net_crash_host(a->sim, host_of_agent(a->sim, a->index), chance(a->sim, 0.2));
+    a->start.run = start;
+    after(a->sim, &a->start, down_ns);
+}
+
 void agent_host_crash(struct agent_host *a, int64_t down_ns)
 {
     if (a->core == NULL)
         return;
     TRACE(a->sim, "agent %zu crashes", a->index);
     mark(a->sim, MARK_AGENT_CRASHED);
-    timer_cancel(&a->sim->timers, &a->start);
-    forget_core(a, true);
-    net_crash_host(a->sim, host_of_agent(a->sim, a->index), chance(a->sim, 0.2));
+    a->cleans_up = !a->sim->calm && chance(a->sim, 0.05);
+    die(a, down_ns, false);
+}
+
+void agent_host_kill_in_turn(struct agent_host *a)
+{
+    a->is_armed = a->core != NULL && !a->is_doomed;
+}
+
+static void killed(struct timer *timer, struct instant now)
+{
+    (void)now;
+    struct agent_host *a = CONTAINER_OF(timer, struct agent_host, death);
+    TRACE(a->sim, "agent %zu is killed in a turn of which %s kept", a->index,
+          a->doom_commits ? "everything was" : "nothing was");
+    mark(a->sim, MARK_AGENT_KILLED_IN_TURN);
+    die(a, draw_spread(a->sim, 10 * NS_PER_MS, 60 * NS_PER_S), false);
+}
+
+void agent_host_reboot(struct agent_host *a, int64_t down_ns)
+{
+    TRACE(a->sim, "the machine of agent %zu is rebooted", a->index);
+    mark(a->sim, MARK_AGENT_REBOOTED);
+    a->boots++;
+    if (a->core != NULL)
+        die(a, down_ns, true);
+    else
+        containers_crash(a, true);
+}
+
+void agent_host_leave(struct agent_host *a)
+{
+    if (a->core == NULL || a->is_ending || a->is_doomed)
+        return;
+    TRACE(a->sim, "agent %zu leaves", a->index);
+    mark(a->sim, MARK_AGENT_LEFT);
+    forget_core(a, false);
+    containers_crash(a, false);
+    net_leave_host(a->sim, host_of_agent(a->sim, a->index));
     a->start.run = start;
-    after(a->sim, &a->start, down_ns);
+    after(a->sim, &a->start, draw_spread(a->sim, 10 * NS_PER_MS, 60 * NS_PER_S));
 }
 
 void agent_host_stop(struct agent_host *a)
 {
-    if (a->core == NULL || a->is_ending)
+    if (a->core == NULL || a->is_ending || a->is_doomed)
         return;
     TRACE(a->sim, "agent %zu is stopped", a->index);
     mark(a->sim, MARK_AGENT_STOPPED);
@@ -386,4 +499,6 @@ void agent_host_free(struct agent_host *a)
     timer_cancel(&a->sim->timers, &a->start);
     if (a->core != NULL)
         forget_core(a, true);
+    containers_crash(a, true);
+    agent_disk_free(a);
 }

@@ -55,6 +55,20 @@ void agent_host_check(struct agent_host *a)
              a->resources);
 }
 
+bool agent_knows_container(const struct agent_host *a, const char *container_id)
+{
+    return a->core != NULL && map_has(&a->core->containers, container_id);
+}
+
+const char *agent_recovering_container(const struct agent_host *a, size_t n)
+{
+    MAP_FOREACH (&a->core->containers, entry) {
+        if (n-- == 0)
+            return entry->key;
+    }
+    return NULL;
+}
+
 bool agent_host_is_registered(const struct agent_host *a)
 {
     return a->core != NULL && a->core->state == AGENT_REGISTERED;

@@ -88,6 +88,10 @@ static const char *lacks_agents(struct sim *sim)
             return arena_printf(sim->scratch, "agent %zu is not registered", i);
         if (!master_has_active_agent(sim, id))
             return arena_printf(sim->scratch, "the master does not count on agent %s", id);
+        const char *stray = containers_stray(a);
+        if (stray != NULL)
+            return arena_printf(sim->scratch, "agent %s does not know of its container %s", id,
+                                stray);
         const char *differs = compare_tasks(sim, a);
         if (differs != NULL)
             return differs;

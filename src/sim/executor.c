@@ -16,6 +16,7 @@
 #include "sim/ledger.h"
 
 #define CALL(NAME) MESOS__V1__EXECUTOR__CALL__TYPE__##NAME
+#define RECOVERY_TIMEOUT_NS (900 * NS_PER_S)
 #define STATE(NAME) MESOS__V1__TASK_STATE__TASK_##NAME
 
 // What an executor was told or says, on its way.
@@ -60,7 +61,10 @@ struct container {
     struct agent_host *host;
     char *id, *framework_id, *executor_id;
     bool is_command, keeps_on; // ... when its stream breaks
+    bool outlives_agent;
     bool is_launched, is_alive, is_ending, is_shutting_down;
+    bool has_ended; // ... and the agent was not told, or that is not durable yet
+    bool is_told;
     bool never_subscribes, ignores_shutdown, ignores_kill;
     unsigned session;
     struct exec_stream *stream; // the newest one
@@ -122,22 +126,20 @@ static void free_container(struct container *c)
     mem_free(c);
 }
 
-void containers_crash(struct agent_host *a)
-{
-    LIST_FOREACH (&a->containers, struct container, link, c)
-        free_container(c);
-}
-
 // ---- the end of a container ----
 
 static void container_ended(struct timer *timer, struct instant now)
 {
     struct container *c = CONTAINER_OF(timer, struct container, life);
     struct agent_host *a = c->host;
-    TRACE(a->sim, "agent %zu: container of executor %s ends", a->index, c->executor_id);
+    if (!c->has_ended)
+        TRACE(a->sim, "agent %zu: container of executor %s ends", a->index, c->executor_id);
+    c->has_ended = true;
+    if (a->core == NULL)
+        return; // its exit status waits for the next agent
     c->termination.limited = c->limited;
+    c->is_told = true;
     agent_container_terminated(a->core, c->id, &c->termination, now);
-    free_container(c);
     agent_host_check(a);
     agent_host_touch(a);
 }
@@ -248,8 +250,16 @@ static void put_unacknowledged(struct container *c, Mesos__V1__Executor__Call__S
 
 static void subscribe(struct timer *timer, struct instant now)
 {
-    (void)now;
     struct container *c = CONTAINER_OF(timer, struct container, subscribe);
+    if (c->host->core == NULL) {
+        if (now.mono - c->host->down_since > RECOVERY_TIMEOUT_NS) {
+            mark(c->host->sim, MARK_EXECUTOR_GAVE_AGENT_UP);
+            die(c, 256);
+        } else {
+            after(c->host->sim, timer, draw_spread(c->host->sim, NS_PER_MS, 2 * NS_PER_S));
+        }
+        return;
+    }
     if (c->session > 0)
         mark(c->host->sim, MARK_EXECUTOR_SUBSCRIBED_AGAIN);
     c->session++;
@@ -371,6 +381,7 @@ static void take_launch(struct container *c, const Mesos__V1__TaskInfo *info)
     struct exec_task *task = mem_zalloc(sizeof(*task));
     int64_t run_ns = 0;
     char number[24];
+    ledger_task_given(sim->ledger, c->framework_id, info->task_id->value);
     CHECK(info->has_data && info->data.len < sizeof(number));
     memcpy(number, info->data.data, info->data.len);
     number[info->data.len] = '\0';
@@ -464,8 +475,7 @@ static void note_update(struct container *c, const Mesos__V1__TaskStatus *status
 {
     struct agent_host *a = c->host;
     if (agent_awaits_update(a, c->framework_id, status->task_id->value, in_subscribe))
-        ledger_executor_said(a->sim->ledger, c->framework_id, status->task_id->value,
-                             status->state);
+        agent_disk_note_said(a, c->framework_id, status->task_id->value, status->state);
 }
 
 static void take_subscribe(struct container *c, const Mesos__V1__Executor__Call *call,
@@ -486,6 +496,8 @@ static void take_call(struct container *c, const struct mail *mail)
 {
     struct agent_host *a = c->host;
     struct sim *sim = a->sim;
+    if (a->core == NULL)
+        return; // refused
     Mesos__V1__Executor__Call *call =
         decode(sim, &mesos__v1__executor__call__descriptor, &mail->bytes);
     struct error err;
@@ -528,8 +540,6 @@ void containers_send(struct agent_host *a, void *stream, const Mesos__V1__Execut
             a->index, c->executor_id);
     TRACE(a->sim, "agent %zu -> executor %s: %s", a->index, c->executor_id,
           wire_enum_name(&mesos__v1__executor__event__type__descriptor, (int)event->type));
-    if (event->launch != NULL)
-        ledger_task_given(a->sim->ledger, c->framework_id, event->launch->task->task_id->value);
     if (s->session == c->session)
         post(c, false, &event->base);
 }
@@ -561,7 +571,7 @@ static void launched(struct timer *timer, struct instant now)
     struct container *c = CONTAINER_OF(timer, struct container, life);
     struct agent_host *a = c->host;
     struct sim *sim = a->sim;
-    if (trouble(c, 0.03)) {
+    if (a->core != NULL && trouble(c, 0.03)) {
         mark(sim, MARK_LAUNCH_FAILED);
         c->termination.has_reason = true;
         c->termination.reason = MESOS__V1__TASK_STATUS__REASON__REASON_CONTAINER_LAUNCH_FAILED;
@@ -572,7 +582,8 @@ static void launched(struct timer *timer, struct instant now)
     }
     c->is_launched = true;
     c->is_alive = true;
-    agent_container_launched(a->core, c->id, 1000 + (pid_t)draw(sim, 30000), now);
+    if (a->core != NULL)
+        agent_container_launched(a->core, c->id, 1000 + (pid_t)draw(sim, 30000), now);
     if (trouble(c, 0.03)) {
         mark(sim, MARK_EXECUTOR_DIED_EARLY);
         die(c, 256);
@@ -599,6 +610,7 @@ int containers_launch(struct agent_host *a, const struct agent_launch *launch, s
     c->framework_id = mem_strdup(find_variable(launch->environment, "MESOS_FRAMEWORK_ID"));
     c->executor_id = mem_strdup(find_variable(launch->environment, "MESOS_EXECUTOR_ID"));
     CHECK(c->framework_id[0] != '\0' && c->executor_id[0] != '\0');
+    c->outlives_agent = launch->outlives_agent;
     c->is_command = strcmp(launch->command->value, "/libexec/mesos-executor") == 0;
     bool is_checkpointed = strcmp(find_variable(launch->environment, "MESOS_CHECKPOINT"), "1") == 0;
     list_init(&c->streams);
@@ -644,6 +656,89 @@ void containers_destroy(struct agent_host *a, const char *container_id)
     mark(a->sim, MARK_EXECUTOR_GRACE_OVER);
     timer_cancel(&a->sim->timers, &c->life);
     end_after(c, draw_spread(a->sim, NS_PER_MS, a->sim->calm ? NS_PER_S : 20 * NS_PER_S), 9);
+}
+
+// ---- the agent's end, and its return ----
+
+void containers_crash(struct agent_host *a, bool is_reboot)
+{
+    struct sim *sim = a->sim;
+    LIST_FOREACH (&a->containers, struct container, link, c) {
+        if (is_reboot || !c->outlives_agent) {
+            free_container(c);
+            continue;
+        }
+        c->is_told = false;
+        c->stream = NULL;
+        LIST_FOREACH (&c->streams, struct exec_stream, link, stream)
+            stream->is_open = false;
+        LIST_FOREACH (&c->mails, struct mail, link, mail) {
+            if (mail->is_call || chance(sim, 0.5))
+                free_mail(mail);
+        }
+        if (c->is_alive && c->session > 0 && !timer_is_set(&c->subscribe))
+            after(sim, &c->subscribe, draw_spread(sim, NS_PER_MS, 2 * NS_PER_S));
+    }
+}
+
+static void recover_one(struct agent_host *a, const char *container_id)
+{
+    struct sim *sim = a->sim;
+    struct container *c = find_container(a, container_id);
+    if (c == NULL) {
+        // Its record is there, and it was never started, or it ended with the machine.
+        c = mem_zalloc(sizeof(*c));
+        c->host = a;
+        c->id = mem_strdup(container_id);
+        c->framework_id = mem_strdup("");
+        c->executor_id = mem_strdup(container_id);
+        c->termination.message = "Abnormal executor termination: unknown container";
+        list_init(&c->streams);
+        list_init(&c->mails);
+        list_init(&c->tasks);
+        list_append(&a->containers, &c->link);
+        c->outlives_agent = c->has_ended = true;
+        c->is_ending = true;
+        mark(sim, MARK_CONTAINER_UNKNOWN);
+    }
+    if (c->has_ended) {
+        mark(sim, MARK_CONTAINER_ENDED_MEANWHILE);
+        c->life.run = container_ended;
+        after(sim, &c->life, draw_spread(sim, NS_PER_US, NS_PER_S));
+    } else if (c->is_launched) {
+        mark(sim, MARK_CONTAINER_FOUND_AGAIN);
+        agent_container_launched(a->core, c->id, 1000 + (pid_t)draw(sim, 30000), sim->now);
+    }
+}
+
+void containers_recover(struct agent_host *a)
+{
+    const char *id;
+    for (size_t i = 0; (id = agent_recovering_container(a, i)) != NULL; i++)
+        recover_one(a, id);
+    LIST_FOREACH (&a->containers, struct container, link, c) {
+        if (agent_knows_container(a, c->id))
+            continue;
+        mark(a->sim, MARK_CONTAINER_ORPHANED);
+        free_container(c);
+    }
+}
+
+void containers_forget_told(struct agent_host *a)
+{
+    LIST_FOREACH (&a->containers, struct container, link, c) {
+        if (c->is_told)
+            free_container(c);
+    }
+}
+
+const char *containers_stray(const struct agent_host *a)
+{
+    LIST_FOREACH (&a->containers, struct container, link, c) {
+        if (!agent_knows_container(a, c->id))
+            return c->id;
+    }
+    return NULL;
 }
 
 // ---- faults ----

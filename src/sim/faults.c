@@ -23,6 +23,9 @@ enum fault {
     FAULT_OPERATOR_TEARDOWN,
     FAULT_EXECUTOR_STREAM,
     FAULT_EXECUTOR_DEATH,
+    FAULT_AGENT_KILL,
+    FAULT_AGENT_LEAVE,
+    FAULT_AGENT_REBOOT,
     FAULT_CUT_FROM_ZOO,
     FAULT_ZOO_SERVER_CRASH,
     FAULT_ZOO_SLOW,
@@ -33,11 +36,29 @@ enum fault {
 };
 
 const char *const fault_names[] = {
-    "break",           "partition",         "one-way partition",   "pause",
-    "slow disk",       "clock step",        "master crash",        "agent crash",
-    "agent stop",      "framework restart", "framework fail-over", "operator's teardown",
-    "executor stream", "executor death",    "cut from ZooKeeper",  "ZooKeeper server's crash",
-    "slow ZooKeeper",  "master stop",       "pause of the leader", "candidate removed",
+    "break",
+    "partition",
+    "one-way partition",
+    "pause",
+    "slow disk",
+    "clock step",
+    "master crash",
+    "agent crash",
+    "agent stop",
+    "framework restart",
+    "framework fail-over",
+    "operator's teardown",
+    "executor stream",
+    "executor death",
+    "agent killed in a turn",
+    "agent leaves",
+    "reboot",
+    "cut from ZooKeeper",
+    "ZooKeeper server's crash",
+    "slow ZooKeeper",
+    "master stop",
+    "pause of the leader",
+    "candidate removed",
 };
 
 struct heal {
@@ -244,6 +265,16 @@ static void happen(struct sim *sim, enum fault fault)
         break;
     case FAULT_EXECUTOR_DEATH:
         containers_kill_one(a);
+        break;
+    case FAULT_AGENT_KILL:
+        agent_host_kill_in_turn(a);
+        break;
+    case FAULT_AGENT_LEAVE:
+        agent_host_leave(a);
+        break;
+    case FAULT_AGENT_REBOOT:
+        if (chance(sim, 0.3))
+            agent_host_reboot(a, draw_spread(sim, NS_PER_S, 300 * NS_PER_S));
         break;
     case FAULT_CUT_FROM_ZOO:
         cut_from_zoo(sim);

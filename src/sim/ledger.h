@@ -54,13 +54,18 @@ void ledger_update_acknowledged(struct ledger *l, const char *framework_id, cons
 // An executor is given a task: once in its life.
 void ledger_task_given(struct ledger *l, const char *framework_id, const char *task_id);
 // An executor's update that counted when the agent took it.
-void ledger_executor_said(struct ledger *l, const char *framework_id, const char *task_id,
-                          Mesos__V1__TaskState state);
+void ledger_executor_said(struct ledger *l, const char *agent_id, const char *framework_id,
+                          const char *task_id, Mesos__V1__TaskState state);
 // NULL when every update of an agent that lives has come to its framework, if that lives, and was
 // acknowledged, and every end that an executor told is among them; or what lacks.
 const char *ledger_lacks_told(struct ledger *l);
-// An agent core ended: its streams owe nothing any more.
+// The agent is no more: its streams owe nothing any more.
 void ledger_agent_died(struct ledger *l, const char *agent_id);
+// Its process ended: what it did not write down is forgotten.
+void ledger_agent_crashed(struct ledger *l, const char *agent_id);
+// The agent has durably taken the acknowledgement: it must not send that update again.
+void ledger_acknowledgement_counts(struct ledger *l, const char *framework_id, const char *task_id,
+                                   const uint8_t *uuid);
 // The agent is told to end the framework: it may forget what it has of it.
 void ledger_framework_shut_down(struct ledger *l, const char *framework_id, const char *agent_id);
 void ledger_framework_died(struct ledger *l, const char *framework_id);

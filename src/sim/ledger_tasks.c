@@ -13,12 +13,15 @@ struct book_update {
     uint8_t uuid[UUID_SIZE];
     Mesos__V1__TaskState state;
     bool is_received, is_acknowledged;
+    bool is_done; // ... and the agent knows
 };
 
 struct book_stream {
     struct list link; // of its task
     char *agent_id;
-    bool is_dead; // the agent is no more
+    bool is_dead;          // the agent is no more
+    bool may_be_forgotten; // only the agent spoke in it: of a task that it did not take, say
+    bool is_forgotten;     // by the agent, whose process ended: it may begin another one
     struct book_update *updates;
     size_t count;
     size_t received; // index of the newest one that the framework got, plus 1
@@ -31,6 +34,7 @@ struct book_task {
     bool is_dead;  // its framework is no more
     bool has_end;  // an executor said that it ended, and that counted:
     Mesos__V1__TaskState end;
+    char *end_agent_id; // of the agent that it was told
     struct list streams;
 };
 
@@ -56,6 +60,7 @@ struct ledger *ledger_free(struct ledger *t)
             mem_free(stream->updates);
             mem_free(stream);
         }
+        mem_free(task->end_agent_id);
         mem_free(task->framework_id);
         mem_free(task->id);
         mem_free(task);
@@ -84,7 +89,7 @@ static struct book_task *find_task(struct ledger *l, const char *framework_id, c
 static struct book_stream *find_stream(struct book_task *task, const char *agent_id)
 {
     LIST_FOREACH (&task->streams, struct book_stream, link, stream) {
-        if (strcmp(stream->agent_id, agent_id) == 0)
+        if (!stream->is_forgotten && strcmp(stream->agent_id, agent_id) == 0)
             return stream;
     }
     struct book_stream *stream = mem_zalloc(sizeof(*stream));
@@ -139,11 +144,16 @@ void ledger_update_sent(struct ledger *l, const Meseta__Link__ToMaster__StatusUp
     if (!status->has_uuid)
         return; // told once, outside of any stream
     REQUIRE(sim, status->uuid.len == UUID_SIZE, "an update of task %s has a bad uuid", task->id);
-    struct book_stream *stream = find_stream(task, status->agent_id->value);
     struct book_stream *known_in;
     struct book_update *known = find_update(task, status->uuid.data, &known_in);
+    if (known != NULL && known_in->may_be_forgotten)
+        known_in->is_dead = known_in->is_forgotten = false;
+    struct book_stream *stream = find_stream(task, status->agent_id->value);
     if (known != NULL) {
         mark(sim, MARK_UPDATE_SENT_AGAIN);
+        REQUIRE(sim, !known->is_done,
+                "agent %s sends %s of task %s again after it took its acknowledgement",
+                stream->agent_id, task_state_name(status->state), task->id);
         REQUIRE(sim, known_in == stream && known == &stream->updates[stream->count - 1],
                 "agent %s sends an old update of task %s again", stream->agent_id, task->id);
         REQUIRE(sim, known->state == status->state,
@@ -155,6 +165,8 @@ void ledger_update_sent(struct ledger *l, const Meseta__Link__ToMaster__StatusUp
     stream->updates =
         mem_realloc_array(stream->updates, stream->count + 1, sizeof(*stream->updates));
     struct book_update *next = &stream->updates[stream->count++];
+    stream->may_be_forgotten =
+        stream->count == 1 && status->source != MESOS__V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR;
     *next = (struct book_update){.state = status->state};
     memcpy(next->uuid, status->uuid.data, UUID_SIZE);
 }
@@ -166,6 +178,39 @@ void ledger_agent_died(struct ledger *l, const char *agent_id)
         LIST_FOREACH (&task->streams, struct book_stream, link, stream)
             stream->is_dead = stream->is_dead || strcmp(stream->agent_id, agent_id) == 0;
     }
+}
+
+static bool is_durable(const struct sim *sim, const char *framework_id)
+{
+    for (size_t i = 0; i < sim->config.framework_count; i++) {
+        const struct framework_host *f = &sim->frameworks[i];
+        if (f->manners.checkpoint && strcmp(f->id, framework_id) == 0)
+            return true;
+    }
+    return false;
+}
+
+void ledger_agent_crashed(struct ledger *l, const char *agent_id)
+{
+    MAP_FOREACH (&l->tasks, entry) {
+        struct book_task *task = entry->value;
+        bool is_kept = is_durable(l->sim, task->framework_id);
+        if (!is_kept && task->has_end && strcmp(task->end_agent_id, agent_id) == 0)
+            task->has_end = false;
+        LIST_FOREACH (&task->streams, struct book_stream, link, stream) {
+            if (strcmp(stream->agent_id, agent_id) == 0 && (!is_kept || stream->may_be_forgotten))
+                stream->is_dead = stream->is_forgotten = true;
+        }
+    }
+}
+
+void ledger_acknowledgement_counts(struct ledger *l, const char *framework_id, const char *task_id,
+                                   const uint8_t *uuid)
+{
+    struct book_stream *stream;
+    struct book_update *update = find_update(find_task(l, framework_id, task_id), uuid, &stream);
+    if (update != NULL)
+        update->is_done = true;
 }
 
 void ledger_framework_shut_down(struct ledger *l, const char *framework_id, const char *agent_id)
@@ -255,13 +300,15 @@ void ledger_task_given(struct ledger *l, const char *framework_id, const char *t
     task->is_given = true;
 }
 
-void ledger_executor_said(struct ledger *l, const char *framework_id, const char *task_id,
-                          Mesos__V1__TaskState state)
+void ledger_executor_said(struct ledger *l, const char *agent_id, const char *framework_id,
+                          const char *task_id, Mesos__V1__TaskState state)
 {
     struct book_task *task = find_task(l, framework_id, task_id);
     if (!task_state_is_terminal(state) || task->has_end)
         return;
     task->has_end = true;
+    mem_free(task->end_agent_id);
+    task->end_agent_id = mem_strdup(agent_id);
     task->end = state;
 }
 

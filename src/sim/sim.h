@@ -107,6 +107,15 @@ struct agent_host {
     int64_t retry_ns;
     struct timer step, retry, start, dropped, disk_watch;
     struct list containers;
+    struct map disk;         // key -> struct buf: its checkpoints
+    struct list puts, notes; // of this turn; see agent_disk.c
+    bool is_armed;           // the next turn in which something is to be done is its last
+    bool is_doomed, doom_commits;
+    size_t doom_left; // effects that are still done
+    struct timer death;
+    unsigned boots;
+    int64_t down_since;
+    bool cleans_up; // the next start is with --recover=cleanup
     bool is_ending; // an operator stopped it: it starts anew when it has ended
     bool stays_down;
 };
@@ -251,9 +260,31 @@ void agent_host_stop(struct agent_host *a); // as an operator does
 void agent_host_free(struct agent_host *a);
 void agent_host_touch(struct agent_host *a);
 
+// A part of its next turn is lost, and then it is.
+void agent_host_kill_in_turn(struct agent_host *a);
+void agent_host_leave(struct agent_host *a); // as SIGTERM does: what outlives it goes on
+// The machine: nothing outlives that.
+void agent_host_reboot(struct agent_host *a, int64_t down_ns);
+
+// ---- agent_disk.c ----
+void agent_disk_init(struct agent_host *a);
+void agent_disk_free(struct agent_host *a);
+// Asked before each effect: whether the process comes that far.
+bool agent_disk_may_act(struct agent_host *a);
+void agent_disk_put(struct agent_host *a, const char *key, const ProtobufCMessage *message);
+void agent_disk_note_said(struct agent_host *a, const char *framework_id, const char *task_id,
+                          Mesos__V1__TaskState state);
+void agent_disk_note_acknowledged(struct agent_host *a, const char *framework_id,
+                                  const char *task_id, const uint8_t *uuid);
+bool agent_disk_end_turn(struct agent_host *a); // false: the process was killed in it
+size_t agent_disk_load(struct agent_host *a, struct arena *arena, struct agent_record **ret);
+
 // ---- agent_look.c ----
 const char *agent_host_id(const struct agent_host *a); // NULL: not registered
 void agent_host_check(struct agent_host *a);
+bool agent_knows_container(const struct agent_host *a, const char *container_id);
+// The n-th of those that a new process waits for; NULL: no more.
+const char *agent_recovering_container(const struct agent_host *a, size_t n);
 bool agent_host_is_registered(const struct agent_host *a);
 // A framework with streams of updates there, or NULL; not one that the master has long forgotten.
 const char *agent_stream_framework(const struct agent_host *a);
@@ -270,7 +301,14 @@ int containers_update(struct agent_host *a, const char *container_id, struct err
 void containers_destroy(struct agent_host *a, const char *container_id);
 void containers_send(struct agent_host *a, void *stream, const Mesos__V1__Executor__Event *event);
 void containers_close_stream(struct agent_host *a, void *stream);
-void containers_crash(struct agent_host *a); // all of them end, and nobody is told
+// The agent's process is gone: what does not outlive it ends. `is_reboot`: all of them.
+void containers_crash(struct agent_host *a, bool is_reboot);
+// A new process has read its records: it hears of those that it knows; the others are destroyed.
+void containers_recover(struct agent_host *a);
+// That the agent was told of their end is durable.
+void containers_forget_told(struct agent_host *a);
+// One that runs and that the agent does not know, or NULL.
+const char *containers_stray(const struct agent_host *a);
 bool containers_break_stream(struct agent_host *a);
 bool containers_kill_one(struct agent_host *a);
 
