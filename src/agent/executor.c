@@ -364,7 +364,10 @@ void agent_executor_remove_if_done(struct agent_executor *executor, struct insta
 
 static void forget_tasks(struct agent_executor *executor)
 {
+    struct agent_framework *framework = executor->framework;
     LIST_FOREACH (&executor->terminated, struct agent_task, link, task) {
+        // The records of the task go with the executor's, so those of its updates must not stay.
+        agent_stream_drop(framework->agent, framework->id, task->info->task_id->value);
         agent_task_complete(task);
     }
 }

@@ -53,6 +53,8 @@ struct agent_task *agent_task_new(struct agent_executor *executor, const Mesos__
 struct agent_task *agent_task_free(struct agent_task *task);
 void agent_task_set_stage(struct agent_task *task, enum agent_task_stage stage);
 void agent_task_set_state(struct agent_task *task, Mesos__V1__TaskState state);
+// `status` is the one that the master is told, or was told last.
+void agent_task_note_forwarded(struct agent_task *task, const Mesos__V1__TaskStatus *status);
 // Ended, and nobody waits for its updates: into the executor's ring.
 void agent_task_complete(struct agent_task *task);
 struct agent_status *agent_status_new(const Mesos__V1__TaskStatus *message); // a copy of it
@@ -148,13 +150,15 @@ void agent_streams_resume(struct agent *agent, struct instant now);
 // The same for one framework: somebody new listens there.
 void agent_streams_resume_framework(struct agent *agent, const char *framework_id,
                                     struct instant now);
+// Nobody is to be told of that task any more. Harmless without a stream.
+void agent_stream_drop(struct agent *agent, const char *framework_id, const char *task_id);
 void agent_streams_drop_framework(struct agent *agent, const char *framework_id);
 void agent_streams_free(struct agent *agent);
 
 // Taken over from records: an update that is not acknowledged, and what was acknowledged before.
 // False: an update between is missing.
 bool agent_stream_recover_update(struct agent *agent, const char *framework_id, uint64_t number,
-                                 struct agent_status *status);
+                                 struct agent_status *status, bool *ret_is_first);
 // `seen`: uuids of UUID_SIZE bytes each, the oldest first.
 void agent_stream_recover(struct agent *agent, const char *framework_id, const char *task_id,
                           uint64_t next, const uint8_t *seen, size_t seen_count);

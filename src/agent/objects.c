@@ -53,7 +53,9 @@ struct agent_task *agent_task_new(struct agent_executor *executor, const Mesos__
     task->stage = TASK_QUEUED;
     task->state = MESOS__V1__TASK_STATE__TASK_STAGING;
     task_agent(task)->task_states[task->state]++;
-    resources_add(executor->allocated, resources);
+    if (!task_agent(task)->is_loading) {
+        resources_add(executor->allocated, resources);
+    }
     list_append(&executor->queued, &task->link);
     map_put(&executor->framework->tasks, task->info->task_id->value, task);
     return task;
@@ -93,7 +95,9 @@ void agent_task_set_stage(struct agent_task *task, enum agent_task_stage stage)
     list_append(lists[stage], &task->link);
     if (was_live && !task_is_live(task)) {
         task_agent(task)->task_states[task->state]--;
-        resources_subtract(executor->allocated, task->resources);
+        if (!task_agent(task)->is_loading) {
+            resources_subtract(executor->allocated, task->resources);
+        }
     }
 }
 
@@ -104,6 +108,13 @@ void agent_task_set_state(struct agent_task *task, Mesos__V1__TaskState state)
         task_agent(task)->task_states[state]++;
     }
     task->state = state;
+}
+
+void agent_task_note_forwarded(struct agent_task *task, const Mesos__V1__TaskStatus *status)
+{
+    task->has_forwarded = true;
+    task->forwarded_state = status->state;
+    memcpy(task->forwarded_uuid, status->uuid.data, UUID_SIZE);
 }
 
 void agent_task_complete(struct agent_task *task)

@@ -101,7 +101,10 @@ static void replay(struct agent_task *task, struct agent_status *status)
     Mesos__V1__TaskState state = status->message->state;
     agent_task_add_status(task, status);
     agent_task_set_state(task, state);
-    task->executor->was_sent_task = true;
+    // An update of the agent's own says nothing of that: the task may have been killed before.
+    if (status->message->source == MESOS__V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR) {
+        task->executor->was_sent_task = true;
+    }
     if (task_state_is_terminal(state)) {
         agent_task_set_stage(task, TASK_TERMINATED);
     } else if (task->stage == TASK_QUEUED) {
@@ -154,9 +157,7 @@ static int load_stream(struct loading *l, const ProtobufCMessage *message, struc
     struct agent_status *status = agent_status_new(m->last);
     replay(task, status);
     agent_status_unref(status);
-    task->has_forwarded = true;
-    task->forwarded_state = m->last->state;
-    memcpy(task->forwarded_uuid, m->last->uuid.data, UUID_SIZE);
+    agent_task_note_forwarded(task, m->last);
     agent_stream_recover(l->agent, m->framework_id, m->task_id, m->next, m->seen.data,
                          m->seen.len / UUID_SIZE);
     return 0;
@@ -174,9 +175,16 @@ static int load_update(struct loading *l, const ProtobufCMessage *message, struc
         return error_set(err, -EBADMSG, "the update is unsound");
     }
     struct agent_status *status = agent_status_new(m->status);
-    bool is_next = agent_stream_recover_update(l->agent, m->framework_id, m->number, status);
+    bool is_first;
+    bool is_next =
+        agent_stream_recover_update(l->agent, m->framework_id, m->number, status, &is_first);
     if (is_next) {
         replay(task, status);
+        // The former process may have sent it: the framework may know it, and the master must not
+        // deny that.
+        if (is_first) {
+            agent_task_note_forwarded(task, m->status);
+        }
     }
     agent_status_unref(status);
     return is_next ? 0 : error_set(err, -EBADMSG, "an update before it is missing");
@@ -320,6 +328,24 @@ static void drop_idle_frameworks(struct agent *agent, struct instant now)
     }
 }
 
+static void add_tasks(struct agent_executor *executor, const struct list *tasks)
+{
+    LIST_FOREACH (tasks, struct agent_task, link, task) {
+        resources_add(executor->allocated, task->resources);
+    }
+}
+
+// Only now is it known which tasks live: one that has ended may have had what another one has, and
+// what both have, a port say, is in a sum but once.
+static void sum_allocated(struct agent *agent)
+{
+    MAP_FOREACH (&agent->containers, entry) {
+        struct agent_executor *executor = CHECK_CAST(agent_executor, EXECUTOR_MAGIC, entry->value);
+        add_tasks(executor, &executor->queued);
+        add_tasks(executor, &executor->launched);
+    }
+}
+
 static int take_over(struct loading *l, const Meseta__Checkpoint__Agent *self, struct instant now,
                      struct error *err)
 {
@@ -330,11 +356,14 @@ static int take_over(struct loading *l, const Meseta__Checkpoint__Agent *self, s
     agent_set_id(agent, self->info->id->value);
     if (self->drain != NULL)
         agent_drain_recover(agent, self->drain, now);
+    agent->is_loading = true;
     int r = load_all(l, err);
+    agent->is_loading = false;
     agent->ops.checkpoint = checkpoint;
     if (r < 0) {
         return r;
     }
+    sum_allocated(agent);
     for (size_t i = 0; i < l->bad_count; i++) {
         forget(agent, l->bad[i]);
     }

@@ -178,6 +178,7 @@ struct agent {
     struct arena *drain_arena;     // owns `drain`
     double drain_start_time;       // seconds since 1970, with `drain`
     bool is_recovering;            // does not register yet
+    bool is_loading;               // within agent_recover: `allocated` is summed up in the end
     bool is_cleanup;               // ends what it recovered, and then itself
     size_t recovering_executors;   // with is_recovering
     struct timer recovery;         // until the executors must be back

@@ -97,9 +97,7 @@ static void stream_send(struct stream *stream, struct instant now)
     if (task != NULL) {
         update.has_latest_state = true;
         update.latest_state = task->state;
-        task->has_forwarded = true;
-        task->forwarded_state = update.status->state;
-        memcpy(task->forwarded_uuid, update.status->uuid.data, UUID_SIZE);
+        agent_task_note_forwarded(task, update.status);
     }
     Meseta__Link__ToMaster message = MESETA__LINK__TO_MASTER__INIT;
     message.type = MESETA__LINK__TO_MASTER__TYPE__STATUS_UPDATE;
@@ -336,6 +334,15 @@ void agent_streams_resume_framework(struct agent *agent, const char *framework_i
     }
 }
 
+void agent_stream_drop(struct agent *agent, const char *framework_id, const char *task_id)
+{
+    struct stream *stream = stream_find(agent, framework_id, task_id);
+    if (stream != NULL) {
+        drop_kept(stream);
+        stream_close(stream);
+    }
+}
+
 void agent_streams_drop_framework(struct agent *agent, const char *framework_id)
 {
     struct stream_group *group = map_remove(&agent->streams, framework_id);
@@ -361,7 +368,7 @@ void agent_stream_recover(struct agent *agent, const char *framework_id, const c
 }
 
 bool agent_stream_recover_update(struct agent *agent, const char *framework_id, uint64_t number,
-                                 struct agent_status *status)
+                                 struct agent_status *status, bool *ret_is_first)
 {
     const Mesos__V1__TaskStatus *message = status->message;
     struct stream *stream = stream_open(agent, framework_id, message->task_id->value);
@@ -372,6 +379,7 @@ bool agent_stream_recover_update(struct agent *agent, const char *framework_id, 
         return false;
     }
     stream->is_durable = true;
+    *ret_is_first = stream->count == 0;
     if (!stream_has_seen(stream, message->uuid.data)) {
         memcpy(stream->seen[stream->seen_count++ % SEEN_MAX], message->uuid.data, UUID_SIZE);
     }

@@ -406,6 +406,88 @@ static void test_damaged_records(void **state)
     map_free(&whole);
 }
 
+static void run_with_port(struct fixture *f, const char *task_id)
+{
+    f_receive(f,
+              "{'type':'RUN_TASK','run_task':{'framework_info':{'user':'joe','name':'test',"
+              "'id':{'value':'F'},'checkpoint':true},'task':{'name':'n','task_id':{'value':'%s'},"
+              "'agent_id':{'value':'S1'},'executor':{'executor_id':{'value':'e'},"
+              "'command':{'value':'./e'}},'resources':[{'name':'ports','type':'RANGES','ranges':"
+              "{'range':[{'begin':31000,'end':31000}]},'allocation_info':{'role':'*'}}]}}}",
+              task_id);
+}
+
+// A task that has ended and waits for its acknowledgement had the port that another one has
+// now.
+static void test_port_of_an_ended_task(void **state)
+{
+    struct fixture *f = *state;
+    f->is_checkpointing = true;
+    f_register(f);
+    run_with_port(f, "a");
+    agent_container_launched(f->agent, f->launched[0], 77, f->now);
+    assert_int_equal(f_subscribe(f, "e", &stream), 0);
+    assert_int_equal(f_update(f, "e", "a", "TASK_FINISHED", 1), 0);
+    run_with_port(f, "b");
+    assert_int_equal(f_update(f, "e", "b", "TASK_RUNNING", 2), 0);
+    restart(f);
+    containers_run(f);
+    come_back(f, "e", "");
+    assert_true(resources_is_equal(f_executor(f, "e")->allocated, f_task(f, "b")->resources));
+    assert_int_equal(f_update(f, "e", "b", "TASK_FINISHED", 3), 0);
+    assert_true(resources_is_empty(f_executor(f, "e")->allocated));
+}
+
+// The framework may know of the update that waits for its acknowledgement: a new master is
+// told.
+static void test_pending_update_counts_as_told(void **state)
+{
+    struct fixture *f = *state;
+    run(f, "t");
+    f_acknowledge(f, "t");
+    assert_int_equal(f_update(f, "t", "t", "TASK_FINISHED", 2), 0);
+    restart(f);
+    containers_run(f);
+    come_back(f, "t", "");
+    agent_link_opened(f->agent, f->now);
+    f_advance(f, NS_PER_S / 100);
+    const Mesos__V1__Task *task = f_last_sent(f)->reregister->frameworks[0]->tasks[0];
+    assert_int_equal(task->status_update_state, MESOS__V1__TASK_STATE__TASK_FINISHED);
+}
+
+// One of its executors has ended, the other one not, when the agent is killed: nothing is left
+// of the one that makes no sense without what was taken away.
+static void test_killed_while_a_framework_ends(void **state)
+{
+    struct fixture *f = *state;
+    run(f, "t");
+    f_run_task(f, "u", "");
+    f_receive(f,
+              "{'type':'SHUTDOWN_FRAMEWORK','shutdown_framework':{'framework_id':{'value':'F'}}}");
+    f_terminate(f, 0, NULL);
+    restart(f);
+    assert_int_equal(f->agent->containers.count, 1);
+    assert_non_null(f_executor(f, "u"));
+    containers_run(f);
+}
+
+// Its only task was killed before it was sent: also the next process ends it.
+static void test_executor_without_a_task(void **state)
+{
+    struct fixture *f = *state;
+    f->is_checkpointing = true;
+    f_register(f);
+    f_run_custom(f, "a", "e");
+    agent_container_launched(f->agent, f->launched[0], 77, f->now);
+    f_receive(f, "{'type':'KILL_TASK','kill_task':{'framework_id':{'value':'F'},"
+                 "'task_id':{'value':'a'}}}");
+    assert_int_equal(f_last_status(f)->state, MESOS__V1__TASK_STATE__TASK_KILLED);
+    restart(f);
+    containers_run(f);
+    come_back(f, "e", "");
+    assert_int_equal(f_last_event(f)->type, MESOS__V1__EXECUTOR__EVENT__TYPE__SHUTDOWN);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -423,6 +505,10 @@ int main(void)
         TEST(test_reboot),
         TEST(test_policies),
         TEST(test_damaged_records),
+        TEST(test_port_of_an_ended_task),
+        TEST(test_pending_update_counts_as_told),
+        TEST(test_killed_while_a_framework_ends),
+        TEST(test_executor_without_a_task),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
