@@ -87,9 +87,12 @@ static void link_frame(void *ctx, const void *data, size_t size)
         sim_fail(sim, "a message to an agent cannot be read: %s", err.text);
     const Meseta__Link__ToAgent *to_agent = (const void *)message;
     const Meseta__Link__ToAgent__Acknowledge *acknowledge = to_agent->acknowledge;
-    if (acknowledge != NULL)
+    if (acknowledge != NULL && !a->is_ending) // one that is to end listens no more
         agent_disk_note_acknowledged(a, acknowledge->framework_id->value,
                                      acknowledge->task_id->value, acknowledge->uuid.data);
+    if (to_agent->shutdown_framework != NULL)
+        ledger_framework_shut_down(sim->ledger, to_agent->shutdown_framework->framework_id->value,
+                                   a->id);
     agent_receive(a->core, to_agent, sim->now);
     agent_host_check(a);
     agent_host_touch(a);
@@ -257,6 +260,8 @@ static void forget_core(struct agent_host *a, bool is_crash)
     detector_end(&a->detector, is_crash);
     if (a->id[0] != '\0')
         ledger_agent_crashed(a->sim->ledger, a->id);
+    if (a->is_ending)
+        ledger_agent_stops(a->sim->ledger, a->id);
     a->core = agent_free(a->core);
     a->down_since = a->sim->now.mono;
     timer_cancel(timers, &a->step);
@@ -323,6 +328,8 @@ static void recover(struct agent_host *a, struct instant now)
     bool is_rebooted;
     struct error err;
     recovery.records = records;
+    if (a->cleans_up)
+        ledger_agent_stops(sim->ledger, a->id);
     a->cleans_up = false;
     if (agent_recover(a->core, &recovery, &is_rebooted, now, &err) < 0)
         sim_fail(sim, "agent %zu cannot recover: %s", a->index, err.text);
@@ -489,6 +496,7 @@ void agent_host_stop(struct agent_host *a)
     TRACE(a->sim, "agent %zu is stopped", a->index);
     mark(a->sim, MARK_AGENT_STOPPED);
     a->is_ending = true;
+    ledger_agent_stops(a->sim->ledger, a->id);
     timer_cancel(&a->sim->timers, &a->retry);
     agent_shutdown(a->core, "stopped by the simulator", a->sim->now);
     agent_host_touch(a);

@@ -26,8 +26,9 @@ static void add_tasks(struct resources *sum, const struct list *tasks)
 }
 
 // What was launched here and lives fits into what there is. An executor of the agent's own costs a
-// little more, which nobody accounts for, as in Mesos; and a framework that is being removed has
-// given everything back.
+// little more, which nobody accounts for, as in Mesos; a framework that is being removed has given
+// everything back, also when the agent's process does not know that yet; and what an earlier
+// process has left may have ended.
 void agent_host_check(struct agent_host *a)
 {
     if (a->core == NULL)
@@ -35,7 +36,8 @@ void agent_host_check(struct agent_host *a)
     AUTO_RESOURCES struct resources *sum = resources_new();
     MAP_FOREACH (&a->core->containers, entry) {
         const struct agent_executor *e = entry->value;
-        if (e->framework->is_terminating)
+        if (e->framework->is_terminating || e->is_recovering ||
+            !master_has_framework(a->sim, e->framework->id))
             continue;
         add_tasks(sum, &e->queued);
         add_tasks(sum, &e->launched);
@@ -95,7 +97,10 @@ bool agent_awaits_update(const struct agent_host *a, const char *framework_id, c
     if (f == NULL || f->is_terminating)
         return false;
     const struct agent_task *task = map_get(&f->tasks, task_id);
-    if (task == NULL || task->stage != TASK_LAUNCHED)
+    // An executor that subscribes tells a recovered agent which tasks it was sent.
+    bool is_here = task != NULL &&
+                   (task->stage == TASK_LAUNCHED || (in_subscribe && task->stage == TASK_QUEUED));
+    if (!is_here)
         return false;
     return !in_subscribe ||
            (task->executor->state < EXECUTOR_TERMINATING && a->core->state != AGENT_TERMINATING);

@@ -41,6 +41,7 @@ struct exec_update {
     struct list link;
     uint8_t uuid[UUID_SIZE];
     struct buf bytes; // of the Update
+    bool is_sent;     // ... over this stream, or named when it was opened
 };
 
 struct exec_task {
@@ -242,9 +243,11 @@ static void put_unacknowledged(struct container *c, Mesos__V1__Executor__Call__S
         if (!named->is_acknowledged)
             subscribe->unacknowledged_tasks[subscribe->n_unacknowledged_tasks++] =
                 decode(sim, &mesos__v1__task_info__descriptor, &named->info);
-        LIST_FOREACH (&named->updates, struct exec_update, link, update)
+        LIST_FOREACH (&named->updates, struct exec_update, link, update) {
+            update->is_sent = true;
             subscribe->unacknowledged_updates[subscribe->n_unacknowledged_updates++] =
                 decode(sim, &mesos__v1__executor__call__update__descriptor, &update->bytes);
+        }
     }
 }
 
@@ -293,6 +296,9 @@ static void say(struct exec_task *task, Mesos__V1__TaskState state)
     memcpy(kept->uuid, uuid.bytes, UUID_SIZE);
     wire_encode(&body.base, &kept->bytes);
     list_append(&task->updates, &kept->link);
+    if (!c->is_subscribed)
+        return; // later
+    kept->is_sent = true;
     post(c, true, &call->base);
     if (trouble(c, 0.05)) {
         mark(sim, MARK_EXECUTOR_REPEATED);
@@ -361,6 +367,21 @@ static void task_moves(struct timer *timer, struct instant now)
     default:
         end_task(task, trouble(c, 0.1) ? STATE(FAILED) : task->next);
         break;
+    }
+}
+
+static void say_rest(struct container *c)
+{
+    LIST_FOREACH (&c->tasks, struct exec_task, link, task) {
+        LIST_FOREACH (&task->updates, struct exec_update, link, update) {
+            if (update->is_sent)
+                continue;
+            update->is_sent = true;
+            Mesos__V1__Executor__Call *call = make_call(c, CALL(UPDATE));
+            call->update = decode(c->host->sim, &mesos__v1__executor__call__update__descriptor,
+                                  &update->bytes);
+            post(c, true, &call->base);
+        }
     }
 }
 
@@ -437,6 +458,7 @@ static void take_event(struct container *c, const Mesos__V1__Executor__Event *ev
     switch (event->type) {
     case MESOS__V1__EXECUTOR__EVENT__TYPE__SUBSCRIBED:
         c->is_subscribed = true;
+        say_rest(c);
         break;
     case MESOS__V1__EXECUTOR__EVENT__TYPE__LAUNCH:
         take_launch(c, event->launch->task);
@@ -669,6 +691,7 @@ void containers_crash(struct agent_host *a, bool is_reboot)
             continue;
         }
         c->is_told = false;
+        c->is_subscribed = false;
         c->stream = NULL;
         LIST_FOREACH (&c->streams, struct exec_stream, link, stream)
             stream->is_open = false;
@@ -778,12 +801,16 @@ bool containers_break_stream(struct agent_host *a)
     struct exec_stream *stream = c->stream;
     stream->is_open = false;
     c->stream = NULL;
+    // Of its calls, which go one behind the other, those from one on.
+    bool is_lost = false;
     LIST_FOREACH (&c->mails, struct mail, link, mail) {
-        if (!mail->is_call || chance(sim, 0.5))
+        is_lost = is_lost || chance(sim, 0.3);
+        if (!mail->is_call || is_lost)
             free_mail(mail);
     }
     agent_stream_closed(a->core, c->framework_id, c->executor_id, stream);
     c->session++;
+    c->is_subscribed = false;
     if (c->keeps_on)
         after(sim, &c->subscribe, draw_spread(sim, NS_PER_MS, 10 * NS_PER_S));
     else

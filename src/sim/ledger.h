@@ -63,6 +63,8 @@ const char *ledger_lacks_told(struct ledger *l);
 void ledger_agent_died(struct ledger *l, const char *agent_id);
 // Its process ended: what it did not write down is forgotten.
 void ledger_agent_crashed(struct ledger *l, const char *agent_id);
+// It was told to end for good.
+void ledger_agent_stops(struct ledger *l, const char *agent_id);
 // The agent has durably taken the acknowledgement: it must not send that update again.
 void ledger_acknowledgement_counts(struct ledger *l, const char *framework_id, const char *task_id,
                                    const uint8_t *uuid);

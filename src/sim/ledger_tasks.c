@@ -34,7 +34,8 @@ struct book_task {
     bool is_dead;  // its framework is no more
     bool has_end;  // an executor said that it ended, and that counted:
     Mesos__V1__TaskState end;
-    char *end_agent_id; // of the agent that it was told
+    char *end_agent_id;
+    bool may_end_otherwise; // the agent was told to forget it, or had not written it down
     struct list streams;
 };
 
@@ -131,7 +132,7 @@ static void check_next(struct sim *sim, const struct book_task *task,
     REQUIRE(sim, !is_end || !is_executors || task->has_end,
             "agent %s says that task %s is %s, and its executor never said that", stream->agent_id,
             task->id, state);
-    REQUIRE(sim, !is_end || !task->has_end || task->end == status->state,
+    REQUIRE(sim, !is_end || !task->has_end || task->may_end_otherwise || task->end == status->state,
             "task %s ended in %s and agent %s says %s", task->id, task_state_name(task->end),
             stream->agent_id, state);
 }
@@ -146,7 +147,7 @@ void ledger_update_sent(struct ledger *l, const Meseta__Link__ToMaster__StatusUp
     REQUIRE(sim, status->uuid.len == UUID_SIZE, "an update of task %s has a bad uuid", task->id);
     struct book_stream *known_in;
     struct book_update *known = find_update(task, status->uuid.data, &known_in);
-    if (known != NULL && known_in->may_be_forgotten)
+    if (known != NULL && known_in->is_forgotten)
         known_in->is_dead = known_in->is_forgotten = false;
     struct book_stream *stream = find_stream(task, status->agent_id->value);
     if (known != NULL) {
@@ -190,17 +191,24 @@ static bool is_durable(const struct sim *sim, const char *framework_id)
     return false;
 }
 
+// The agent may forget what it has of the task, and may not: it may be killed before it does.
+static void may_forget(struct book_task *task, const char *agent_id, bool is_all)
+{
+    if (is_all && task->end_agent_id != NULL && strcmp(task->end_agent_id, agent_id) == 0)
+        task->may_end_otherwise = true;
+    LIST_FOREACH (&task->streams, struct book_stream, link, stream) {
+        if (strcmp(stream->agent_id, agent_id) != 0 || (!is_all && !stream->may_be_forgotten))
+            continue;
+        stream->is_dead = stream->is_forgotten = stream->may_be_forgotten = true;
+        task->may_end_otherwise = true;
+    }
+}
+
 void ledger_agent_crashed(struct ledger *l, const char *agent_id)
 {
     MAP_FOREACH (&l->tasks, entry) {
         struct book_task *task = entry->value;
-        bool is_kept = is_durable(l->sim, task->framework_id);
-        if (!is_kept && task->has_end && strcmp(task->end_agent_id, agent_id) == 0)
-            task->has_end = false;
-        LIST_FOREACH (&task->streams, struct book_stream, link, stream) {
-            if (strcmp(stream->agent_id, agent_id) == 0 && (!is_kept || stream->may_be_forgotten))
-                stream->is_dead = stream->is_forgotten = true;
-        }
+        may_forget(task, agent_id, !is_durable(l->sim, task->framework_id));
     }
 }
 
@@ -217,11 +225,15 @@ void ledger_framework_shut_down(struct ledger *l, const char *framework_id, cons
 {
     MAP_FOREACH (&l->tasks, entry) {
         struct book_task *task = entry->value;
-        if (strcmp(task->framework_id, framework_id) != 0)
-            continue;
-        LIST_FOREACH (&task->streams, struct book_stream, link, stream)
-            stream->is_dead = stream->is_dead || strcmp(stream->agent_id, agent_id) == 0;
+        if (strcmp(task->framework_id, framework_id) == 0)
+            may_forget(task, agent_id, true);
     }
+}
+
+void ledger_agent_stops(struct ledger *l, const char *agent_id)
+{
+    MAP_FOREACH (&l->tasks, entry)
+        may_forget(entry->value, agent_id, true);
 }
 
 // ---- frameworks ----
@@ -307,7 +319,6 @@ void ledger_executor_said(struct ledger *l, const char *agent_id, const char *fr
     if (!task_state_is_terminal(state) || task->has_end)
         return;
     task->has_end = true;
-    mem_free(task->end_agent_id);
     task->end_agent_id = mem_strdup(agent_id);
     task->end = state;
 }
