@@ -96,6 +96,11 @@ void conn_break_later(struct conn *conn)
     env_at_turn_end(conn->server->env, &conn->hook);
 }
 
+void conn_resume_parts(struct conn *conn)
+{
+    env_at_turn_end(conn->server->env, &conn->hook);
+}
+
 // No more requests: when the queue has left, the peer is told, and has a moment to close.
 static void conn_close_in_order(struct conn *conn)
 {
@@ -137,6 +142,67 @@ static void learn_head(struct conn *conn, const char *data, size_t size)
     }
 }
 
+// Whether the request that is with the handler still gets parts of its body.
+static bool takes_parts(const struct conn *conn)
+{
+    return conn->phase == CONN_ANSWERING && conn->request != NULL && conn->request->in_parts &&
+           !conn->request->parts_paused && conn->request->stage == REQUEST_BODY;
+}
+
+// Hands over what has come of the body. The handler may answer, whereby the request goes.
+static void hand_part(struct conn *conn)
+{
+    struct http_request *r = conn->request;
+    bool is_last = r->stage == REQUEST_WHOLE;
+    if (r->on_part == NULL || (r->body.size == 0 && !is_last)) {
+        return;
+    }
+    struct buf part AUTO_BUF = r->body;
+    r->body = BUF_INIT;
+    r->parts_size += part.size;
+    if (is_last) {
+        r->keep_alive = r->keeps_alive_whole;
+    }
+    r->on_part(r->on_part_ctx, part.data != NULL ? part.data : "", part.size, is_last);
+}
+
+// The head is whole, and the handler wants the rest as it comes.
+static void begin_parts(struct conn *conn)
+{
+    struct http_request *r = conn->request;
+    struct http_server *server = conn->server;
+    r->in_parts = true;
+    r->keeps_alive_whole = r->keep_alive;
+    r->keep_alive = false; // for an answer before the last part
+    if (r->expects_continue) {
+        transport_write(conn->transport, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+        r->expects_continue = false;
+    }
+    set_phase(conn, CONN_ANSWERING);
+    server->handler(server->ctx, r);
+}
+
+static bool wants_parts(const struct conn *conn)
+{
+    const struct http_server *server = conn->server;
+    return !conn->request->in_parts && server->options.wants_parts != NULL &&
+           server->options.wants_parts(server->ctx, conn->request);
+}
+
+// After bytes were fed. True while the connection can take more.
+static bool step_in_parts(struct conn *conn)
+{
+    struct http_request *r = conn->request;
+    if (!r->in_parts) {
+        begin_parts(conn);
+    }
+    if (conn->request == r && conn->phase == CONN_ANSWERING) {
+        hand_part(conn);
+    }
+    return takes_parts(conn) ||
+           (conn->phase == CONN_IDLE && transport_queued(conn->transport) <= QUEUE_PAUSE_SIZE);
+}
+
 // Takes one step with the request that is being read. Returns false when the connection can take no
 // more bytes for now.
 static bool feed_step(struct conn *conn, const char *data, size_t size, size_t *ret_used)
@@ -162,6 +228,9 @@ static bool feed_step(struct conn *conn, const char *data, size_t size, size_t *
     struct http_request *r = conn->request;
     switch (request_feed(r, data, size, ret_used)) {
     case REQUEST_NEEDS_MORE:
+        if (r->in_parts || (r->stage == REQUEST_BODY && wants_parts(conn))) {
+            return step_in_parts(conn);
+        }
         if (r->stage == REQUEST_BODY) {
             set_phase(conn, CONN_BODY);
             if (r->expects_continue && r->body.size == 0) {
@@ -173,11 +242,18 @@ static bool feed_step(struct conn *conn, const char *data, size_t size, size_t *
         }
         return true;
     case REQUEST_IS_WHOLE:
+        if (r->in_parts || wants_parts(conn)) {
+            return step_in_parts(conn);
+        }
         if (is_new) {
             learn_head(conn, data, *ret_used);
         }
         return hand_over_request(conn);
     case REQUEST_IS_BAD:
+        if (r->in_parts) {
+            conn_break_later(conn);
+            return false;
+        }
         refuse(conn, r->bad_status, r->bad_text);
         return false;
     }
@@ -210,7 +286,9 @@ static void conn_settle(struct conn *conn)
     if (!conn->peer_ended || conn->waiting.size > 0) {
         return;
     }
-    if (conn->phase == CONN_HEAD || conn->phase == CONN_BODY) {
+    bool is_cut = conn->phase == CONN_ANSWERING && conn->request != NULL &&
+                  conn->request->in_parts && conn->request->stage == REQUEST_BODY;
+    if (conn->phase == CONN_HEAD || conn->phase == CONN_BODY || is_cut) {
         conn_destroy(conn); // half a request
     } else if (conn->phase == CONN_IDLE || conn->phase == CONN_CLOSING) {
         if (transport_queued(conn->transport) == 0) {
@@ -223,7 +301,7 @@ static void conn_settle(struct conn *conn)
 
 static void feed_waiting(struct conn *conn)
 {
-    if (conn->waiting.size > 0 && is_at_rest(conn) &&
+    if (conn->waiting.size > 0 && (is_at_rest(conn) || takes_parts(conn)) &&
         transport_queued(conn->transport) <= QUEUE_PAUSE_SIZE) {
         // conn_feed may lead to buf_free(&conn->waiting), so the bytes are taken out first.
         struct buf bytes = conn->waiting;
@@ -286,7 +364,7 @@ static void on_read(void *ctx, const void *data, size_t size)
         return;
     }
     size_t used = 0;
-    if (is_at_rest(conn) && conn->waiting.size == 0 &&
+    if ((is_at_rest(conn) || takes_parts(conn)) && conn->waiting.size == 0 &&
         transport_queued(conn->transport) <= QUEUE_PAUSE_SIZE) {
         used = conn_feed(conn, data, size);
     }
@@ -296,7 +374,7 @@ static void on_read(void *ctx, const void *data, size_t size)
         if (conn->waiting.size >= WAITING_SIZE_MAX || conn->phase == CONN_UPGRADING) {
             transport_read(conn->transport, false);
         }
-        if (is_at_rest(conn)) {
+        if (is_at_rest(conn) || takes_parts(conn)) {
             // The queue was too long, or bytes were waiting already: look again when it has left.
             env_at_turn_end(conn->server->env, &conn->hook);
         }

@@ -6,11 +6,11 @@
 // ignored. Bad requests get a 4xx with the reason in one line of text/plain and lose only their own
 // connection. Writes are gathered: one write per connection and turn.
 //
-// A request is handed over when its body is whole; the next one of its connection when the answer
-// is complete (what a client pipelines waits, up to 64 KiB, and then is not read). It is answered
-// once, now or later, by http_respond, http_respond_stream or http_upgrade; the handler may keep
-// the pointer until then or until on_abort. Its strings and body live until it is answered (or, for
-// a stream, until the stream is closed).
+// A request is handed over when its body is whole (but see http_options.wants_parts); the next one
+// of its connection when the answer is complete (what a client pipelines waits, up to 64 KiB, and
+// then is not read). It is answered once, now or later, by http_respond, http_respond_stream or
+// http_upgrade; the handler may keep the pointer until then or until on_abort. Its strings and body
+// live until it is answered (or, for a stream, until the stream is closed).
 
 #pragma once
 
@@ -34,6 +34,9 @@ struct http_header {
 };
 
 struct http_options {
+    // Asked once a head with a body is whole: whether the handler takes the body in parts, as it
+    // comes, from then on (http_on_part). With the server's ctx. NULL: never.
+    bool (*wants_parts)(void *ctx, const struct http_request *request);
     size_t head_size_max;        // 0: 64 KiB
     size_t header_count_max;     // 0: 100
     size_t body_size_max;        // 0: 64 MiB
@@ -69,6 +72,15 @@ const char *http_peer(const struct http_request *r);     // "127.0.0.1:40312"
 const char *http_local_ip(const struct http_request *r); // the address it came in on
 struct arena *http_arena(struct http_request *r);        // lives as long as the request
 bool http_is_keep_alive(const struct http_request *r);
+// Of a request that is handed over in parts, from the handler: `on_part` gets the body as it comes,
+// `is_last` with the last part (which may be empty). It never runs inside the handler. An answer
+// before the last part ends the connection.
+void http_on_part(struct http_request *r,
+                  void (*on_part)(void *ctx, const void *data, size_t size, bool is_last),
+                  void *ctx);
+bool http_is_in_parts(const struct http_request *r);
+// No more parts, until they are wanted again; what the peer sends waits in its own buffers.
+void http_pause_parts(struct http_request *r, bool is_paused);
 // Called if the connection goes before the answer (also by http_server_free); the request is gone
 // when it returns. Without it the request stays valid and its answer goes nowhere.
 void http_on_abort(struct http_request *r, void (*on_abort)(void *ctx, struct http_request *r),

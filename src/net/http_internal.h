@@ -61,6 +61,13 @@ struct http_request {
     bool is_head; // HEAD
     bool is_http_1_0;
     bool expects_continue; // and has not got it yet
+    // In parts (http_on_part).
+    bool in_parts;
+    bool parts_paused;
+    bool keeps_alive_whole; // after an answer to the whole of it
+    uint64_t parts_size;    // bytes that were handed over and are not in `body` any more
+    void (*on_part)(void *ctx, const void *data, size_t size, bool is_last);
+    void *on_part_ctx;
     // While it is with the handler.
     struct conn *conn; // NULL: its connection has gone, the answer goes nowhere
     struct env *env;
@@ -93,6 +100,8 @@ void conn_answered(struct conn *conn, bool keep_alive);
 // The connection is of no more use; at the turn's end it is closed and its stream or request is
 // told.
 void conn_break_later(struct conn *conn);
+// Parts of the body are wanted again.
+void conn_resume_parts(struct conn *conn);
 // Whole answer given by http_respond_file: the sender runs until it calls conn_answered.
 void conn_set_file(struct conn *conn, struct file_sender *file);
 void conn_upgrade(struct conn *conn,

@@ -132,6 +132,28 @@ const char *http_local_ip(const struct http_request *r)
     return keep_name(r, transport_local_ip);
 }
 
+void http_on_part(struct http_request *r,
+                  void (*on_part)(void *ctx, const void *data, size_t size, bool is_last),
+                  void *ctx)
+{
+    CHECK(r->in_parts);
+    r->on_part = on_part;
+    r->on_part_ctx = ctx;
+}
+
+bool http_is_in_parts(const struct http_request *r)
+{
+    return r->in_parts;
+}
+
+void http_pause_parts(struct http_request *r, bool is_paused)
+{
+    r->parts_paused = is_paused;
+    if (!is_paused && r->conn != NULL) {
+        conn_resume_parts(r->conn);
+    }
+}
+
 void http_on_abort(struct http_request *r, void (*on_abort)(void *ctx, struct http_request *r),
                    void *ctx)
 {

@@ -425,7 +425,8 @@ static void feed_parser(struct http_request *r, const char *data, size_t size, s
         }
     } else if (!in_head) {
         r->framing_size += size - (r->body.size - body_before);
-        if (r->framing_size > FRAMING_SIZE_FREE + FRAMING_FACTOR * (uint64_t)r->body.size) {
+        if (r->framing_size >
+            FRAMING_SIZE_FREE + FRAMING_FACTOR * (r->parts_size + (uint64_t)r->body.size)) {
             refuse(r, 400, "Too much framing for so small a body");
         }
     }
