@@ -355,9 +355,15 @@ static int start_containerizer(struct agent_daemon *d, struct error *err)
     return containerizer_new(d->env, &options, &callbacks, d, &d->containerizer, err);
 }
 
+static bool wants_parts(void *ctx, const struct http_request *request)
+{
+    (void)ctx;
+    return agent_v1_is_input(request);
+}
+
 static int start_server(struct agent_daemon *d, struct error *err)
 {
-    static const struct http_options options = {0};
+    static const struct http_options options = {.wants_parts = wants_parts};
     int r = http_server_new(d->env, &options, on_request, d, &d->server, err);
     if (r < 0) {
         return r;
@@ -507,6 +513,7 @@ struct agent_daemon *agent_daemon_free(struct agent_daemon *d)
         http_server_free(d->server);
     }
     agent_v1_containers_free(d);
+    map_free(&d->v1_inputs);
     api_router_free(d->router);
     api_common_free(d->common);
     agent_free(d->agent);

@@ -45,6 +45,7 @@ struct agent_daemon {
     struct env_hook store_hook; // makes durable what the turn kept
     const struct api_v1 *v1;    // the operator API
     struct map v1_waiters;      // container id -> struct agent_v1_waiters
+    struct map v1_inputs;       // container id -> the one request that speaks to it
     char **ended;               // containers that ended in this turn
     size_t ended_count;
 };

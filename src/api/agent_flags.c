@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/timer.h"
 
 #define ROW(member, type, text, opts, help)                                                        \
     FLAG_ROW(struct agent_flags, member, #member, NULL, type, text, opts, help)
@@ -84,6 +85,8 @@ static const struct flag rows[] = {
         "started anew; what they are told in MESOS_SUBSCRIPTION_BACKOFF_MAX."),
     ROW(executor_shutdown_grace_period, FLAG_DURATION, "5secs", 0,
         "How long an executor may take to end after SHUTDOWN."),
+    ROW(http_heartbeat_interval, FLAG_DURATION, "30secs", 0,
+        "How often an open stream of a container's output is shown to be alive."),
     ROW(executor_environment_variables, FLAG_TEXT, NULL, FLAG_FILE,
         "A JSON object of variables. It replaces the agent's own environment, which executors "
         "inherit otherwise (but for MESOS_* and LIBPROCESS_*)."),
@@ -140,7 +143,6 @@ static const struct flag pending_rows[] = {
     PENDING_BOOL(12, "docker_ignore_runtime", "false"),
     PENDING_TEXT(13, "hadoop_home", NULL),
     PENDING_TEXT(14, "volume_gid_range", NULL),
-    PENDING_TIME(15, "http_heartbeat_interval", "30secs"),
     PENDING_TIME(16, "authentication_backoff_factor", "1secs"),
     PENDING_TIME(17, "authentication_timeout_min", "5secs"),
     PENDING_TIME(18, "authentication_timeout_max", "1mins"),
@@ -290,6 +292,9 @@ static int check_values(const struct agent_flags *f, struct error *err)
         if (positive[i].value <= 0) {
             return error_set(err, -EINVAL, "Flag '%s' must be more than nothing", positive[i].name);
         }
+    }
+    if (f->http_heartbeat_interval < NS_PER_MS) {
+        return error_set(err, -EINVAL, "Flag 'http_heartbeat_interval' must be at least 1ms");
     }
     if (f->gc_delay < 0 || f->executor_shutdown_grace_period < 0) {
         return error_set(err, -EINVAL,

@@ -44,6 +44,7 @@ struct agent_flags {
     int64_t executor_registration_timeout;
     int64_t executor_reregistration_timeout;
     int64_t executor_shutdown_grace_period;
+    int64_t http_heartbeat_interval;
     char *executor_environment_variables;
     int64_t recovery_timeout;
     char *recover;

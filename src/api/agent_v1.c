@@ -21,19 +21,36 @@ static bool is_ready(void *ctx, struct http_request *r)
 static void handle(void *ctx, struct http_request *r)
 {
     struct agent_daemon *d = ctx;
-    api_v1_handle(d->v1, r);
+    if (!http_is_in_parts(r)) {
+        api_v1_handle(d->v1, r);
+    } else if (is_ready(ctx, r)) {
+        agent_v1_take_input(d, r);
+    }
     agent_daemon_touch(d);
 }
 
 // The tables of the other files, one behind the other.
 static struct api_v1_row *join_rows(size_t *ret_count, struct arena *arena)
 {
-    size_t count = agent_v1_look_row_count + agent_v1_container_row_count;
-    struct api_v1_row *rows = arena_calloc(arena, count, sizeof(rows[0]));
-    memcpy(rows, agent_v1_look_rows, agent_v1_look_row_count * sizeof(rows[0]));
-    memcpy(rows + agent_v1_look_row_count, agent_v1_container_rows,
-           agent_v1_container_row_count * sizeof(rows[0]));
-    *ret_count = count;
+    const struct {
+        const struct api_v1_row *rows;
+        size_t count;
+    } parts[] = {
+        {agent_v1_look_rows, agent_v1_look_row_count},
+        {agent_v1_container_rows, agent_v1_container_row_count},
+        {agent_v1_session_rows, agent_v1_session_row_count},
+    };
+    size_t total = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
+        total += parts[i].count;
+    }
+    struct api_v1_row *rows = arena_calloc(arena, total, sizeof(rows[0]));
+    size_t at = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
+        memcpy(rows + at, parts[i].rows, parts[i].count * sizeof(rows[0]));
+        at += parts[i].count;
+    }
+    *ret_count = total;
     return rows;
 }
 

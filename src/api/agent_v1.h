@@ -38,6 +38,17 @@ void agent_v1_container_terminated(struct agent_daemon *d, const char *container
 // Forgets who waits.
 void agent_v1_containers_free(struct agent_daemon *d);
 
+// ---- agent_v1_session.c: what comes out of sessions ----
+extern const struct api_v1_row agent_v1_session_rows[];
+extern const size_t agent_v1_session_row_count;
+// Answers with the container's output as a stream. `is_session`: it ends with the client.
+void agent_v1_begin_output(struct api_v1_request *q, const char *container_id, bool is_session);
+
+// ---- agent_v1_input.c: what goes into sessions ----
+// A request that comes in parts (http_options.wants_parts).
+bool agent_v1_is_input(const struct http_request *r);
+void agent_v1_take_input(struct agent_daemon *d, struct http_request *r);
+
 // ---- agent_v1_look.c: GET_... ----
 extern const struct api_v1_row agent_v1_look_rows[];
 extern const size_t agent_v1_look_row_count;

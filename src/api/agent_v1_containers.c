@@ -28,6 +28,7 @@ struct waiter {
     struct list link;
     struct api_v1_request *q;
     char *container_id;
+    bool is_session; // to be answered with its output
 };
 
 // ---- waiting ----
@@ -55,11 +56,14 @@ static void on_abort(void *ctx, struct http_request *r)
     struct waiter *waiter = ctx;
     struct agent_daemon *d = waiter->q->ctx;
     AUTO_FREE char *container_id = mem_strdup(waiter->container_id);
+    if (waiter->is_session) {
+        containerizer_destroy(d->containerizer, container_id);
+    }
     waiter_free(waiter);
     drop_if_empty(d, container_id);
 }
 
-static void wait_for(struct api_v1_request *q, const char *container_id, bool is_launch)
+static struct waiter *wait_for(struct api_v1_request *q, const char *container_id, bool is_launch)
 {
     struct agent_daemon *d = q->ctx;
     struct agent_v1_waiters *waiters = map_get(&d->v1_waiters, container_id);
@@ -74,15 +78,17 @@ static void wait_for(struct api_v1_request *q, const char *container_id, bool is
     waiter->container_id = mem_strdup(container_id);
     list_append(is_launch ? &waiters->launches : &waiters->waits, &waiter->link);
     http_on_abort(q->http, on_abort, waiter);
+    return waiter;
 }
 
-static struct api_v1_request *take(struct list *waiters)
+static struct api_v1_request *take(struct list *waiters, bool *ret_is_session)
 {
     if (list_is_empty(waiters)) {
         return NULL;
     }
     struct waiter *waiter = LIST_ENTRY(waiters->next, struct waiter, link);
     struct api_v1_request *q = waiter->q;
+    *ret_is_session = waiter->is_session;
     http_on_abort(q->http, NULL, NULL);
     waiter_free(waiter);
     return q;
@@ -92,8 +98,13 @@ void agent_v1_container_launched(struct agent_daemon *d, const char *container_i
 {
     struct agent_v1_waiters *waiters = map_get(&d->v1_waiters, container_id);
     struct api_v1_request *q;
-    while (waiters != NULL && (q = take(&waiters->launches)) != NULL) {
-        api_v1_respond_ok(q);
+    bool is_session;
+    while (waiters != NULL && (q = take(&waiters->launches, &is_session)) != NULL) {
+        if (is_session) {
+            agent_v1_begin_output(q, container_id, true);
+        } else {
+            api_v1_respond_ok(q);
+        }
     }
     drop_if_empty(d, container_id);
 }
@@ -130,12 +141,13 @@ void agent_v1_container_terminated(struct agent_daemon *d, const char *container
 {
     struct agent_v1_waiters *waiters = map_get(&d->v1_waiters, container_id);
     struct api_v1_request *q;
-    while (waiters != NULL && (q = take(&waiters->launches)) != NULL) {
+    bool is_session;
+    while (waiters != NULL && (q = take(&waiters->launches, &is_session)) != NULL) {
         http_respond_text(q->http, 400, "%s",
                           termination->message != NULL ? termination->message
                                                        : "Container destroyed while launching");
     }
-    while (waiters != NULL && (q = take(&waiters->waits)) != NULL) {
+    while (waiters != NULL && (q = take(&waiters->waits, &is_session)) != NULL) {
         respond_end(q, termination);
     }
     drop_if_empty(d, container_id);
@@ -145,7 +157,9 @@ void agent_v1_containers_free(struct agent_daemon *d)
 {
     MAP_FOREACH (&d->v1_waiters, entry) {
         struct agent_v1_waiters *waiters = entry->value;
-        while (take(&waiters->launches) != NULL || take(&waiters->waits) != NULL) {
+        bool is_session;
+        while (take(&waiters->launches, &is_session) != NULL ||
+               take(&waiters->waits, &is_session) != NULL) {
         }
         mem_free(waiters);
     }
@@ -250,7 +264,7 @@ static int make_environment(const Mesos__V1__CommandInfo *command, struct arena 
     return 0;
 }
 
-static int launch_nested(struct api_v1_request *q, const char *container_id,
+static int launch_nested(struct api_v1_request *q, const char *container_id, bool is_session,
                          const struct resources *resources, struct error *err)
 {
     struct agent_daemon *d = q->ctx;
@@ -263,8 +277,8 @@ static int launch_nested(struct api_v1_request *q, const char *container_id,
     struct agent_v1_info info;
     char **environment = NULL;
     int r = agent_v1_read_info(*(Mesos__V1__ContainerInfo **)api_v1_member(q->body, "container"),
-                               false, arena, &info, err);
-    if (r == 0 && info.has_tty) {
+                               is_session, arena, &info, err);
+    if (r == 0 && info.has_tty && !is_session) {
         r = error_set(err, -ENOTSUP, "A terminal is only for sessions on this agent");
     }
     if (r == 0) {
@@ -275,6 +289,10 @@ static int launch_nested(struct api_v1_request *q, const char *container_id,
     }
     struct container_nesting nesting = {
         .owns_limits = info.owns_limits,
+        .is_session = is_session,
+        .has_tty = info.has_tty,
+        .tty_rows = info.rows,
+        .tty_columns = info.columns,
         .links = info.links,
         .link_count = info.link_count,
     };
@@ -291,7 +309,8 @@ static int launch_nested(struct api_v1_request *q, const char *container_id,
     return containerizer_launch_nested(d->containerizer, &launch, err);
 }
 
-static void launch(struct api_v1_request *q, Mesos__V1__Resource *const *messages, size_t count)
+static void launch(struct api_v1_request *q, bool is_session, Mesos__V1__Resource *const *messages,
+                   size_t count)
 {
     struct agent_daemon *d = q->ctx;
     const char *container_id = agent_v1_id_text(id_of(q), http_arena(q->http));
@@ -310,18 +329,35 @@ static void launch(struct api_v1_request *q, Mesos__V1__Resource *const *message
     }
     AUTO_RESOURCES struct resources *resources = NULL;
     if (resources_from_proto(messages, count, &resources, &err) < 0 ||
-        launch_nested(q, container_id, resources, &err) < 0) {
+        launch_nested(q, container_id, is_session, resources, &err) < 0) {
         log_warning("Failed to launch container %s: %s", container_id, err.text);
         http_respond_text(q->http, 400, "%s", err.text);
         return;
     }
     log_info("Launching container %s", container_id);
-    wait_for(q, container_id, true);
+    wait_for(q, container_id, true)->is_session = is_session;
 }
 
 static void launch_nested_container(struct api_v1_request *q)
 {
-    launch(q, NULL, 0);
+    launch(q, false, NULL, 0);
+}
+
+static int check_launch_session(const struct api_v1_request *q, struct error *err)
+{
+    int r = check_launch_nested(q, err);
+    const Mesos__V1__Agent__Call__LaunchNestedContainerSession *body = (const void *)q->body;
+    if (r == 0 && body->container != NULL && !validate_shares_cgroups(body->container)) {
+        r = error_set(err, -EINVAL,
+                      "'launch_nested_container_session.container.linux_info' is invalid: "
+                      "'share_cgroups' cannot be set to 'false' for nested container sessions");
+    }
+    return r;
+}
+
+static void launch_session(struct api_v1_request *q)
+{
+    launch(q, true, NULL, 0);
 }
 
 static void launch_container(struct api_v1_request *q)
@@ -331,7 +367,7 @@ static void launch_container(struct api_v1_request *q)
         http_respond_text(q->http, 400, "Resource limits are not supported by this agent");
         return;
     }
-    launch(q, body->resources, body->n_resources);
+    launch(q, false, body->resources, body->n_resources);
 }
 
 static void wait_container(struct api_v1_request *q)
@@ -390,6 +426,7 @@ const struct api_v1_row agent_v1_container_rows[] = {
     {"WAIT_NESTED_CONTAINER", wait_container, check_id, false, false},
     {"KILL_NESTED_CONTAINER", kill_container, check_id, false, false},
     {"REMOVE_NESTED_CONTAINER", remove_container, check_id, false, false},
+    {"LAUNCH_NESTED_CONTAINER_SESSION", launch_session, check_launch_session, false, true},
     {"LAUNCH_CONTAINER", launch_container, check_launch, false, false},
     {"WAIT_CONTAINER", wait_container, check_id, false, false},
     {"KILL_CONTAINER", kill_container, check_id, false, false},

@@ -61,6 +61,9 @@ struct container {
     struct map ended;         // of an outermost one: id -> struct container_end
     bool is_session;
     bool shares_limits; // with the parent
+    bool has_tty;
+    uint16_t tty_rows, tty_columns;
+    struct container_io *io; // of a session that was started
     struct container_link *links;
     size_t link_count;
 
@@ -202,3 +205,5 @@ void container_destroy_orphans(struct containerizer *c);
 void container_watch(struct container *container, struct container_watch *watch, int fd,
                      uint32_t events, void (*run)(struct container *container));
 void container_unwatch(struct container *container, struct container_watch *watch);
+// The same without closing the descriptor.
+void container_unwatch_keep(struct container *container, struct container_watch *watch);

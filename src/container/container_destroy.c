@@ -12,7 +12,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "container/container.h"
+#include "container/container_io.h"
 
 // The take-down is repeated after 0.5 ms, then ever less often.
 static const int64_t STEP_DELAY_FIRST_NS = 500 * NS_PER_US;
@@ -157,6 +157,9 @@ static void container_finish(struct container *container)
         .message = container->message,
         .limited = container->limited,
     };
+    if (container->io != NULL) {
+        container_io_end(container->io);
+    }
     container_note_end(container, &termination);
     struct container *parent = container->parent;
     if (parent != NULL && parent->state == CONTAINER_DESTROYING) {
@@ -242,6 +245,7 @@ struct container *container_free(struct container *container)
     container_unwatch(container, &container->oom);
     container_unwatch(container, &container->supervisor);
     container_close_files(container);
+    container->io = container_io_free(container->io);
     cgroup_free(container->cgroup);
     session_free(container->session);
     user_free(container->user);

@@ -15,7 +15,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "container/container.h"
+#include "container/container_io.h"
 #include "container/order_write.h"
 
 #define LAUNCH_FAILED MESOS__V1__TASK_STATUS__REASON__REASON_CONTAINER_LAUNCH_FAILED
@@ -153,6 +153,9 @@ static int write_order(struct container *container, bool enters, int *ret_fd, st
     if (container->outlives_agent) {
         order_put_number(&order, ORDER_SUPERVISE, 1);
     }
+    if (container->has_tty) {
+        order_put_number(&order, ORDER_TERMINAL, 1);
+    }
     put_command(container, &order);
     for (char **variable = container->environment; *variable != NULL; variable++) {
         order_put_text(&order, ORDER_ENVIRONMENT, *variable);
@@ -198,13 +201,13 @@ static void on_reply(struct container *container)
     owner->callbacks.on_launched(owner->ctx, container->id, container->pid);
 }
 
-static int spawn_helper(struct container *container, int cgroup_fd, int order_fd, int reply_fd,
-                        struct error *err)
+static int spawn_with(struct container *container, int cgroup_fd, int order_fd, int reply_fd,
+                      const int io_fds[3], struct error *err)
 {
     static char name[] = "mesos-containerizer";
     char *arguments[] = {name, NULL};
     char *environment[] = {NULL};
-    int fds[ORDER_RUN_FD + 1] = {-1, container->out_fd, container->err_fd, order_fd, reply_fd};
+    int fds[ORDER_RUN_FD + 1] = {io_fds[0], io_fds[1], io_fds[2], order_fd, reply_fd};
     AUTO_CLOSE int run_fd = -1;
     if (container->outlives_agent) {
         int code = container_open_run_file(container, &run_fd, err);
@@ -227,6 +230,24 @@ static int spawn_helper(struct container *container, int cgroup_fd, int order_fd
     };
     return env_spawn(container->owner->env, &spawn, container_on_exit, container, &container->pid,
                      &container->child, err);
+}
+
+static int spawn_helper(struct container *container, int cgroup_fd, int order_fd, int reply_fd,
+                        struct error *err)
+{
+    int io_fds[3] = {-1, container->out_fd, container->err_fd};
+    if (container->is_session) {
+        int files[2] = {TAKE_FD(container->out_fd), TAKE_FD(container->err_fd)};
+        int code = container_io_new(container, files, io_fds, &container->io, err);
+        if (code < 0) {
+            return code;
+        }
+    }
+    int code = spawn_with(container, cgroup_fd, order_fd, reply_fd, io_fds, err);
+    for (int i = 0; i < 3 && container->is_session; i++) {
+        fd_close_at(&io_fds[i]);
+    }
+    return code;
 }
 
 static int isolate(struct container *container, struct error *err)

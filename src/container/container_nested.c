@@ -387,6 +387,9 @@ int containerizer_launch_nested(struct containerizer *c, const struct container_
     struct container *container = container_make(c, &order);
     container_adopt_child(parent, container);
     container->is_session = launch->nesting->is_session;
+    container->has_tty = launch->nesting->has_tty;
+    container->tty_rows = launch->nesting->tty_rows;
+    container->tty_columns = launch->nesting->tty_columns;
     container->shares_limits = !launch->nesting->owns_limits;
     container->directory = container->is_session ? parent->directory : container->sandbox;
     container->link_count = launch->nesting->link_count;

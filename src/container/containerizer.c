@@ -36,16 +36,21 @@ void container_watch(struct container *container, struct container_watch *watch,
     CHECK(epoll_ctl(container->owner->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0);
 }
 
+void container_unwatch_keep(struct container *container, struct container_watch *watch)
+{
+    if (watch->fd >= 0) {
+        CHECK(epoll_ctl(container->owner->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL) == 0);
+        watch->fd = -1;
+    }
+}
+
 void container_unwatch(struct container *container, struct container_watch *watch)
 {
-    if (watch->fd < 0) {
-        return;
+    int fd = watch->fd;
+    container_unwatch_keep(container, watch);
+    if (fd >= 0 && watch != &container->oom) {
+        close(fd); // that one belongs to the cgroup
     }
-    CHECK(epoll_ctl(container->owner->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL) == 0);
-    if (watch != &container->oom) {
-        close(watch->fd); // that one belongs to the cgroup
-    }
-    watch->fd = -1;
 }
 
 static void on_epoll(uv_poll_t *poll, int status, int events)

@@ -93,8 +93,10 @@ struct container_launch {
 struct container_nesting {
     bool owns_limits; // has cgroups of its own with `resources` as limits; else shares the parent's
     // Has the parent's environment and working directory, and its input and output go through
-    // containerizer_attach alone.
+    // containerizer_attach: by pipes, or by a terminal with a window of that size (0: not known).
     bool is_session;
+    bool has_tty;
+    uint16_t tty_rows, tty_columns;
     // Links to make in the sandbox, to places in the parent's, which are made as directories where
     // nothing is.
     const struct container_link *links;
@@ -151,6 +153,36 @@ int containerizer_kill(struct containerizer *c, const char *container_id, int si
 // not there.
 int containerizer_remove_nested(struct containerizer *c, const char *container_id,
                                 const char *trash, struct error *err);
+// ---- input and output of a session ----
+struct container_io;
+enum container_output { CONTAINER_STDOUT, CONTAINER_STDERR };
+// Somebody who listens; the caller's, detached before it goes. Output is read from the first one
+// on. All run from the loop; a listener may be detached from within, but no other.
+struct container_listener {
+    struct list link;
+    struct container_io *io; // NULL: not attached
+    bool is_paused;
+    void (*on_output)(struct container_listener *listener, enum container_output which,
+                      const void *data, size_t size);
+    // No more will come: the container is gone. It is detached.
+    void (*on_end)(struct container_listener *listener);
+    // What containerizer_write took has left. May be NULL.
+    void (*on_drained)(struct container_listener *listener);
+};
+// -ENOENT: no such container. -ENOTSUP: it is no session.
+int containerizer_attach(struct containerizer *c, const char *container_id,
+                         struct container_listener *listener, struct error *err);
+void containerizer_detach(struct container_listener *listener);
+// As long as one listener is paused, no output is read, so that the container has to wait.
+void containerizer_pause_output(struct container_listener *listener, bool is_paused);
+// 0: all of it is with the container. 1: it waits for the container to read; on_drained tells.
+int containerizer_write(struct containerizer *c, const char *container_id, const void *data,
+                        size_t size, struct error *err);
+// After what waits. A terminal has no such end.
+int containerizer_close_input(struct containerizer *c, const char *container_id, struct error *err);
+int containerizer_resize(struct containerizer *c, const char *container_id, uint16_t rows,
+                         uint16_t columns, struct error *err);
+
 // The ids of all that run, parents first, in the arena.
 size_t containerizer_list(const struct containerizer *c, struct arena *arena,
                           const char *const **ret_ids);

@@ -34,6 +34,8 @@ enum order_tag {
     // Number, not read: stay as the parent of what is run, and write to ORDER_RUN_FD, a line each:
     // the own pid; and in the end the status of what was run, as waitpid gives it.
     ORDER_SUPERVISE,
+    // Number, not read: a session of its own, whose terminal is what standard input is.
+    ORDER_TERMINAL,
 };
 
 // In ORDER_RUN_FD's file, before the pid of the process that is run behind its supervisor: a line

@@ -12,6 +12,7 @@
 #include <linux/limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -102,6 +103,7 @@ struct plan {
     int64_t gid;
     bool has_user;
     bool is_supervised;
+    bool has_terminal;
 };
 
 static void *map_memory(size_t size, int protection, int flags, int fd)
@@ -214,12 +216,27 @@ static void take_record(struct plan *plan, const struct order_record *record)
     case ORDER_SUPERVISE:
         plan->is_supervised = true;
         return;
+    case ORDER_TERMINAL:
+        plan->has_terminal = true;
+        return;
     default:
         fail_malformed();
     }
 }
 
 // ---- becoming the container ----
+
+// The agent's spawn made a session already, which is the supervisor's where there is one.
+static void take_terminal(const struct plan *plan)
+{
+    long code = plan->is_supervised ? BARE_CALL3(SYS_setsid, 0, 0, 0) : 0;
+    if (code >= 0) {
+        code = BARE_CALL3(SYS_ioctl, STDIN_FILENO, TIOCSCTTY, 0);
+    }
+    if (code < 0) {
+        fail(code, "Failed to take the terminal", NULL);
+    }
+}
 
 static void become_user(const struct plan *plan)
 {
@@ -328,6 +345,9 @@ int bare_main(void)
     long supervisor = 0;
     if (plan.is_supervised && (supervisor = supervise_fork()) < 0) {
         fail(supervisor, "Failed to start under supervision", NULL);
+    }
+    if (plan.has_terminal) {
+        take_terminal(&plan);
     }
     become_user(&plan);
     if (plan.is_supervised && (code = supervise_bind(supervisor)) < 0) {

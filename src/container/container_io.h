@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Private to this folder: what goes into and comes out of a container whose input and output go
+// through the agent (container_nesting.is_session). The agent holds the other ends of three pipes,
+// or the master's side of a terminal. Output is read when somebody listens, or is being drained at
+// the end; it also goes into the sandbox's files.
+
+#pragma once
+
+#include "container/container.h"
+
+struct container_io;
+
+// Makes the pipes or the terminal; the container's own ends are in `ret_fds` (0, 1 and 2), to be
+// closed by the caller when the process runs. The sandbox's files are taken over.
+int container_io_new(struct container *container, int file_fds[2], int ret_fds[3],
+                     struct container_io **ret_io, struct error *err);
+// Reads what is left without waiting, and tells the listeners that no more will come.
+void container_io_end(struct container_io *io);
+struct container_io *container_io_free(struct container_io *io); // NULL is fine; returns NULL
