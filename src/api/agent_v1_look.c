@@ -271,11 +271,25 @@ static void get_containers(struct api_v1_request *q)
     api_v1_respond(q, &body->base);
 }
 
+static void get_operations(struct api_v1_request *q)
+{
+    struct agent_daemon *d = q->ctx;
+    struct messages m = {.arena = http_arena(q->http)};
+    MAP_FOREACH (&d->agent->operations, entry) {
+        messages_add(&m, agent_operation_message(entry->value, m.arena));
+    }
+    Mesos__V1__Agent__Response__GetOperations *body = (void *)api_v1_make_body(q);
+    body->operations = (void *)m.items;
+    body->n_operations = m.count;
+    api_v1_respond(q, &body->base);
+}
+
 const struct api_v1_row agent_v1_look_rows[] = {
     {"GET_AGENT", get_agent, NULL, false, false},
     {"GET_CONTAINERS", get_containers, NULL, true, false},
     {"GET_EXECUTORS", get_executors, NULL, false, false},
     {"GET_FRAMEWORKS", get_frameworks, NULL, false, false},
+    {"GET_OPERATIONS", get_operations, NULL, false, false},
     {"GET_RESOURCE_PROVIDERS", get_resource_providers, NULL, false, false},
     {"GET_STATE", get_state, NULL, false, false},
     {"GET_TASKS", get_tasks, NULL, false, false},

@@ -80,6 +80,7 @@ void master_roles_add_routes(struct master_server *server);
 void master_assets_add_routes(struct master_server *server);
 void master_quota_add_routes(struct master_server *server);
 void master_maintenance_add_routes(struct master_server *server);
+void master_operations_add_routes(struct master_server *server);
 void master_v1_add_routes(struct master_server *server);
 // The core's answer to a call that waited for the registry: `waiter` is its http_request.
 void master_v1_answer(void *ctx, void *waiter, int status, const char *text);

@@ -122,6 +122,13 @@ static void drain_agent(struct api_v1_request *q)
 
 static const struct api_v1_row rows[] = {
     {"GET_AGENTS", master_v1_get_agents, NULL, false, false},
+    {"RESERVE_RESOURCES", master_v1_reserve_resources, NULL, false, false},
+    {"UNRESERVE_RESOURCES", master_v1_unreserve_resources, NULL, false, false},
+    {"CREATE_VOLUMES", master_v1_create_volumes, NULL, false, false},
+    {"DESTROY_VOLUMES", master_v1_destroy_volumes, NULL, false, false},
+    {"GROW_VOLUME", master_v1_grow_volume, master_v1_check_grow_volume, false, false},
+    {"SHRINK_VOLUME", master_v1_shrink_volume, master_v1_check_shrink_volume, false, false},
+    {"GET_OPERATIONS", master_v1_get_operations, NULL, false, false},
     {"GET_WEIGHTS", master_v1_get_weights, NULL, false, false},
     {"UPDATE_WEIGHTS", master_v1_update_weights, NULL, false, false},
     {"GET_QUOTA", master_v1_get_quota, NULL, false, false},

@@ -20,6 +20,17 @@ Mesos__V1__Master__Response__GetAgents *master_v1_agents(struct arena *arena,
                                                          const struct master *m);
 void master_v1_get_agents(struct api_v1_request *q);
 
+// ---- master_operations.c ----
+void master_v1_reserve_resources(struct api_v1_request *q);
+void master_v1_unreserve_resources(struct api_v1_request *q);
+void master_v1_create_volumes(struct api_v1_request *q);
+void master_v1_destroy_volumes(struct api_v1_request *q);
+int master_v1_check_grow_volume(const struct api_v1_request *q, struct error *err);
+int master_v1_check_shrink_volume(const struct api_v1_request *q, struct error *err);
+void master_v1_grow_volume(struct api_v1_request *q);
+void master_v1_shrink_volume(struct api_v1_request *q);
+void master_v1_get_operations(struct api_v1_request *q);
+
 // ---- master_quota.c ----
 void master_v1_get_weights(struct api_v1_request *q);
 void master_v1_update_weights(struct api_v1_request *q);

@@ -2,9 +2,11 @@
 """Reservations and persistent volumes with real daemons: made by frameworks and operators, used by tasks, kept over
 kill -9 of the agent and of the master; and each operation ends once."""
 
+import json
 import os
 import random
 import time
+import urllib.parse
 import uuid
 
 import pytest
@@ -234,7 +236,7 @@ def test_disks_of_their_own(cluster, master, tmp_path):
     sources = {"PATH": {"type": "PATH", "path": {"root": str(path_root)}},
                "MOUNT": {"type": "MOUNT", "mount": {"root": str(mount_root)}}}
     disks = [{**scalar("disk", 100), "disk": {"source": source}} for source in sources.values()]
-    agent = cluster.start_agent(master, resources=__import__("json").dumps(
+    agent = cluster.start_agent(master, resources=json.dumps(
         [scalar("cpus", 4), scalar("mem", 512), *disks]))
     scheduler = cluster.scheduler(master, **FRAMEWORK)
     ours = [scalar("cpus", 0.1), scalar("mem", 32)]
@@ -403,3 +405,113 @@ def test_flags_that_do_not_fit_any_more(cluster, master, agent, scheduler):
     agent.start()
     cluster.wait_registered(agent)
     assert amount(total_of(master), "cpus", ROLE) == 3
+
+
+# ---- operators ----
+
+def call(daemon, kind, **content):
+    body = {"type": kind}
+    if content:
+        body[kind.lower()] = content
+    return daemon.post("/api/v1", body)
+
+
+def agent_id_of(master):
+    return {"value": master.state()["slaves"][0]["id"]}
+
+
+def post_form(daemon, path, **fields):
+    body = urllib.parse.urlencode({k: v if isinstance(v, str) else json.dumps(v) for k, v in fields.items()})
+    return daemon.post(path, body, headers={"Content-Type": "application/x-www-form-urlencoded"})
+
+
+V0 = {"RESERVE_RESOURCES": ("/reserve", "resources"), "UNRESERVE_RESOURCES": ("/unreserve", "resources"),
+      "CREATE_VOLUMES": ("/create-volumes", "volumes"), "DESTROY_VOLUMES": ("/destroy-volumes", "volumes")}
+
+
+@pytest.mark.parametrize("version", ["v0", "v1"])
+def test_operators(cluster, master, agent, scheduler, version):
+    """Offers are taken back for it; what is in use is a conflict."""
+    def operate(kind, *resources, **more):
+        path, field = V0[kind]
+        if version == "v1":
+            return call(master, kind, agent_id=agent_id_of(master), **{field: list(resources)}, **more)
+        return post_form(master, path, slaveId=agent_id_of(master)["value"], **{field: list(resources)}, **more)
+
+    scheduler.wait_offer()
+    cpus, disk, data = reserved(scalar("cpus", 3)), reserved(scalar("disk", 50)), volume("v", 50)
+    response = operate("RESERVE_RESOURCES", cpus, disk)
+    assert (response.status, response.text) == (202, "")
+    scheduler.wait("RESCIND")
+    assert operate("CREATE_VOLUMES", data).status == 202
+    offer = offer_with(scheduler, "disk", 50, persistence="v")
+    status = run(scheduler, offer, "touch data/x", reserved(scalar("cpus", 2)), scalar("mem", 32), data)
+    assert status["state"] == "TASK_FINISHED"
+    offer = offer_with(scheduler, "disk", 50, persistence="v")
+    task = task_on(offer, "sleep 1000", reserved(scalar("cpus", 2)), scalar("mem", 32))
+    scheduler.accept([offer], [launch(task)], refuse_seconds=0)
+    scheduler.wait_update(task["task_id"]["value"], "TASK_RUNNING")
+    response = operate("UNRESERVE_RESOURCES", cpus)
+    assert response.status == 409 and "does not contain cpus(reservations: [(DYNAMIC,storage,p)]):3" in response.text
+    assert operate("DESTROY_VOLUMES", data).status == 202
+    wait_for(lambda: not os.path.exists(directory_of(agent, "v")), what="the volume to go")
+    # From one role to another, at once.
+    moved = operate("RESERVE_RESOURCES", reserved(scalar("cpus", 1), "other"), source=[reserved(scalar("cpus", 1))])
+    assert moved.status == 202
+    total = total_of(master)
+    assert (amount(total, "cpus", ROLE), amount(total, "cpus", "other"), amount(total, "cpus")) == (2, 1, 1)
+    wait_for(lambda: call(master, "GET_OPERATIONS").json()["get_operations"].get("operations", []) == [],
+             what="the operations to be over")
+
+
+def test_operators_resize(cluster, master, agent):
+    agent_id = agent_id_of(master)
+    disk, data = reserved(scalar("disk", 100)), volume("v", 40)
+    assert call(master, "RESERVE_RESOURCES", agent_id=agent_id, resources=[disk]).status == 202
+    assert call(master, "CREATE_VOLUMES", agent_id=agent_id, volumes=[data]).status == 202
+    grown = call(master, "GROW_VOLUME", agent_id=agent_id, volume=data, addition=reserved(scalar("disk", 10)))
+    assert grown.status == 202
+    shrunk = call(master, "SHRINK_VOLUME", agent_id=agent_id, volume=volume("v", 50), subtract={"value": 45})
+    assert shrunk.status == 202
+    assert amount(total_of(master), "disk", ROLE, "v") == 5
+    assert call(master, "SHRINK_VOLUME", agent_id=agent_id, volume=volume("v", 50), subtract={"value": 1}).status == 409
+
+
+@pytest.mark.parametrize("kind, content, status, text", [
+    ("RESERVE_RESOURCES", {"resources": [scalar("cpus", 1)]}, 400,
+     "Resource cpus:1 is not dynamically reserved"),
+    ("RESERVE_RESOURCES", {"resources": []}, 400, "Invalid resources"),
+    ("RESERVE_RESOURCES", {"resources": [reserved(scalar("cpus", 100))]}, 409, "does not contain cpus:100"),
+    ("RESERVE_RESOURCES", {"resources": [reserved(scalar("cpus", -1))]}, 400, "Invalid scalar resource: value <= 0"),
+    ("RESERVE_RESOURCES", {"resources": [reserved(scalar("cpus", 1), "a/../b")]}, 400, "Role"),
+    ("RESERVE_RESOURCES", {"resources": [{**reserved(scalar("cpus", 1)), "allocation_info": {"role": ROLE}}]}, 400,
+     "the operator API only allows reservations to be made to unallocated resources"),
+    ("UNRESERVE_RESOURCES", {"resources": [reserved(scalar("cpus", 1))]}, 409, "does not contain"),
+    ("UNRESERVE_RESOURCES", {"resources": [volume("v", 1)]}, 400, "Please destroy the persistent volume first"),
+    ("CREATE_VOLUMES", {"volumes": [reserved(scalar("disk", 1))]}, 400, "does not have DiskInfo"),
+    ("CREATE_VOLUMES", {"volumes": [volume("a/b", 1)]}, 400, "Invalid persistence ID"),
+    ("CREATE_VOLUMES", {"volumes": [volume("v", 1), volume("v", 2)]}, 400, "Persistence ID 'v' is not unique"),
+    ("CREATE_VOLUMES", {"volumes": [volume("v", 1)]}, 409, "does not contain"),
+    ("DESTROY_VOLUMES", {"volumes": [volume("v", 1)]}, 400, "Persistent volumes not found"),
+    ("GROW_VOLUME", {"volume": volume("v", 1), "addition": scalar("disk", 1)}, 400, "Incompatible resources"),
+    ("SHRINK_VOLUME", {"volume": volume("v", 1), "subtract": {"value": 1}}, 400, "must be smaller than the size"),
+])
+def test_what_operators_may_not(cluster, master, agent, kind, content, status, text):
+    before = total_of(master)
+    response = call(master, kind, agent_id=agent_id_of(master), **content)
+    assert response.status == status and text in response.text, response.text
+    assert call(master, kind, agent_id={"value": "nobody"}, **content).text == "No agent found with specified ID"
+    assert total_of(master) == before
+
+
+def test_forms_that_are_none(master, agent):
+    agent_id = agent_id_of(master)["value"]
+    for path, field in V0.values():
+        response = post_form(master, path, resources="[]", volumes="[]")
+        assert (response.status, response.text) == (400, "Missing 'slaveId' query parameter in the request body")
+        response = post_form(master, path, slaveId=agent_id)
+        assert (response.status, response.text) == (400, "Missing '%s' query parameter in the request body" % field)
+        for bad in ("[", "{}", '[{"name":1}]', '["x"]'):
+            response = post_form(master, path, slaveId=agent_id, **{field: bad})
+            assert response.status == 400 and field in response.text, response.text
+        assert master.get(path).status == 405
