@@ -169,3 +169,50 @@ void allocator_walk_filters(const struct allocator *a,
 bool allocator_is_suppressed(const struct allocator *a, const char *framework_id, const char *role);
 double allocator_dominant_share(const struct allocator *a, const char *role,
                                 const char *framework_id /* NULL: of the role */);
+
+// Why a framework is not offered an agent in a role, in the order of the checks.
+enum allocator_reason {
+    ALLOCATOR_DEACTIVATED,     // the agent is deactivated, drained or not connected
+    ALLOCATOR_NOT_WHITELISTED, // its host is not in the whitelist
+    ALLOCATOR_NOTHING_FREE,    // all of it is used or in offers
+    ALLOCATOR_REGION,          // another region, and the framework is not REGION_AWARE
+    ALLOCATOR_GPUS,            // it has GPUs, and the framework does not know of them
+    ALLOCATOR_CONSTRAINTS,     // the framework's offer constraints
+    ALLOCATOR_RESERVED,        // what is free is reserved for other roles
+    ALLOCATOR_CAPABILITY,      // what is free needs a capability
+    ALLOCATOR_MINIMUM,         // too little is free
+    ALLOCATOR_FILTERED,        // the framework declined this or more
+    ALLOCATOR_SHARED,   // only a shared resource is free, and somebody else has an offer of it
+    ALLOCATOR_LIMIT,    // a quota's limit
+    ALLOCATOR_HEADROOM, // kept for guarantees of other roles
+    ALLOCATOR_NEXT,     // nothing: it is offered in the next round
+};
+struct allocator_why {
+    enum allocator_reason reason;
+    char detail[200]; // what the reason is about, in words and figures; may be empty
+    int64_t until_ns; // FILTERED: when the filter expires, on the monotonic clock; else 0
+    const struct resources *free; // what the agent has free
+};
+// Looks at every agent for each role that the framework is subscribed to: for who asks, not for
+// every turn. False when the framework is unknown.
+bool allocator_explain(struct allocator *a, const char *framework_id,
+                       void (*visit)(void *ctx, const char *role, const char *agent_id,
+                                     const struct allocator_why *why),
+                       void *ctx);
+// Where a framework stands in a role.
+struct allocator_standing {
+    bool is_active, is_suppressed;
+    bool is_sated;        // demand-aware: it declines everything
+    double share;         // among the frameworks of the role
+    double role_share;    // of the role with all below, divided by its weight
+    int64_t filters;      // agents that it has filters for
+    size_t before, after; // members that want offers and go before it, or behind
+    int64_t paused_until; // no offers are made before (allocator_pause); 0: they are
+};
+bool allocator_get_standing(const struct allocator *a, const char *framework_id, const char *role,
+                            struct allocator_standing *ret);
+// The last few offers, the latest first; and how many there were in all.
+uint64_t allocator_walk_offers(const struct allocator *a, const char *framework_id,
+                               void (*visit)(void *ctx, const char *role, const char *agent_id,
+                                             int64_t wall_ns, const struct resources *offered),
+                               void *ctx);

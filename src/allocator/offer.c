@@ -147,13 +147,17 @@ bool offer_is_whole(struct allocator *a, struct alloc_agent *agent, struct alloc
     return bond == NULL || bond_filter(bond, agent->available) == NULL;
 }
 
-static enum offer_obstacle unfit_obstacle(const struct fitness *fitness,
+// Why `fit`, the fit part of what is available, is too little: for its size, or for what is
+// missing.
+static enum offer_obstacle unfit_obstacle(const struct allocator *a,
+                                          const struct alloc_agent *agent,
+                                          const struct fitness *fitness,
                                           const struct resources *fit)
 {
     if (fitness->has_shared) {
         return OBSTACLE_SHARED;
     }
-    if (!resources_is_empty(fit)) {
+    if (!resources_is_empty(fit) && !minimums_are_met_for(a, fitness->member, agent->available)) {
         return OBSTACLE_MINIMUM;
     }
     return fitness->has_unfit     ? OBSTACLE_CAPABILITY
@@ -172,7 +176,7 @@ static enum offer_obstacle draft(struct allocator *a, struct alloc_agent *agent,
                               .may_share = !a->is_running || agent->shared_run != a->runs};
     *ret_offer = fit_part(agent, &fitness);
     if (!minimums_are_met_for(a, member, *ret_offer)) {
-        return unfit_obstacle(&fitness, *ret_offer);
+        return unfit_obstacle(a, agent, &fitness, *ret_offer);
     }
     const struct alloc_bond *bond = bond_find(agent, member);
     if (bond != NULL && bond_filter(bond, *ret_offer) != NULL) {

@@ -74,10 +74,11 @@ void master_link_send(void *ctx, struct master_channel *channel,
                       const Meseta__Link__ToAgent *message);
 void master_link_close(void *ctx, struct master_channel *channel);
 
-// master_state.c, master_roles.c, master_assets.c, master_v1.c
+// master_state.c, master_roles.c, master_allocator.c, master_assets.c, master_v1.c
 void master_state_add_routes(struct master_server *server);
 void master_roles_add_routes(struct master_server *server);
 void master_assets_add_routes(struct master_server *server);
+void master_allocator_add_routes(struct master_server *server);
 void master_quota_add_routes(struct master_server *server);
 void master_maintenance_add_routes(struct master_server *server);
 void master_operations_add_routes(struct master_server *server);

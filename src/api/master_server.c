@@ -384,6 +384,7 @@ static void make_router(struct master_server *server, const struct master_server
     master_link_add_routes(server);
     master_state_add_routes(server);
     master_roles_add_routes(server);
+    master_allocator_add_routes(server);
     master_assets_add_routes(server);
     master_quota_add_routes(server);
     master_maintenance_add_routes(server);

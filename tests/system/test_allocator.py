@@ -137,3 +137,78 @@ def test_a_nested_role_is_offered_what_is_reserved_above(cluster):
         {"type": "MULTI_ROLE"}, {"type": "RESERVATION_REFINEMENT"}])
     offer = scheduler.take_offer()
     assert sum(r["scalar"]["value"] for r in offer["resources"] if r["name"] == "cpus") == 3
+
+
+def explain(master, scheduler):
+    """GET /master/allocator: the roles' reasons, as {role: {reason: group}}."""
+    answer = master.get("/master/allocator?framework=" + scheduler.framework_id).json()
+    return answer, {r["role"]: {g["reason"]: g for g in r["not_offered"]} for r in answer["roles"]}
+
+
+def test_why_a_framework_is_not_offered_something(cluster):
+    master = cluster.start_master(min_allocatable_resources="cpus:1")
+    for name, resources in (("declined", "cpus:2;mem:128"), ("tiny", "cpus:0.5;mem:128"),
+                            ("reserved", "cpus(ads):2;mem(ads):128"), ("out", "cpus:2;mem:128"),
+                            ("hoarded", "cpus:2;mem:64")):
+        cluster.start_agent(master, hostname=name, resources=resources, attributes="name:" + name)
+    ids = {s["hostname"]: s["id"] for s in master.state()["slaves"]}
+    hoarder = cluster.scheduler(master, subscribe=False, name="hoarder")
+    hoarder.subscribe(offer_constraints=constraints({"attribute_name": "name"}, {"text_equals": {"value": "hoarded"}}))
+    wait_hosts(master, hoarder, ["hoarded"])
+    call = {"type": "DEACTIVATE_AGENT", "deactivate_agent": {"agent_id": {"value": ids["out"]}}}
+    assert master.post("/api/v1", call).status == 200
+    scheduler = cluster.scheduler(master)
+    wait_hosts(master, scheduler, ["declined"])
+    scheduler.decline([scheduler.take_offer()], 600)
+    answer, reasons = explain(master, scheduler)
+    assert answer["active"] and answer["offers"]["made"] == 1 and answer["offers"]["declined"] == 1
+    latest = answer["offers"]["latest"][0]
+    assert latest["hostname"] == "declined" and latest["resources"].startswith("cpus:2; mem:128")
+    found = reasons["*"]
+    assert {k: v["agent_ids"] for k, v in found.items()} == {
+        "FILTERED": [ids["declined"]], "BELOW_MINIMUM": [ids["tiny"]], "RESERVED": [ids["reserved"]],
+        "AGENT_INACTIVE": [ids["out"]], "NOTHING_FREE": [ids["hoarded"]]}
+    assert 590 < found["FILTERED"]["filtered_until"] - time.time() <= 600
+    assert found["FILTERED"]["free"]["cpus"] == 2
+    assert "less than cpus:1, --min_allocatable_resources" in found["BELOW_MINIMUM"]["text"]
+    assert "reserved for role ads" in found["RESERVED"]["text"]
+    assert "deactivated by an operator" in found["AGENT_INACTIVE"]["text"]
+    assert "to %s (hoarder)" % hoarder.framework_id in found["NOTHING_FREE"]["text"]
+    excluded = explain(master, hoarder)[1]["*"]["OFFER_CONSTRAINTS"]
+    assert excluded["agents"] == 3  # those with something free for it
+    scheduler.call("SUPPRESS")
+    answer, _ = explain(master, scheduler)
+    assert answer["roles"][0]["suppressed"] and "REVIVE" in answer["roles"][0]["text"]
+    assert master.get("/master/allocator").status == 400
+    assert master.get("/master/allocator?framework=nobody").status == 404
+
+
+def test_quotas_are_kept_and_told(cluster):
+    master = cluster.start_master()
+    cluster.start_agent(master, hostname="h1", resources="cpus:4;mem:1024")
+    cluster.start_agent(master, hostname="h2", resources="cpus:4;mem:1024")
+
+    def quota(role, **content):
+        scalars = {k: {n: {"value": v} for n, v in amounts.items()} for k, amounts in content.items()}
+        call = {"type": "UPDATE_QUOTA", "update_quota": {"quota_configs": [{"role": role, **scalars}]}}
+        response = master.post("/api/v1", call)
+        assert response.status == 200, response.text
+
+    multi = {"capabilities": [{"type": "MULTI_ROLE"}]}
+    quota("limited", limits={"cpus": 1, "mem": 256})
+    limited = cluster.scheduler(master, roles=["limited"], **multi)
+    offer = limited.take_offer()
+    assert {r["name"]: r["scalar"]["value"] for r in offer["resources"] if r["type"] == "SCALAR" and r["name"] != "disk"
+            } == {"cpus": 1, "mem": 256}
+    text = explain(master, limited)[1]["limited"]["QUOTA_LIMIT"]["text"]
+    assert "the limit of role limited is cpus:1, and 0 of it are left" in text
+    quota("promised", guarantees={"cpus": 7, "mem": 2048 - 256}, limits={"cpus": 8})
+    other = cluster.scheduler(master, roles=["other"], **multi)
+    time.sleep(0.3)  # long enough for several rounds of offers
+    assert hosts(master, other) == []
+    assert "guarantees of roles lack cpus:7" in explain(master, other)[1]["other"]["QUOTA_HEADROOM"]["text"]
+    promised = cluster.scheduler(master, roles=["promised"], **multi)
+    wait_hosts(master, promised, ["h1", "h2"])
+    quota("promised", limits={"cpus": 8})
+    promised.teardown()
+    wait_hosts(master, other, ["h1", "h2"])
