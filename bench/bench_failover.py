@@ -170,6 +170,11 @@ def main():
     last = result["restart"][-1]
     print(f"\nCPU per task of a failover at {last['tasks']:,} tasks: {last['cpu_us_per_task']} µs "
           f"(target ≤ 2.4, Apache Mesos 26)")
+    result["figures"] = {"failover_us_per_task": last["cpu_us_per_task"],
+                         "failover_cpu_exponent": result["restart_cpu_exponent"],
+                         "restart_to_agents_back_seconds": result["restart"][0]["agents_back_seconds"]}
+    result["targets"] = {"failover_us_per_task": [2.4, False], "failover_cpu_exponent": [1.0, False],
+                         "restart_to_agents_back_seconds": [1, False]}
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 

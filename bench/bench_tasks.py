@@ -282,7 +282,7 @@ def main():
     show(results, figures)
     if options.json:
         document = {"figures": figures, "runs": results,
-                    "targets": {k: {"target": t[3], "apache_mesos": t[2]} for k, t in TARGETS.items()}}
+                    "targets": {k: {"target": t[3], "apache_mesos": t[2], "more_is_better": t[4]} for k, t in TARGETS.items()}}
         pathlib.Path(options.json).write_text(json.dumps(document, indent=2) + "\n",
                                               encoding="utf-8")
 

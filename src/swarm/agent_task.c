@@ -79,7 +79,8 @@ static void note_taken(struct swarm_agent *a, int64_t now)
 {
     if (a->freed_count == 0)
         return;
-    histogram_add(&a->swarm->turn_round, now - a->freed[a->freed_first]);
+    if (swarm_is_warm(a->swarm, a->freed[a->freed_first]))
+        histogram_add(&a->swarm->turn_round, now - a->freed[a->freed_first]);
     a->freed_first = (a->freed_first + 1) % a->freed_capacity;
     a->freed_count--;
 }

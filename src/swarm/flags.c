@@ -38,6 +38,8 @@ static const struct flag rows[] = {
     ROW(rate, FLAG_DOUBLE, "0", 0,
         "Tasks started per second, of all frameworks together; 0: as fast as offers come."),
     ROW(hold, FLAG_BOOL, "false", 0, "Tasks do not end: they are held until the swarm is ended."),
+    ROW(warm_up, FLAG_DURATION, "0ns", 0,
+        "Latencies, turn-rounds and fairness count from this long after the first launch."),
     ROW(task_failures, FLAG_DOUBLE, "0", 0, "Which part of the tasks fails, from 0 to 1."),
     ROW(partitions, FLAG_DOUBLE, "0", 0,
         "How often per hour each agent falls silent for a while; its tasks run on."),

@@ -98,7 +98,8 @@ static void task_moved(struct swarm_framework *f, uint64_t number,
     struct swarm *s = f->swarm;
     struct wanted_task *t = &f->tasks[number];
     if (status->state == MESOS__V1__TASK_STATE__TASK_RUNNING && t->state == ACCEPTED) {
-        histogram_add(&s->accept_to_running, env_now(s->env).mono - t->accepted_at);
+        if (swarm_is_warm(s, t->accepted_at))
+            histogram_add(&s->accept_to_running, env_now(s->env).mono - t->accepted_at);
         t->state = RUNNING;
         f->running++;
         if (++s->running > s->running_max)
@@ -431,7 +432,8 @@ void swarm_frameworks_sample(struct swarm *s)
             hungry_active += f->active;
         }
     }
-    if (hungry < 2 || hungry_active == 0 || active * 10 < s->slots * 9)
+    if (hungry < 2 || hungry_active == 0 || active * 10 < s->slots * 9 ||
+        !swarm_is_warm(s, env_now(s->env).mono))
         return;
     double mean = (double)hungry_active / (double)hungry;
     s->samples++;

@@ -247,6 +247,8 @@ void swarm_check_settled(struct swarm *s);
 void swarm_check_done(struct swarm *s);
 // The connection to the master is gone, whoever noticed.
 void swarm_note_loss(struct swarm *s, const char *what);
+// Whether latencies count already.
+bool swarm_is_warm(const struct swarm *s, int64_t now);
 // Whether tasks may be lost because of what this swarm does.
 bool swarm_is_troubled(const struct swarm *s);
 

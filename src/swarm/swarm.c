@@ -43,6 +43,12 @@ void swarm_fail(struct swarm *s, const char *format, ...)
     swarm_say(s, "FAILED: %s", text);
 }
 
+bool swarm_is_warm(const struct swarm *s, int64_t now)
+{
+    return s->options->warm_up == 0 ||
+           (s->first_accept_at != 0 && now - s->first_accept_at >= s->options->warm_up);
+}
+
 bool swarm_is_troubled(const struct swarm *s)
 {
     const struct swarm_options *o = s->options;

@@ -28,6 +28,7 @@ struct swarm_options {
     char *distribution; // of durations: fixed, uniform, exponential
     double rate;        // starts per second of all frameworks together; 0: as offers allow
     bool hold;          // tasks do not end
+    int64_t warm_up;    // after the first launch; what is earlier does not count as latency
     double task_failures;
     double partitions; // per agent and hour
     double restarts;   // per agent and hour

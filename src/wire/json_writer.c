@@ -97,20 +97,54 @@ static inline bool is_plain(unsigned char c)
 #define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
 #define HAS_ZERO(word) (((word)-EACH_BYTE(1)) & ~(word)&EACH_BYTE(0x80))
 
+// Marks the bytes of a word that do not stand for themselves.
+static inline uint64_t find_odd(uint64_t word)
+{
+    return (word & EACH_BYTE(0x80)) | ((word - EACH_BYTE(0x20)) & ~word & EACH_BYTE(0x80)) |
+           HAS_ZERO(word ^ EACH_BYTE(0x7f)) | HAS_ZERO(word ^ EACH_BYTE('"')) |
+           HAS_ZERO(word ^ EACH_BYTE('\\'));
+}
+
+static inline uint64_t load_8(const unsigned char *p)
+{
+    uint64_t word;
+    memcpy(&word, p, sizeof(word));
+    return word;
+}
+
+static inline uint64_t load_4(const unsigned char *p)
+{
+    uint32_t word;
+    memcpy(&word, p, sizeof(word));
+    return word;
+}
+
+// Whether all of them stand for themselves. The last word overlaps the one before it.
+static bool is_all_plain(const unsigned char *p, size_t size)
+{
+    if (size >= 8) {
+        uint64_t odd = find_odd(load_8(p + size - 8));
+        for (size_t i = 0; i + 8 < size; i += 8) {
+            odd |= find_odd(load_8(p + i));
+        }
+        return odd == 0;
+    }
+    if (size >= 4) {
+        return find_odd(load_4(p) | load_4(p + size - 4) << 32) == 0;
+    }
+    size_t i = 0;
+    while (i < size && is_plain(p[i])) {
+        i++;
+    }
+    return i == size;
+}
+
 // The bytes at the start that stand for themselves; eight at a time.
 static size_t count_plain(const unsigned char *p, size_t size)
 {
     size_t count = 0;
-    for (; size - count >= 8; count += 8) {
-        uint64_t word;
-        memcpy(&word, p + count, sizeof(word));
-        uint64_t odd = (word & EACH_BYTE(0x80)) |
-                       ((word - EACH_BYTE(0x20)) & ~word & EACH_BYTE(0x80)) |
-                       HAS_ZERO(word ^ EACH_BYTE(0x7f)) | HAS_ZERO(word ^ EACH_BYTE('"')) |
-                       HAS_ZERO(word ^ EACH_BYTE('\\'));
-        if (odd != 0) {
-            break;
-        }
+    while (size - count >= 8 && find_odd(load_8(p + count)) == 0) {
+        count += 8;
     }
     while (count < size && is_plain(p[count])) {
         count++;
@@ -122,7 +156,7 @@ static size_t count_plain(const unsigned char *p, size_t size)
 static bool put_plain_string(struct buf *out, const char *s, size_t size)
 {
     if (out->limit != 0 || out->capacity - out->size < size + 3 || out->data == NULL ||
-        count_plain((const unsigned char *)s, size) != size) {
+        !is_all_plain((const unsigned char *)s, size)) {
         return false;
     }
     char *at = out->data + out->size;

@@ -86,9 +86,11 @@ def test_durations_follow_the_seed(cluster, master):
 
 
 def test_a_rate_is_kept(cluster, master):
-    status, report, said = run(cluster, master, "--agents=10", "--tasks=100", "--rate=100", "--task_duration=1ms")
+    status, report, said = run(cluster, master, "--agents=10", "--tasks=100", "--rate=100", "--task_duration=1ms",
+                               "--warm_up=500ms")
     assert status == 0, said
     assert report["seconds"] > 0.7
+    assert 0 < report["accept_to_running_ms"]["count"] < 100
 
 
 def test_an_agents_process_and_a_frameworks_process(cluster, master):

@@ -1,0 +1,312 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The master under mesos-swarm: what it holds, how fast it is, and what that costs.
+
+  held         agents with ten tasks each, in sizes that grow: memory per agent and per task, time to register
+  rate         tasks that end at once: tasks per second from end to end, the master's CPU per task
+  turn-round   a slot's, at a rate that leaves the master half idle
+  state        /state per task, and /health while five clients ask for /state
+  life         the master's user instructions for the whole life of a task (valgrind)
+
+It prints a table with the design's targets beside the figures, writes JSON with --json, and with --pictures SVG
+curves. bench/README.md says how to read it.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+
+import pictures
+import programs
+
+TASKS_PER_AGENT = 10
+GIB = 1 << 30
+
+# name: what, target, whether more is better, Apache Mesos.
+TARGETS = {
+    "agents_own_connections": ("agents held, a connection each, 10 tasks each", 19000, True, None),
+    "agents_shared_connections": ("agents held, sharing connections, 10 tasks each", 100000, True, 10000),
+    "bytes_per_agent": ("memory per idle agent, bytes", 4096, False, 18600),
+    "bytes_per_task": ("memory per running task, bytes", 1024, False, 4100),
+    "tasks_per_second": ("tasks per second, end to end", 20000, True, None),
+    "cpu_us_per_task": ("the master's CPU per task, µs", None, False, 2000),
+    "instructions_per_task": ("the master's user instructions per task", 20000, False, None),
+    "turn_round_p50_ms": ("slot turn-round, p50, ms", 5, False, 900),
+    "turn_round_p99_ms": ("slot turn-round, p99, ms", 20, False, None),
+    "state_us_per_task": ("/state, µs of CPU per task", 0.6, False, 14),
+    "health_ratio": ("/health p99 while five poll /state, ratio", 1.1, False, None),
+}
+
+
+def hold(options, agents, connections):
+    """A master that holds so many agents, each with its tasks."""
+    with programs.World(options.build) as world:
+        master = programs.Master(world, "--registry=in_memory", "--quiet").start()
+        tasks = agents * TASKS_PER_AGENT
+        swarm = programs.Swarm(
+            world, f"127.0.0.1:{master.port}", f"--agents={agents}", f"--connections={connections}",
+            "--frameworks=4", f"--tasks={tasks}", "--hold", "--progress=0ns", "--timeout=10mins",
+            f"--master_pid={master.pid}")
+        began = time.monotonic()
+        swarm.wait_line("holding", 600)
+        seconds = time.monotonic() - began
+        if options.rest:
+            time.sleep(options.rest)  # heartbeats are answered, or the swarm fails
+        cpu = master.cpu()
+        report = swarm.finish(stop=True)
+        m = report["master"]
+        return {
+            "agents": agents, "connections": report["connections"], "tasks": tasks, "seconds": round(seconds, 2),
+            "seconds_to_register": report["seconds_to_register"], "cpu_seconds": round(cpu, 2),
+            "resident_bytes": m["with_tasks"]["resident"], "bytes_per_agent": m.get("bytes_per_agent"),
+            "bytes_per_task": m.get("bytes_per_task"), "pings": report["pings"]}
+
+
+def measure_held(options, result):
+    rows = []
+    sizes = [(n, 0) for n in options.agents] + [(n, n // 100) for n in options.shared]
+    for agents, connections in sizes:
+        # The swarm's own memory is about that of the master.
+        need = agents * (12_000 + TASKS_PER_AGENT * 2_500)
+        if need > programs.available_bytes() - 2 * GIB:
+            print(f"{agents:,} agents are left out: they need {need / GIB:.1f} GiB, of which there are only "
+                  f"{programs.available_bytes() / GIB:.1f}")
+            continue
+        rows.append(hold(options, agents, connections))
+    result["held"] = rows
+    print(f"\n{'agents':>10}{'connections':>13}{'tasks':>11}{'register, s':>13}{'all run, s':>12}{'CPU, s':>9}"
+          f"{'resident, MiB':>15}{'B/agent':>10}{'B/task':>9}{'pings':>9}")
+    for r in rows:
+        print(f"{r['agents']:10,}{r['connections']:13,}{r['tasks']:11,}{r['seconds_to_register']:13.2f}"
+              f"{r['seconds']:12.2f}{r['cpu_seconds']:9.2f}{r['resident_bytes'] / (1 << 20):15.1f}"
+              f"{r['bytes_per_agent'] or 0:10,}{r['bytes_per_task'] or 0:9,}{r['pings']:9,}")
+    own = [r for r in rows if r["connections"] == r["agents"]]
+    figures = {}
+    if own:
+        figures["agents_own_connections"] = max(r["agents"] for r in own)
+        last = own[-1]
+        figures["bytes_per_agent"] = last["bytes_per_agent"]
+        figures["bytes_per_task"] = last["bytes_per_task"]
+        # What is there besides agents weighs less the more there are.
+        result["memory_exponent"] = rounded(programs.exponent([(r["tasks"], r["resident_bytes"]) for r in own[-4:]]))
+        result["cpu_exponent"] = rounded(programs.exponent([(r["tasks"], r["cpu_seconds"]) for r in own[-4:]
+                                                            if r["cpu_seconds"] > 0.05]))
+    shared = [r for r in rows if r["connections"] < r["agents"]]
+    if shared:
+        figures["agents_shared_connections"] = max(r["agents"] for r in shared)
+    return figures
+
+
+def rounded(value):
+    return None if value is None else round(value, 3)
+
+
+def run_tasks(options, agents, tasks, *flags, prefix=(), log=None):
+    with programs.World(options.build) as world:
+        master = programs.Master(world, "--registry=in_memory", *(["--quiet"] if log is None else []),
+                                 prefix=prefix).start()
+        swarm = programs.Swarm(
+            world, f"127.0.0.1:{master.port}", f"--agents={agents}", f"--connections={min(agents, 100)}",
+            "--frameworks=4", f"--tasks={tasks}", "--progress=0ns", f"--master_pid={master.pid}", *flags)
+        return swarm.finish()
+
+
+def measure_rate(options, result):
+    rows = []
+    for agents in options.rate_agents:
+        report = run_tasks(options, agents, options.rate_tasks, "--task_duration=1ms")
+        rows.append({"agents": agents, "tasks": options.rate_tasks, "tasks_per_second": report["tasks_per_second"],
+                     "cpu_us_per_task": report["master"]["cpu_us_per_task"],
+                     "user_us_per_task": report["master"]["user_us_per_task"],
+                     "fairness": report["fairness"]})
+    result["rate"] = rows
+    print(f"\n{'agents':>10}{'tasks':>11}{'tasks/s':>11}{'CPU, µs/task':>15}{'user, µs/task':>15}"
+          f"{'worst share off by, %':>24}")
+    for r in rows:
+        off = f"{r['fairness']['max_deviation_percent']:24.2f}" if r["fairness"] else f"{'-':>24}"
+        print(f"{r['agents']:10,}{r['tasks']:11,}{r['tasks_per_second']:11,.0f}{r['cpu_us_per_task']:15.1f}"
+              f"{r['user_us_per_task']:15.1f}{off}")
+    result["rate_cpu_exponent"] = rounded(programs.exponent([(r["agents"], r["cpu_us_per_task"]) for r in rows]))
+    best = max(rows, key=lambda r: r["tasks_per_second"])
+    return {"tasks_per_second": best["tasks_per_second"], "cpu_us_per_task": best["cpu_us_per_task"]}
+
+
+def measure_turn_round(options, result):
+    """Every slot is taken all the time; tasks last so long that the rate is a fraction of what is possible."""
+    agents, seconds = options.turn_agents, options.turn_seconds
+    tasks = int(options.turn_rate * seconds)
+    duration = agents * TASKS_PER_AGENT / options.turn_rate
+    report = run_tasks(options, agents, tasks, f"--task_duration={duration:.3f}secs", "--distribution=uniform",
+                       f"--warm_up={seconds / 4:.0f}secs")
+    turn = report["slot_turn_round_ms"]
+    result["turn_round"] = {"agents": agents, "tasks": tasks, "tasks_per_second": report["tasks_per_second"],
+                            "slot_turn_round_ms": turn, "accept_to_running_ms": report["accept_to_running_ms"]}
+    print(f"\nSlot turn-round at {agents:,} agents, all slots taken, {report['tasks_per_second']:,.0f} tasks/s: "
+          f"p50 {turn['p50']} ms, p90 {turn['p90']}, p99 {turn['p99']}, max {turn['max']}")
+    return {"turn_round_p50_ms": turn["p50"], "turn_round_p99_ms": turn["p99"]}
+
+
+def ask_health(port, seconds):
+    times = []
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        began = time.perf_counter()
+        programs.get(port, "/health")
+        times.append(1000 * (time.perf_counter() - began))
+        time.sleep(0.002)
+    times.sort()
+    return {"count": len(times), "p50": round(statistics.median(times), 3),
+            "p99": round(times[int(len(times) * 0.99)], 3)}
+
+
+def poll_state(port, stop):
+    """As the dashboard does, once a second; by a program, so that this one's reading does not count."""
+    while not stop.is_set():
+        subprocess.run(["curl", "-s", "-o", "/dev/null", f"http://127.0.0.1:{port}/state"], check=True)
+        stop.wait(1.0)
+
+
+def measure_state(options, result):
+    rows = []
+    for agents in options.state_agents:
+        with programs.World(options.build) as world:
+            master = programs.Master(world, "--registry=in_memory", "--quiet").start()
+            tasks = agents * TASKS_PER_AGENT
+            swarm = programs.Swarm(world, f"127.0.0.1:{master.port}", f"--agents={agents}",
+                                   f"--connections={min(agents, 100)}", "--frameworks=4", f"--tasks={tasks}", "--hold",
+                                   "--progress=0ns")
+            swarm.wait_line("holding", 300)
+            before = master.cpu()
+            rounds = max(3, 200_000 // tasks)
+            sizes = [len(programs.get(master.port, "/state")) for _ in range(rounds)]
+            cpu = (master.cpu() - before) / rounds
+            alone = ask_health(master.port, options.health_seconds)
+            stop = threading.Event()
+            pollers = [threading.Thread(target=poll_state, args=(master.port, stop)) for _ in range(5)]
+            for poller in pollers:
+                poller.start()
+            polled = ask_health(master.port, options.health_seconds)
+            stop.set()
+            for poller in pollers:
+                poller.join()
+            swarm.finish(stop=True)
+            rows.append({"agents": agents, "tasks": tasks, "bytes": sizes[-1], "cpu_seconds": round(cpu, 4),
+                         "us_per_task": round(1e6 * cpu / tasks, 3), "health_alone_ms": alone,
+                         "health_polled_ms": polled})
+    result["state"] = rows
+    print(f"\n{'agents':>10}{'tasks':>11}{'/state, MB':>12}{'CPU, ms':>10}{'µs/task':>10}{'/health p99, ms':>18}"
+          f"{'while polled':>14}")
+    for r in rows:
+        print(f"{r['agents']:10,}{r['tasks']:11,}{r['bytes'] / 1e6:12.1f}{1000 * r['cpu_seconds']:10.1f}"
+              f"{r['us_per_task']:10.2f}{r['health_alone_ms']['p99']:18.2f}{r['health_polled_ms']['p99']:14.2f}")
+    result["state_exponent"] = rounded(programs.exponent([(r["tasks"], r["cpu_seconds"]) for r in rows]))
+    last = rows[-1]
+    return {"state_us_per_task": last["us_per_task"],
+            "health_ratio": round(last["health_polled_ms"]["p99"] / last["health_alone_ms"]["p99"], 2)}
+
+
+def measure_life(options, result):
+    """The slope between two runs, so that starting and ending do not count."""
+    if not shutil.which("valgrind"):
+        print("\nvalgrind is not installed: no instructions are counted")
+        return {}
+    counts = []
+    for tasks in options.life_tasks:
+        with tempfile.NamedTemporaryFile("r") as log:
+            prefix = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", f"--log-file={log.name}")
+            run_tasks(options, 200, tasks, "--task_duration=1ms", prefix=prefix, log=log)
+            counts.append((tasks, int(re.search(r"Collected : (\d+)", log.read()).group(1))))
+    (few, before), (many, after) = counts
+    result["life"] = {"runs": counts, "instructions_per_task": round((after - before) / (many - few))}
+    return {"instructions_per_task": result["life"]["instructions_per_task"]}
+
+
+def show(figures):
+    print(f"\n{'':50}{'measured':>12}{'target':>12}{'Apache Mesos':>14}")
+    for key, value in figures.items():
+        name, target, more, mesos = TARGETS[key]
+        met = target is None or (value >= target if more else value <= target)
+        bound = "" if target is None else f"{'≥' if more else '≤'} {target:,}"
+        print(f"{name:50}{value:12,}{bound:>12}{f'{mesos:,}' if mesos else '':>14}{'' if met else '   not met'}")
+
+
+def draw(directory, result):
+    directory.mkdir(parents=True, exist_ok=True)
+    held = [r for r in result.get("held", []) if r["connections"] == r["agents"]]
+    curves = {
+        "memory": ("The master's memory", "tasks", "MiB",
+                   {"resident": [(r["tasks"], r["resident_bytes"] / (1 << 20)) for r in held]}),
+        "rate": ("Tasks from end to end", "agents", "tasks/s",
+                 {"tasks per second": [(r["agents"], r["tasks_per_second"]) for r in result.get("rate", [])]}),
+        "cpu": ("The master's CPU per task", "agents", "µs",
+                {"all": [(r["agents"], r["cpu_us_per_task"]) for r in result.get("rate", [])],
+                 "user": [(r["agents"], r["user_us_per_task"]) for r in result.get("rate", [])]}),
+        "state": ("CPU of one /state", "tasks", "ms",
+                  {"/state": [(r["tasks"], 1000 * r["cpu_seconds"]) for r in result.get("state", [])]}),
+    }
+    for name, (title, x, y, lines) in curves.items():
+        if all(len(points) > 1 for points in lines.values()):
+            (directory / (name + ".svg")).write_text(pictures.draw(title, x, y, lines), encoding="utf-8")
+
+
+PARTS = {"held": measure_held, "rate": measure_rate, "turn-round": measure_turn_round, "state": measure_state,
+         "life": measure_life}
+
+
+def numbers(text):
+    return [int(word) for word in text.split(",") if word]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", default=os.environ.get("MESETA_BUILD", "build"),
+                        type=lambda path: pathlib.Path(path).resolve(), help="the build directory")
+    parser.add_argument("--parts", default=",".join(PARTS), help="which: " + ", ".join(PARTS))
+    parser.add_argument("--agents", type=numbers, default=[1000, 3000, 10000, 19000], help="held, a connection each")
+    parser.add_argument("--shared", type=numbers, default=[30000, 100000], help="held, a hundred on each connection")
+    parser.add_argument("--rate_agents", type=numbers, default=[100, 1000, 3000, 10000])
+    parser.add_argument("--rate_tasks", type=int, default=200000)
+    parser.add_argument("--turn_agents", type=int, default=10000)
+    parser.add_argument("--turn_rate", type=float, default=5000, help="tasks per second")
+    parser.add_argument("--turn_seconds", type=float, default=40)
+    parser.add_argument("--state_agents", type=numbers, default=[300, 1000, 3000, 10000])
+    parser.add_argument("--health_seconds", type=float, default=5)
+    parser.add_argument("--life_tasks", type=numbers, default=[2000, 8000])
+    parser.add_argument("--rest", type=float, default=0, help="seconds that agents are held on")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, and no valgrind")
+    parser.add_argument("--json", help="writes the figures to this file")
+    parser.add_argument("--pictures", type=pathlib.Path, help="writes SVG curves into this directory (default: beside --json)")
+    options = parser.parse_args()
+    if options.quick:
+        options.agents, options.shared, options.rate_agents = [300, 1000, 3000], [10000], [100, 1000]
+        options.rate_tasks, options.turn_agents, options.turn_rate = 50000, 1000, 2000
+        options.turn_seconds, options.state_agents, options.health_seconds = 8, [100, 300, 1000], 2
+        options.parts = options.parts.replace(",life", "")
+    result, figures = {}, {}
+    for part in options.parts.split(","):
+        if part not in PARTS:
+            parser.error(f"--parts: '{part}' is none of {', '.join(PARTS)}")
+        figures |= PARTS[part](options, result)
+    show(figures)
+    for name, key in (("memory", "memory_exponent"), ("CPU to hold", "cpu_exponent"), ("/state", "state_exponent")):
+        if result.get(key) is not None:
+            print(f"{name} grows with tasks^{result[key]}")
+    if options.json and not options.pictures:
+        options.pictures = pathlib.Path(options.json).parent / "pictures"
+    if options.pictures:
+        draw(options.pictures, result)
+    if options.json:
+        document = {"figures": figures, "targets": {k: [TARGETS[k][1], TARGETS[k][2]] for k in figures}, **result}
+        pathlib.Path(options.json).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
