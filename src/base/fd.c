@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -276,4 +277,16 @@ int path_remove_tree(const char *path, struct error *err)
     if (rmdir(path) < 0 && errno != ENOENT)
         return error_errno(err, -errno, "Failed to remove '%s'", path);
     return 0;
+}
+
+char *path_own_directory(void)
+{
+    char path[PATH_MAX];
+    ssize_t size = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    path[size > 0 ? size : 0] = '\0';
+    char *slash = strrchr(path, '/');
+    if (slash != NULL) {
+        *slash = '\0';
+    }
+    return mem_strdup(path);
 }

@@ -29,3 +29,6 @@ int file_replace(const char *path, const void *data, size_t size, mode_t mode, s
 int path_make_directories(const char *path, mode_t mode, struct error *err);
 // rm -rf without following symbolic links; a path that is not there is fine.
 int path_remove_tree(const char *path, struct error *err);
+
+// The directory in which this program's file lies; the caller frees it. "" when it is not known.
+char *path_own_directory(void);

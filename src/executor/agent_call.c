@@ -22,6 +22,7 @@ struct agent_call {
     struct http_client *http;
     agent_call_fn *on_answer;
     void *ctx;
+    bool is_stream;
     int status;
     struct buf body;
     struct error failure; // why there is no (whole) answer
@@ -67,6 +68,9 @@ static void on_data(void *ctx, struct http_call *http_call, const void *data, si
 {
     (void)http_call;
     struct agent_call *call = CHECK_CAST(agent_call, AGENT_CALL_MAGIC, ctx);
+    if (call->is_stream && call->status == 200) {
+        return;
+    }
     if (call->body.size + size > ANSWER_SIZE_MAX) {
         error_set(&call->failure, -EFBIG, "The agent's answer is too large");
         return;
@@ -94,6 +98,7 @@ struct agent_call *agent_call_send(struct env *env, const struct agent_call_orde
     call->env = env;
     call->on_answer = on_answer;
     call->ctx = ctx;
+    call->is_stream = order->is_stream;
     call->hook.run = tell;
     list_init(&call->hook.link);
     call->http = http_client_new(env, order->address->host, order->address->port);

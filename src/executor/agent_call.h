@@ -18,6 +18,7 @@ struct agent_call_order {
     const struct address *address;
     const char *authorization; // header value, or NULL
     const Mesos__V1__Agent__Call *call;
+    bool is_stream; // the answer is one, and only its end counts
 };
 
 // What came. The last callback; the call may be freed from within it.

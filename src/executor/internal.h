@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/prng.h"
+#include "check/task_checks.h"
 #include "executor/agent_call.h"
 #include "executor/pod.h"
 
@@ -43,8 +44,10 @@ struct pod_task {
     bool is_killing;
     bool is_out_of_time; // by max_completion_time
     struct agent_call *launch, *wait, *kill;
-    int kill_signal;           // of the last KILL
-    struct timer launch_timer; // to try it again
+    struct task_checks *checks; // NULL: it has none
+    struct list probes;         // of command checks (pod_check.c)
+    int kill_signal;            // of the last KILL
+    struct timer launch_timer;  // to try it again
     struct timer wait_timer;
     struct timer kill_timer;       // SIGKILL, and again
     struct timer completion_timer; // max_completion_time
@@ -64,6 +67,7 @@ struct pod {
     struct map tasks;      // id -> struct pod_task
     struct list groups;
     bool is_shutting_down;
+    bool is_unhealthy;      // a health check had a task killed
     struct timer end_timer; // the last acknowledgements are not waited for any longer
 };
 
@@ -85,10 +89,16 @@ void pod_task_done(struct pod_task *task);
 // Everything has ended: stops when nothing waits for an acknowledgement, at the latest in a while.
 void pod_finish(struct pod *pod);
 
+// The grace period of a kill by that policy, or by the task's own, in nanoseconds.
+int64_t pod_grace_of(const struct pod_task *task,
+                     const Mesos__V1__KillPolicy *policy /* or NULL */);
+
+// ---- pod_check.c ----
+void pod_check_new(struct pod_task *task); // looks begin with task_checks_start
+void pod_check_free(struct pod_task *task);
+
 // ---- pod_launch.c ----
 void pod_launch_group(struct pod *pod, const Mesos__V1__TaskGroupInfo *info);
-// Why a task of it cannot be run, or NULL.
-const char *pod_find_unsupported(const Mesos__V1__TaskInfo *task);
 
 // ---- pod_wait.c ----
 void pod_wait(struct pod_task *task);

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "executor/internal.h"
 #include "model/framework.h"
+#include "model/task_state.h"
 #include "wire/wire.h"
 
 #define END_PATIENCE_NS (60 * NS_PER_S)
@@ -43,6 +44,13 @@ void pod_report(struct pod_task *task, const struct pod_report *report)
     status->container_status =
         WIRE_NEW(arena, Mesos__V1__ContainerStatus, mesos__v1__container_status);
     status->container_status->container_id = pod_container_id(task, arena);
+    if (task->checks != NULL) {
+        task_checks_complete(task->checks, status);
+    }
+    if (task->pod->is_unhealthy && task_state_is_terminal(report->state)) {
+        status->has_healthy = true;
+        status->healthy = false;
+    }
     executor_update(task->pod->client, status);
 }
 
@@ -84,6 +92,7 @@ static void task_free(struct pod_task *task)
     for (size_t i = 0; i < ARRAY_COUNT(timers); i++) {
         env_timer_cancel(pod->env, timers[i]);
     }
+    pod_check_free(task);
     agent_call_free(task->launch);
     agent_call_free(task->wait);
     agent_call_free(task->kill);
@@ -141,6 +150,18 @@ static void on_subscribed(struct pod *pod, const Mesos__V1__Executor__Event__Sub
     CHECK(pod->container_id != NULL); // every agent since 1.1 tells it
 }
 
+int64_t pod_grace_of(const struct pod_task *task, const Mesos__V1__KillPolicy *policy)
+{
+    const Mesos__V1__DurationInfo *grace = policy != NULL ? policy->grace_period : NULL;
+    if (grace == NULL && task->info->kill_policy != NULL) {
+        grace = task->info->kill_policy->grace_period;
+    }
+    if (grace == NULL) {
+        return POD_KILL_GRACE_NS;
+    }
+    return grace->nanoseconds > 0 ? grace->nanoseconds : 0;
+}
+
 static void on_kill(struct pod *pod, const Mesos__V1__Executor__Event__Kill *kill)
 {
     const char *id = kill->task_id->value;
@@ -151,15 +172,7 @@ static void on_kill(struct pod *pod, const Mesos__V1__Executor__Event__Kill *kil
                     task == NULL ? "is no longer active" : "is being killed");
         return;
     }
-    const Mesos__V1__DurationInfo *grace = NULL;
-    if (kill->kill_policy != NULL && kill->kill_policy->grace_period != NULL) {
-        grace = kill->kill_policy->grace_period;
-    } else if (task->info->kill_policy != NULL) {
-        grace = task->info->kill_policy->grace_period;
-    }
-    pod_kill(task, grace == NULL            ? POD_KILL_GRACE_NS
-                   : grace->nanoseconds > 0 ? grace->nanoseconds
-                                            : 0);
+    pod_kill(task, pod_grace_of(task, kill->kill_policy));
 }
 
 static void on_event(void *ctx, const Mesos__V1__Executor__Event *event)

@@ -63,6 +63,7 @@ void pod_kill(struct pod_task *task, int64_t grace_ns)
     }
     task->is_killing = true;
     env_timer_cancel(pod->env, &task->completion_timer);
+    task_checks_stop(task->checks);
     AUTO_BUF struct buf text = BUF_INIT;
     text_put_duration(&text, grace_ns);
     log_info("Killing task '%s' running in child container %s with SIGTERM signal; scheduling "

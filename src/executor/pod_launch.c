@@ -4,7 +4,6 @@
 // those that run are told as running, and all are waited for.
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,17 +17,6 @@
 #include "wire/wire.h"
 
 static void send_launch(struct pod_task *task);
-
-const char *pod_find_unsupported(const Mesos__V1__TaskInfo *task)
-{
-    if (task->health_check != NULL) {
-        return "health checks are not supported yet";
-    }
-    if (task->check != NULL) {
-        return "checks are not supported yet";
-    }
-    return NULL;
-}
 
 // ---- what is asked for ----
 
@@ -153,6 +141,9 @@ static void all_answered(struct pod_group *group)
             link_sandbox(task);
             pod_report(task, &(struct pod_report){.state = MESOS__V1__TASK_STATE__TASK_RUNNING});
             pod_arm_completion(task);
+            if (!task->is_killing) {
+                task_checks_start(task->checks);
+            }
         }
         pod_wait(task);
     }
@@ -217,6 +208,7 @@ static struct pod_task *task_new(struct pod *pod, struct pod_group *group,
     task->container_name = arena_alloc(task->arena, UUID_TEXT_SIZE);
     uuid_text(&uuid, task->container_name);
     task->launch_timer.run = run_launch;
+    pod_check_new(task);
     pod_task_init_timers(task);
     list_append(&group->tasks, &task->member);
     map_put(&pod->tasks, task->id, task);
@@ -233,33 +225,6 @@ static struct pod_group *group_new(struct pod *pod, const Mesos__V1__TaskGroupIn
     }
     group->unanswered = info->n_tasks;
     return group;
-}
-
-// None of them is run when one cannot be.
-static bool refuse_unsupported(struct pod_group *group)
-{
-    char text[512] = "";
-    LIST_FOREACH (&group->tasks, struct pod_task, member, looked_at) {
-        const char *why = pod_find_unsupported(looked_at->info);
-        if (why != NULL && *text == '\0') {
-            snprintf(text, sizeof(text),
-                     "The default executor cannot run task '%.200s' of the group: %s",
-                     looked_at->id, why);
-        }
-    }
-    if (*text == '\0') {
-        return false;
-    }
-    log_error("%s", text);
-    LIST_FOREACH (&group->tasks, struct pod_task, member, task) {
-        pod_report(task, &(struct pod_report){
-                             .state = MESOS__V1__TASK_STATE__TASK_ERROR,
-                             .message = text,
-                             .has_reason = true,
-                             .reason = MESOS__V1__TASK_STATUS__REASON__REASON_TASK_GROUP_INVALID,
-                         });
-    }
-    return true;
 }
 
 static bool has_known_task(const struct pod *pod, const Mesos__V1__TaskGroupInfo *info)
@@ -283,12 +248,6 @@ void pod_launch_group(struct pod *pod, const Mesos__V1__TaskGroupInfo *info)
         return;
     }
     struct pod_group *group = group_new(pod, info);
-    if (refuse_unsupported(group)) {
-        for (size_t i = 0; i < info->n_tasks; i++) { // the last one takes the group along
-            pod_task_done(LIST_ENTRY(group->tasks.next, struct pod_task, member));
-        }
-        return;
-    }
     LIST_FOREACH (&group->tasks, struct pod_task, member, task) {
         pod_report(task, &(struct pod_report){.state = MESOS__V1__TASK_STATE__TASK_STARTING});
         send_launch(task);

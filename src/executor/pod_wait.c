@@ -95,6 +95,7 @@ static void ended(struct pod_task *task, const struct agent_call_answer *answer)
         judge_end(task, answer->response->wait_container, &text, &report);
     }
     report.message = text.size > 0 ? text.data : NULL;
+    task_checks_stop(task->checks);
     pod_report(task, &report);
     log_info("Child container %s of task '%s' completed in state %s%s%s", task->container_name,
              task->id, task_state_name(report.state), text.size > 0 ? ": " : "",

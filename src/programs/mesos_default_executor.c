@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "base/fd.h"
 #include "base/flags.h"
 #include "base/mem.h"
 #include "executor/pod.h"
@@ -18,7 +19,7 @@ struct options {
 static const struct flag flag_rows[] = {
     FLAG_ROW(
         struct options, launcher_dir, "launcher_dir", NULL, FLAG_TEXT, NULL, 0,
-        "Directory of the helper programs. The agent gives it to every executor of Mesos' own."),
+        "Directory of the helper programs, which HTTP checks need. Otherwise this program's own."),
 };
 
 static const struct flag_table flag_tables[] = {{flag_rows, ARRAY_COUNT(flag_rows)}};
@@ -44,7 +45,7 @@ static int read_flags(int argc, char **argv, struct options *options, int *ret_s
     return r;
 }
 
-static int run(const struct options *options)
+static int run(const char *launcher_dir)
 {
     struct executor_environment environment;
     struct env *env = NULL;
@@ -62,7 +63,7 @@ static int run(const struct options *options)
     }
     struct pod_options pod_options = {
         .environment = &environment,
-        .launcher_dir = options->launcher_dir,
+        .launcher_dir = launcher_dir,
     };
     struct pod *pod = pod_new(env, &pod_options);
     int status = env_run(env);
@@ -76,7 +77,8 @@ int main(int argc, char **argv)
     struct options options = {0};
     int status = EXIT_FAILURE;
     if (read_flags(argc, argv, &options, &status) == FLAGS_DONE) {
-        status = run(&options);
+        AUTO_FREE char *own = path_own_directory();
+        status = run(options.launcher_dir != NULL ? options.launcher_dir : own);
     }
     flags_free(flag_tables, ARRAY_COUNT(flag_tables), &options);
     return status;

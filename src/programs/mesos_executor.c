@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,17 +17,18 @@
 #include "api/api.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/fd.h"
 #include "base/flags.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "check/command.h"
+#include "check/task_checks.h"
 #include "client/executor.h"
 #include "env/env.h"
 #include "model/framework.h"
 #include "model/task_state.h"
 #include "model/validate.h"
-#include "task_checks.h"
 #include "task_process.h"
 
 #define TOKEN_NAME "MESOS_EXECUTOR_AUTHENTICATION_TOKEN="
@@ -506,19 +506,6 @@ static int read_flags(int argc, char **argv, char **ret_launcher_dir, int *ret_s
     return r;
 }
 
-// Where this program is.
-static char *own_directory(void)
-{
-    char path[PATH_MAX];
-    ssize_t size = readlink("/proc/self/exe", path, sizeof(path) - 1);
-    path[size > 0 ? size : 0] = '\0';
-    char *slash = strrchr(path, '/');
-    if (slash != NULL) {
-        *slash = '\0';
-    }
-    return mem_strdup(path);
-}
-
 static void command_executor_init(struct command_executor *e)
 {
     static const struct executor_callbacks callbacks = {.on_event = on_event, .on_ended = on_ended};
@@ -541,7 +528,7 @@ int main(int argc, char **argv)
         return status;
     }
     if (e.launcher_dir == NULL) {
-        e.launcher_dir = own_directory();
+        e.launcher_dir = path_own_directory();
     }
     struct error err = {0};
     int r = executor_environment_read(environ, &e.environment, &err);

@@ -158,3 +158,63 @@ def test_agent_is_killed_and_comes_back(cluster, master, agent):
     assert scheduler.wait_end(id_of(tasks[1]))["state"] == "TASK_KILLED"
     pods.wait_gone(agent, executor)
     scheduler.teardown()
+
+
+def statuses(scheduler, task):
+    return [e["update"]["status"] for e in scheduler.events
+            if e["type"] == "UPDATE" and e["update"]["status"]["task_id"]["value"] == id_of(task)]
+
+
+def wait_status(scheduler, task, condition, timeout=15):
+    def find():
+        scheduler.pump()
+        return next((s for s in statuses(scheduler, task) if condition(s)), None)
+    return harness.wait_for(find, timeout, "a status of " + id_of(task))
+
+
+def test_command_check_runs_inside_the_task(agent, scheduler):
+    check = {"type": "COMMAND", "delay_seconds": 0, "interval_seconds": 0.1, "timeout_seconds": 5, "command": {
+        "command": {"value": "exit $(cat status || echo 0)"}}}
+    tasks = [harness.make_task("sleep 1000", check=check), harness.make_task("sleep 1000")]
+    executor = pods.launch(scheduler, tasks)
+    wait_status(scheduler, tasks[0], lambda s: s["check_status"]["command"].get("exit_code") == 0)
+    assert statuses(scheduler, tasks[0])[0]["check_status"] == {"type": "COMMAND", "command": {}}
+    path = os.path.join(pods.sandbox(agent, executor), "tasks", id_of(tasks[0]), "status")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("3")
+    status = wait_status(scheduler, tasks[0], lambda s: s["check_status"]["command"].get("exit_code") == 3)
+    assert (status["state"], status["reason"]) == ("TASK_RUNNING", "REASON_TASK_CHECK_STATUS_UPDATED")
+    # Each look has a container of its own, which goes with it.
+    folder = os.path.join(pods.sandbox(agent, executor), "tasks", id_of(tasks[0]), "containers")
+    harness.wait_for(lambda: len(os.listdir(folder)) <= 1)
+    assert "check_status" not in scheduler.wait_update(id_of(tasks[1]), "TASK_RUNNING")
+    scheduler.kill(id_of(tasks[1]))
+    assert scheduler.wait_end(id_of(tasks[0]))["state"] == "TASK_KILLED"
+    pods.wait_gone(agent, executor)
+
+
+def test_health_check_has_the_group_killed(agent, scheduler):
+    check = {"type": "COMMAND", "delay_seconds": 0, "interval_seconds": 0.1, "grace_period_seconds": 0,
+             "consecutive_failures": 2, "command": {"value": "test -e healthy"}}
+    tasks = [harness.make_task("touch healthy; sleep 1000", health_check=check), harness.make_task("sleep 1000")]
+    executor = pods.launch(scheduler, tasks)
+    wait_status(scheduler, tasks[0], lambda s: s.get("healthy"))
+    os.unlink(os.path.join(pods.sandbox(agent, executor), "tasks", id_of(tasks[0]), "healthy"))
+    end = scheduler.wait_end(id_of(tasks[0]))
+    assert (end["state"], end["healthy"]) == ("TASK_KILLED", False)
+    failed = [s for s in statuses(scheduler, tasks[0]) if s.get("healthy") is False and s["state"] == "TASK_RUNNING"]
+    assert [s["reason"] for s in failed] == ["REASON_TASK_HEALTH_CHECK_STATUS_UPDATED"] * 2
+    assert scheduler.wait_end(id_of(tasks[1]))["state"] == "TASK_KILLED"
+    pods.wait_gone(agent, executor)
+
+
+def test_tcp_health_check(agent, scheduler):
+    port = harness.find_port()
+    serve = "exec python3 -m http.server --bind 127.0.0.1 %d" % port
+    check = {"type": "TCP", "delay_seconds": 0, "interval_seconds": 0.1, "tcp": {"port": port}}
+    tasks = [harness.make_task(serve, health_check=check, cpus=1, mem=64)]
+    executor = pods.launch(scheduler, tasks)
+    wait_status(scheduler, tasks[0], lambda s: s.get("healthy"))
+    scheduler.kill(id_of(tasks[0]))
+    assert scheduler.wait_end(id_of(tasks[0]))["state"] == "TASK_KILLED"
+    pods.wait_gone(agent, executor)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "task_checks.h"
+#include "check/task_checks.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -135,6 +135,8 @@ void task_checks_start(struct task_checks *checks)
         .launcher_dir = checks->launcher_dir,
         .environment = checks->environment,
         .output_fd = STDERR_FILENO,
+        .command_ops = checks->callbacks.command_ops,
+        .command_ctx = checks->ctx,
     };
     if (checks->task->check != NULL) {
         checks->check = checker_new(&place, checks->task->check, on_status, checks);

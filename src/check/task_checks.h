@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The check and the health check of a command task, and what the task's updates say of them.
+// The check and the health check of one task, and what the task's updates say of them.
 
 #pragma once
 
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "check/check.h"
 #include "env/env.h"
 #include "proto/mesos.pb-c.h"
 
@@ -17,6 +18,8 @@ struct task_checks_callbacks {
     void (*on_update)(void *ctx, const Mesos__V1__TaskStatus *status);
     // The health check failed too often; after on_update.
     void (*on_unhealthy)(void *ctx);
+    // Where command checks run, with the same ctx; NULL: as children of this process.
+    const struct check_command_ops *command_ops;
 };
 
 // NULL when the task has neither. The task and `launcher_dir` stay valid as long as it.
