@@ -43,6 +43,7 @@ struct agent_daemon {
     bool is_leaving; // stops without a word, and leaves the executors that outlive it
     struct store *store;
     struct env_hook store_hook; // makes durable what the turn kept
+    bool must_sync;             // some of it also in case that the machine loses its power
     const struct api_v1 *v1;    // the operator API
     struct map v1_waiters;      // container id -> struct agent_v1_waiters
     struct map v1_inputs;       // container id -> the one request that speaks to it

@@ -24,6 +24,21 @@
 
 // ---- writing ----
 
+// Of what is lost when the machine loses its power, so is every process on it. What others were
+// told counts: an agent's id, updates on their way to the master, operations. That an executor or a
+// task was begun is told to nobody before its first update; and what is forgotten too late (an
+// acknowledgement, an end) is only found out once more.
+static bool must_outlive_machine(const char *key, bool is_removal)
+{
+    static const char *const inner[] = {"framework/", "executor/", "task/", "stream/"};
+    for (size_t i = 0; i < ARRAY_COUNT(inner); i++) {
+        if (text_starts_with(key, inner[i])) {
+            return false;
+        }
+    }
+    return !(is_removal && text_starts_with(key, "update/"));
+}
+
 void agent_recovery_keep(struct agent_daemon *d, const char *key, const ProtobufCMessage *message)
 {
     struct buf value = BUF_INIT;
@@ -38,6 +53,7 @@ void agent_recovery_keep(struct agent_daemon *d, const char *key, const Protobuf
         .size = value.size,
     };
     store_apply(d->store, &item, 1, NULL, NULL);
+    d->must_sync |= must_outlive_machine(key, message == NULL);
     buf_free(&value);
     env_before_turn_end(d->env, &d->store_hook);
 }
@@ -66,6 +82,8 @@ static void store_due(struct env_hook *hook, struct instant now)
     struct agent_daemon *d = CONTAINER_OF(hook, struct agent_daemon, store_hook);
     struct error why = {0};
     if (store_is_pending(d->store)) {
+        store_set_synced(d->store, d->must_sync);
+        d->must_sync = false;
         store_apply(d->store, NULL, 0, on_durable, &why);
         store_flush(d->store);
     }

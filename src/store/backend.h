@@ -29,6 +29,8 @@ struct store_backend {
                 struct error *err);
     // store_set_leader. NULL: the place is ours alone.
     void (*set_leader)(void *place, const char *znode);
+    // store_set_synced. NULL: all the same.
+    void (*set_synced)(void *place, bool is_synced);
     void (*free)(void *place);
 };
 

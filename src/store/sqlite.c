@@ -14,6 +14,8 @@ struct place {
     sqlite3_stmt *put;
     sqlite3_stmt *delete;
     sqlite3_stmt *all;
+    bool is_synced; // as asked for
+    bool syncs;     // as the connection is set
 };
 
 static int code_of(int result)
@@ -65,6 +67,15 @@ static int write_item(struct place *place, const struct store_item *item, struct
 static int commit(void *place_, const struct store_batch *batches, size_t count, struct error *err)
 {
     struct place *place = place_;
+    if (place->syncs != place->is_synced) {
+        int r = execute(place,
+                        place->is_synced ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
+                        "set up the store", err);
+        if (r < 0) {
+            return r;
+        }
+        place->syncs = place->is_synced;
+    }
     int r = execute(place, "BEGIN IMMEDIATE", "begin a transaction of the store", err);
     if (r < 0) {
         return r;
@@ -100,6 +111,13 @@ static int walk(void *place_, void (*report)(void *ctx, const struct store_item 
     int r = result == SQLITE_DONE ? 0 : fail(place, result, "read the store", err);
     sqlite3_reset(place->all);
     return r;
+}
+
+// In WAL mode FULL syncs the log at each commit, NORMAL only before it is moved to the database.
+static void set_synced(void *place_, bool is_synced)
+{
+    struct place *place = place_;
+    place->is_synced = is_synced;
 }
 
 static void free_place(void *place_)
@@ -150,8 +168,9 @@ int sqlite_place_open(const char *path, void **ret_place, const struct store_bac
                       struct error *err)
 {
     static const struct store_backend backend = {
-        .commit = commit, .walk = walk, .free = free_place};
+        .commit = commit, .walk = walk, .set_synced = set_synced, .free = free_place};
     struct place *place = mem_zalloc(sizeof(*place));
+    place->is_synced = place->syncs = true;
     struct error why = {0};
     int r = open_place(place, path, &why);
     if (r < 0) {

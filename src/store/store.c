@@ -108,6 +108,12 @@ void store_set_leader(struct store *store, const char *znode)
         store->backend->set_leader(store->place, znode);
 }
 
+void store_set_synced(struct store *store, bool is_synced)
+{
+    if (store->backend->set_synced != NULL)
+        store->backend->set_synced(store->place, is_synced);
+}
+
 void store_load(struct store *store, store_loaded_fn *loaded, void *ctx)
 {
     request_new(store, ctx)->loaded = loaded;
