@@ -51,9 +51,9 @@ void store_apply(struct store *store, const struct store_item *items, size_t cou
 // Commits what was applied and runs the callbacks that are due, in order. What a callback applies
 // is committed by the next flush. Costs nothing when nothing was asked for.
 void store_flush(struct store *store);
-// Whether what is flushed from now on must outlive the machine (as at first), or the process alone: a
-// loss of power may undo flushes that were not synced, the last ones first. A synced flush makes all
-// before it durable, too. Only SQLite makes a difference.
+// Whether what is flushed from now on must outlive the machine (as at first), or the process alone:
+// a loss of power may undo flushes that were not synced, the last ones first. A synced flush makes
+// all before it durable, too. Only SQLite makes a difference.
 void store_set_synced(struct store *store, bool is_synced);
 // True while a flush has work to do.
 bool store_is_pending(const struct store *store);
