@@ -209,13 +209,17 @@ def find_runs(agent):
         return []
 
 
+def find_container_cgroups(cluster):
+    inner = [d for path in leftovers.find_cgroups(cluster.cgroups_root) for d, _, _ in os.walk(path)][1:]
+    return [d for d in inner if os.path.basename(d) != cluster.cgroups_root]
+
+
 def settle(cluster, master, agent, framework):
     """Everything ended: nothing is left, and both keep the same books."""
     wait_for(lambda: framework.work() or agent.state()["frameworks"] == [], 20, "all executors to be done")
     assert find_runs(agent) == []
-    if "launcher" in agent.flags and agent.flags["launcher"] == "linux":
-        inner = [d for path in leftovers.find_cgroups(cluster.cgroups_root) for d, _, _ in os.walk(path)][1:]
-        assert [d for d in inner if os.path.basename(d) != cluster.cgroups_root] == []
+    # Those of a container that the agent never heard of go while it is at other things already.
+    wait_for(lambda: find_container_cgroups(cluster) == [], 10, "the control groups to go")
     books.wait_agreed(master, [agent])
     assert leftovers.find_mounts_below(cluster.directory) == []
     mine = leftovers.find_processes_in(agent.flags["work_dir"])

@@ -15,7 +15,7 @@ import pytest
 import books
 import leftovers
 from harness import PATIENCE, make_task, wait_for
-from survivor import find_runs, kill_agent, settle, start, torment
+from survivor import find_container_cgroups, find_runs, kill_agent, settle, start, torment
 
 
 @pytest.fixture
@@ -243,8 +243,8 @@ def test_nothing_of_before_stays(cluster, master, what, launcher):
     if what == "orphan":
         shutil.rmtree(meta)
     elif what == "reboot":
-        for pid in leftovers.find_processes_in(agent.flags["work_dir"]):
-            os.kill(pid, signal.SIGKILL)
+        while leftovers.find_processes_in(agent.flags["work_dir"]):
+            leftovers.kill_all(leftovers.find_processes_in(agent.flags["work_dir"]))
         with open("/proc/sys/kernel/random/boot_id", "rb") as file:
             boot_id = file.read().strip()
         with sqlite3.connect(os.path.join(meta, "agent.db")) as db:
@@ -265,8 +265,7 @@ def test_nothing_of_before_stays(cluster, master, what, launcher):
         # Without control groups and without checkpoint nobody remembers it, as in Mesos; it ends by itself.
         os.kill(first, signal.SIGCONT)
         wait_for(lambda: leftovers.find_processes_in(agent.flags["work_dir"]) == {}, what="the processes to end")
-    inner = [d for path in leftovers.find_cgroups(cluster.cgroups_root) for d, _, _ in os.walk(path)][1:]
-    assert [d for d in inner if os.path.basename(d) != cluster.cgroups_root] == []
+    wait_for(lambda: find_container_cgroups(cluster) == [], what="the control groups to go")
     assert find_runs(agent) == []
     wait_for(lambda: agent.state()["frameworks"] == [], what="the executor to be forgotten")
     books.wait_agreed(master, [agent])
