@@ -40,7 +40,7 @@ class World:
         self.framework = {"name": "witness", "failover_timeout": 600, "checkpoint": True,
                           "capabilities": [{"type": "PARTITION_AWARE"}]}
         self.scheduler = None
-        self.resubscribe()
+        self.resubscribe([])
         self.tasks = {}  # id -> (agent id, file that each start of it adds a line to)
         for agent_id in self.ids:
             self.start_task(agent_id)
@@ -50,7 +50,7 @@ class World:
     def start_master(self, place):
         return self.cluster.start_master(
             prefix=place.prefix, ip=place.ip, hostname=place.ip, port=5050, registry="replicated_log", quorum=2,
-            zk=self.zk.url(), zk_session_timeout="2secs", agent_ping_timeout="1secs", max_agent_ping_timeouts=4)
+            zk=self.zk.url(), zk_session_timeout="2secs", agent_ping_timeout="1secs", max_agent_ping_timeouts=3)
 
     def start_agent(self, place, master_flag=None, wait=True):
         number = self.agent_places.index(place) if place in self.agent_places else AGENTS
@@ -70,10 +70,10 @@ class World:
         self.scheduler.wait_update(task_id, "TASK_RUNNING")
         self.tasks[task_id] = agent_id, path
 
-    def resubscribe(self):
-        """The framework comes back to the leader, as its library would."""
+    def resubscribe(self, suppressed_roles=("*",)):
+        """The framework comes back to the leader, as its library would. It leaves the offers to others."""
         self.scheduler = self.cluster.scheduler(self.leader, subscribe=False, **self.framework)
-        self.scheduler.subscribe()
+        self.scheduler.subscribe(list(suppressed_roles))
         self.framework = self.scheduler.framework
 
     # ---- what must hold ----
@@ -239,8 +239,8 @@ def world(shared_world, cluster):
     shared_world.network.heal()
 
 
-@pytest.mark.parametrize("fault", ["kill_leader", "kill_node", "cut_leader_from_zookeeper", "cut_leader_from_agents",
-                                   "stop_leader", "kill_masters"])
+# The leader's end, and a cut between it and ZooKeeper, come with frameworks below.
+@pytest.mark.parametrize("fault", ["kill_node", "cut_leader_from_agents", "stop_leader", "kill_masters"])
 def test_one_leader_and_all_tasks_after(world, fault):
     getattr(world, fault)()
     world.restart()
@@ -295,13 +295,17 @@ def test_frameworks_on_pymesos_and_on_the_c_library_go_through_failovers(world):
     for fault in (world.kill_leader, world.cut_leader_from_zookeeper):
         fault()
         world.restart()
-        world.leader = world.wait_leader()
+        world.check()
         wait_for(lambda: names <= active(), 20, "the frameworks to subscribe again")
     os.makedirs(scratch)
     with open(done, "w", encoding="ascii"):
         pass
-    for process in (execute, tutorial, library):
-        output = process.communicate(timeout=40 * PATIENCE)[0]
+    for process in (execute, library, tutorial):
+        try:
+            process.wait(40 * PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        output = process.communicate()[0]
         assert process.returncode == 0, output
     assert os.path.isdir(os.path.join(scratch, "made"))
     world.check()
