@@ -91,42 +91,70 @@ class Run:
         return task
 
     def operation(self, kind, content):
-        """True when the operation does what it should; a LAUNCH runs its task, others are finished."""
+        """True when the tasks of a LAUNCH or LAUNCH_GROUP run to their end."""
         offer = self.framework.take_offer(is_big)
-        operation = {"type": kind, kind.lower(): content(offer), "id": {"value": uuid.uuid4().hex}}
-        if kind.startswith("LAUNCH"):
-            del operation["id"]
+        operation = {"type": kind, kind.lower(): content(offer)}
         self.framework.accept([offer], [operation], 0)
         if kind == "LAUNCH":
             return self.ends(operation["launch"]["task_infos"][0], "TASK_FINISHED")
         if kind == "LAUNCH_GROUP":
             return self.ends(operation["launch_group"]["task_group"]["tasks"][0], "TASK_FINISHED")
-        event = self.framework.wait("UPDATE_OPERATION_STATUS", lambda e: e["update_operation_status"]["status"][
+        raise AssertionError(kind)
+
+    def resource_operation(self, reserver, kind, content):
+        """True when the agent has done it and the acknowledgement reached it."""
+        operation = {"type": kind, kind.lower(): content, "id": {"value": uuid.uuid4().hex}}
+        reserver.accept([reserver.take_offer(is_big)], [operation], 0)
+        event = reserver.wait("UPDATE_OPERATION_STATUS", lambda e: e["update_operation_status"]["status"][
             "operation_id"] == operation["id"], 5)
-        return event["update_operation_status"]["status"]["state"] == "OPERATION_FINISHED"
+        status = event["update_operation_status"]["status"]
+        if status["state"] == "OPERATION_ERROR" and kind.endswith("_DISK"):
+            return "refused in Mesos' words: no agent has a resource provider"
+        reserver.call("ACKNOWLEDGE_OPERATION_STATUS", agent_id=status["agent_id"], uuid=status["uuid"]["value"],
+                      operation_id=operation["id"])
+        harness.wait_for(lambda: self.master.post("/api/v1", {"type": "GET_OPERATIONS"}).json()[
+            "get_operations"].get("operations", []) == [], what="the operation to be over")
+        return status["state"] == "OPERATION_FINISHED"
+
+    def resource_operations(self):
+        """On a framework of their own, in the order in which they build on each other."""
+        self.framework.call("SUPPRESS")
+        self.framework.decline([{"id": {"value": o["id"]}} for o in self.state()["offers"]], 0)
+        reserver = self.cluster.scheduler(name="reserver", roles=["dev"], capabilities=[
+            {"type": "MULTI_ROLE"}, {"type": "RESERVATION_REFINEMENT"}])
+
+        def of_dev(resource):
+            return {**resource, "reservations": [{"type": "DYNAMIC", "role": "dev"}]}
+
+        def volume(size):
+            return {**of_dev(scalar("disk", size)), "disk": {"persistence": {"id": "v"}, "volume": {
+                "mode": "RW", "container_path": "v"}}}
+
+        for kind, content in (
+                ("RESERVE", {"resources": [of_dev(scalar("disk", 20))]}), ("CREATE", {"volumes": [volume(10)]}),
+                ("GROW_VOLUME", {"volume": volume(10), "addition": of_dev(scalar("disk", 5))}),
+                ("SHRINK_VOLUME", {"volume": volume(15), "subtract": {"value": 5}}),
+                ("DESTROY", {"volumes": [volume(10)]}), ("UNRESERVE", {"resources": [of_dev(scalar("disk", 20))]}),
+                ("CREATE_DISK", {"source": scalar("disk", 5), "target_type": "MOUNT"}),
+                ("DESTROY_DISK", {"source": scalar("disk", 5)})):
+            self.record.check("operations", kind, lambda k=kind, c=content: self.resource_operation(reserver, k, c))
+        reserver.teardown()
+        self.framework.call("REVIVE")
 
     def operations(self):
         executor = {"type": "DEFAULT", "executor_id": {"value": "default"},
                     "framework_id": {"value": self.framework.framework_id},
                     "resources": [scalar("cpus", 0.1), scalar("mem", 32), scalar("disk", 10)]}
-        reserved = {**scalar("cpus", 0.1), "reservations": [{"type": "DYNAMIC", "role": "dev"}]}
-        volume = {**scalar("disk", 10, "dev"), "disk": {"persistence": {"id": "v"}, "volume": {
-            "mode": "RW", "container_path": "v"}}}
 
         def tasks(offer):
             return {"task_infos": [make_task("true", agent_id=offer["agent_id"])]}
 
         contents = {
             "LAUNCH": tasks,
-            "LAUNCH_GROUP": lambda o: {"executor": executor, "task_group": {"tasks": tasks(o)["task_infos"]}},
-            "RESERVE": lambda o: {"resources": [reserved]}, "UNRESERVE": lambda o: {"resources": [reserved]},
-            "CREATE": lambda o: {"volumes": [volume]}, "DESTROY": lambda o: {"volumes": [volume]},
-            "GROW_VOLUME": lambda o: {"volume": volume, "addition": scalar("disk", 5)},
-            "SHRINK_VOLUME": lambda o: {"volume": volume, "subtract": {"value": 5}},
-            "CREATE_DISK": lambda o: {"source": scalar("disk", 5), "target_type": "MOUNT"},
-            "DESTROY_DISK": lambda o: {"source": scalar("disk", 5)}}
-        for kind in SURFACE["operations"]:
-            self.record.check("operations", kind, lambda kind=kind: self.operation(kind, contents[kind]))
+            "LAUNCH_GROUP": lambda o: {"executor": executor, "task_group": {"tasks": tasks(o)["task_infos"]}}}
+        for kind, content in contents.items():
+            self.record.check("operations", kind, lambda kind=kind, content=content: self.operation(kind, content))
+        self.resource_operations()
 
     def subscribe(self):
         self.call("SUBSCRIBE", lambda: self.framework.framework_id != "" or False)
