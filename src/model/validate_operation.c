@@ -90,6 +90,14 @@ static int check_one_provider(const struct checking *c, Mesos__V1__Resource *con
                 ids.data != NULL ? ids.data : "");
 }
 
+// Mesos takes a volume of nothing, and then there is none; but its directory would be made.
+static bool is_empty(const Mesos__V1__Resource *m)
+{
+    Mesos__V1__Resource *one = (Mesos__V1__Resource *)m;
+    AUTO_RESOURCES struct resources *r = NULL;
+    return resources_from_proto(&one, 1, &r, NULL) == 0 && resources_is_empty(r);
+}
+
 // `prefix` stands before the text, with ": ".
 static int check_volumes(const struct checking *c, Mesos__V1__Resource *const *list, size_t count,
                          const char *prefix)
@@ -104,6 +112,8 @@ static int check_volumes(const struct checking *c, Mesos__V1__Resource *const *l
             return FAIL(c, "%s: Expecting 'volume' to be set for persistent volume", prefix);
         if (m->disk->volume->mode == MESOS__V1__VOLUME__MODE__RO)
             return FAIL(c, "%s: Read-only persistent volume not supported", prefix);
+        if (is_empty(m))
+            return FAIL(c, "%s: Resource %s is empty", prefix, text_of(c, m));
     }
     return 0;
 }
@@ -449,7 +459,7 @@ static int check_grow(const struct checking *c, const Mesos__V1__Offer__Operatio
         return r;
     if (grow->volume->shared != NULL)
         return FAIL(c, "Growing a shared persistent volume is not supported");
-    if (!fits_volume(grow->volume, grow->addition))
+    if (grow->volume->scalar == NULL || !fits_volume(grow->volume, grow->addition))
         return FAIL(c, "Incompatible resources in the 'GrowVolume.volume' and "
                        "'GrowVolume.addition' fields");
     if (!c->scene->has_resize)

@@ -168,6 +168,7 @@ class Scheduler:
     """A v1 scheduler over JSON. Events are kept in `events` as they come, also those nobody waited for."""
 
     PATH = "/api/v1/scheduler"
+    MEDIA = "application/json"
 
     def __init__(self, address, **framework):
         self.address = address
@@ -188,8 +189,8 @@ class Scheduler:
             call["subscribe"]["suppressed_roles"] = suppressed_roles
         if offer_constraints is not None:
             call["subscribe"]["offer_constraints"] = offer_constraints
-        self.stream = Stream(self.address, self.PATH, json.dumps(call),
-                             {"Content-Type": "application/json", "Accept": "application/json"})
+        self.stream = Stream(self.address, self.PATH, self.encode(call),
+                             {"Content-Type": self.MEDIA, "Accept": self.MEDIA})
         if self.stream.status != 200:
             raise AssertionError("SUBSCRIBE: %d %s" % (self.stream.status, self.stream.error_text))
         self.stream_id = self.stream.headers["Mesos-Stream-Id"]
@@ -198,9 +199,16 @@ class Scheduler:
         self.framework["id"] = {"value": self.framework_id}
         return subscribed
 
+    def encode(self, call):
+        return json.dumps(call)
+
+    def decode(self, record):
+        return json.loads(record)
+
     def post(self, call, **headers):
         """Posts a call and returns the response, whatever it is."""
-        return post(self.address, self.PATH, call, headers={"Mesos-Stream-Id": self.stream_id or "", **headers})
+        return post(self.address, self.PATH, self.encode(call), headers={
+            "Content-Type": self.MEDIA, "Mesos-Stream-Id": self.stream_id or "", **headers})
 
     def call(self, kind, **content):
         """A call that must be accepted. `content` is the member named like the call."""
@@ -219,7 +227,7 @@ class Scheduler:
             return False
         if record is None:
             raise StreamEnded("the stream ended; events so far: %s" % [e["type"] for e in self.events])
-        event = json.loads(record)
+        event = self.decode(record)
         self.events.append(event)
         if event["type"] == "UPDATE" and self.acknowledges:
             self.acknowledge(event["update"]["status"])
@@ -520,8 +528,8 @@ class Cluster:
         return wait_for(lambda: agent.serves() and self.find_registration(agent, master), timeout,
                         "%s to register; its log:\n%s" % (agent.name, agent.read_log()))
 
-    def scheduler(self, master=None, subscribe=True, **framework):
-        scheduler = Scheduler((master or self.masters[-1]).address, **framework)
+    def scheduler(self, master=None, subscribe=True, client=Scheduler, **framework):
+        scheduler = client((master or self.masters[-1]).address, **framework)
         self.schedulers.append(scheduler)
         if subscribe:
             scheduler.subscribe()

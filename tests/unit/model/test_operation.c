@@ -234,6 +234,15 @@ static const struct scene_row scene_rows[] = {
                  ALLOCATED("r"))),
      "Invalid resources: Invalid DiskInfo: Expecting 'host_path' to be unset for persistent volume",
      BY_FRAMEWORK},
+    {CREATE(VOLUME("0", "")),
+     "Not a persistent volume: Resource disk(allocated: r)(reservations: "
+     "[(DYNAMIC,r,p)])[v:data]:0 "
+     "is empty",
+     BY_FRAMEWORK},
+    {GROW(VOLUME("0", ""), SCALAR("disk", "2", DYNAMIC("r"), ALLOCATED("r"))),
+     "Invalid persistent volume in the 'GrowVolume.volume' field: Resource "
+     "disk(allocated: r)(reservations: [(DYNAMIC,r,p)])[v:data]:0 is empty",
+     BY_FRAMEWORK},
     {CREATE(VOLUME("4", "") "," VOLUME("5", "")), "Persistence ID 'v' is not unique", BY_FRAMEWORK},
     {CREATE(DISK("1", DYNAMIC("r"), PERSISTENCE("there", "x"), ALLOCATED("r"))),
      "Persistence ID 'there' is not unique", BY_FRAMEWORK},
