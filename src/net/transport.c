@@ -53,6 +53,7 @@ struct connecting {
 struct transport {
     uint32_t magic;
     bool reading;
+    bool resting; // it has had its share of this turn; read on in the next
     bool connected;
     bool finishing; // FIN when drained
     bool finished;
@@ -77,6 +78,7 @@ struct transport {
 static _Thread_local char read_buffer[READ_BUFFER_SIZE];
 
 static void flush(struct transport *t);
+static void read_on(struct transport *t);
 
 // ---- life ----
 
@@ -129,6 +131,10 @@ static void on_hook(struct env_hook *hook, struct instant now)
     (void)now;
     struct transport *t = CONTAINER_OF(hook, struct transport, hook);
     CHECK(t->magic == TRANSPORT_MAGIC);
+    if (t->resting) {
+        t->resting = false;
+        read_on(t);
+    }
     flush(t);
 }
 
@@ -217,11 +223,24 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buffer
     ret_buffer->len = sizeof(read_buffer);
 }
 
+// One buffer a turn: who sends more than that, without end perhaps, takes turns with the others.
+static void rest(struct transport *t)
+{
+    if (!t->closing && t->reading) {
+        uv_read_stop((uv_stream_t *)&t->tcp);
+        t->resting = true;
+        env_at_turn_end(t->env, &t->hook);
+    }
+}
+
 static void on_uv_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
 {
     struct transport *t = CHECK_CAST(transport, TRANSPORT_MAGIC, stream->data);
     if (size > 0) {
         t->callbacks->on_read(t->ctx, buffer->base, (size_t)size);
+        if ((size_t)size == buffer->len) {
+            rest(t);
+        }
         return;
     }
     if (size == 0) {
@@ -240,6 +259,18 @@ static void on_uv_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer
     }
 }
 
+static void read_on(struct transport *t)
+{
+    if (!t->reading || t->resting || t->broken != 0) {
+        return;
+    }
+    int r = uv_read_start((uv_stream_t *)&t->tcp, on_alloc, on_uv_read);
+    if (r < 0 && r != UV_EALREADY) {
+        t->reading = false;
+        break_with(t, r);
+    }
+}
+
 void transport_read(struct transport *t, bool on)
 {
     CHECK(t->magic == TRANSPORT_MAGIC && !t->closing);
@@ -251,11 +282,7 @@ void transport_read(struct transport *t, bool on)
         uv_read_stop((uv_stream_t *)&t->tcp);
         return;
     }
-    int r = uv_read_start((uv_stream_t *)&t->tcp, on_alloc, on_uv_read);
-    if (r < 0) {
-        t->reading = false;
-        break_with(t, r);
-    }
+    read_on(t);
 }
 
 // ---- writing ----

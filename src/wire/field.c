@@ -191,15 +191,10 @@ void wire_build_init(struct wire_build *b, struct arena *arena, size_t input_siz
     b->missing_size = 0;
 }
 
-void *wire_build_alloc(struct wire_build *b, size_t size)
+void *wire_build_too_much(struct wire_build *b)
 {
-    size_t cost = (size | 15) + 1;
-    if (cost > b->budget) {
-        error_set(b->err, -EFBIG, "the message would take too much memory");
-        return NULL;
-    }
-    b->budget -= cost;
-    return arena_alloc(b->arena, size);
+    error_set(b->err, -EFBIG, "the message would take too much memory");
+    return NULL;
 }
 
 ProtobufCMessage *wire_build_message(struct wire_build *b, const ProtobufCMessageDescriptor *d)

@@ -114,8 +114,20 @@ struct wire_build {
 void wire_build_init(struct wire_build *b, struct arena *arena, size_t input_size,
                      struct error *err);
 
+// Sets the error of a budget that is used up; returns NULL.
+void *wire_build_too_much(struct wire_build *b);
+
 // NULL when the budget is used up; the error is then set (-EFBIG).
-void *wire_build_alloc(struct wire_build *b, size_t size);
+static inline void *wire_build_alloc(struct wire_build *b, size_t size)
+{
+    size_t cost = (size | 15) + 1;
+    if (cost > b->budget) {
+        return wire_build_too_much(b);
+    }
+    b->budget -= cost;
+    return arena_alloc(b->arena, size);
+}
+
 ProtobufCMessage *wire_build_message(struct wire_build *b, const ProtobufCMessageDescriptor *d);
 
 // Notes the required fields of `m` that are not in `seen`. Returns -EBADMSG when there are more

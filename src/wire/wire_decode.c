@@ -78,6 +78,8 @@ static inline int take_item(struct wire_build *b, struct input *in, struct item 
     }
     item->id = (uint32_t)(tag >> 3);
     item->wire_type = (unsigned)(tag & 7);
+    item->data = NULL;
+    item->size = 0;
     int r = 0;
     switch (item->wire_type) {
     case PROTOBUF_C_WIRE_TYPE_VARINT:
@@ -148,35 +150,43 @@ static inline int find_field(const struct wire_plan *plan, const struct item *it
 static int make_room(struct wire_build *b, const struct wire_plan *plan, ProtobufCMessage *m,
                      struct input in)
 {
-    size_t counts[WIRE_FIELDS_MAX];
-    memset(counts, 0, plan->field_count * sizeof(counts[0]));
+    size_t counts[WIRE_FIELDS_MAX]; // of those in `found`
+    uint8_t found[WIRE_FIELDS_MAX];
+    size_t found_count = 0;
+    struct field_set seen = {{0}};
     while (in.at < in.end) {
-        struct item item = {0};
+        struct item item;
         int r = take_item(b, &in, &item);
         if (r < 0) {
             return r;
         }
         int i = find_field(plan, &item);
-        if (i >= 0 && plan->fields[i].label == PROTOBUF_C_LABEL_REPEATED) {
-            const struct field_plan *f = &plan->fields[i];
-            counts[i] += is_packed(f, &item) ? count_packed(f, &item) : 1;
-        }
-    }
-    for (unsigned i = 0; i < plan->field_count; i++) {
-        if (counts[i] == 0) {
+        if (i < 0 || plan->fields[i].label != PROTOBUF_C_LABEL_REPEATED) {
             continue;
         }
-        const ProtobufCFieldDescriptor *f = plan->fields[i].field;
-        size_t before = *field_count(m, f);
-        size_t value_size = plan->fields[i].value_size;
-        void *values = wire_build_alloc(b, (before + counts[i]) * value_size);
+        if (!field_set_has(&seen, (unsigned)i)) {
+            field_set_add(&seen, (unsigned)i);
+            found[found_count++] = (uint8_t)i;
+            counts[i] = 0;
+        }
+        const struct field_plan *f = &plan->fields[i];
+        counts[i] += is_packed(f, &item) ? count_packed(f, &item) : 1;
+    }
+    for (size_t k = 0; k < found_count; k++) {
+        const struct field_plan *f = &plan->fields[found[k]];
+        size_t count = counts[found[k]];
+        if (count == 0) {
+            continue;
+        }
+        size_t before = *field_count(m, f->field);
+        void *values = wire_build_alloc(b, (before + count) * f->value_size);
         if (values == NULL) {
             return -EFBIG;
         }
         if (before > 0) {
-            memcpy(values, *(void **)field_at(m, f), before * value_size);
+            memcpy(values, *(void **)field_at(m, f->field), before * f->value_size);
         }
-        *(void **)field_at(m, f) = values;
+        *(void **)field_at(m, f->field) = values;
     }
     return 0;
 }
@@ -342,7 +352,9 @@ static int store_repeated(struct wire_build *b, ProtobufCMessage *m, const struc
 static int store_single(struct wire_build *b, ProtobufCMessage *m, const struct wire_path *path,
                         struct field_plan *f, const struct item *item, unsigned depth)
 {
-    bool merging = f->type == PROTOBUF_C_TYPE_MESSAGE && field_is_set(m, f->field);
+    bool merging =
+        f->type == PROTOBUF_C_TYPE_MESSAGE &&
+        (f->is_oneof ? field_is_set(m, f->field) : *(void **)field_at(m, f->field) != NULL);
     int r = store_item(b, path, f, (char *)m + f->offset, 0, merging, item, depth);
     if (r < 0) {
         return r;
@@ -378,7 +390,7 @@ static int decode_into(struct wire_build *b, struct wire_plan *plan, ProtobufCMe
     bool has_room = false;
     while (in.at < in.end) {
         struct input before = in;
-        struct item item = {0};
+        struct item item;
         int r = take_item(b, &in, &item);
         if (r < 0) {
             return r;

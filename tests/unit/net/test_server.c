@@ -141,6 +141,36 @@ static void test_pipeline(void **state)
     harness_free(&h);
 }
 
+// One that sends without end is served a part each turn, and others in between.
+static void test_flood(void **state)
+{
+    (void)state;
+    struct harness h;
+    harness_init(&h, NULL);
+    struct buf flood AUTO_BUF = BUF_INIT;
+    struct buf out AUTO_BUF = BUF_INIT;
+    for (int i = 0; i < 20000; i++) {
+        buf_printf(&flood, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n%05d", i);
+    }
+    int first = harness_dial(&h);
+    int second = harness_dial(&h);
+    // As much as the kernel takes at once.
+    ssize_t sent = send(first, flood.data, flood.size, MSG_DONTWAIT);
+    assert_true(sent > 200 * 1000);
+    harness_puts(&h, second, "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n");
+    for (int i = 0; i < 10 && h.handled == 0; i++) {
+        harness_turn(&h);
+    }
+    assert_in_range(h.handled, 1, 2000);
+    harness_receive(&h, second, &out, "HTTP/1.1 200 OK");
+    assert_in_range(h.handled, 1, (uintmax_t)sent / 100);
+    // All of it is served in the end.
+    HARNESS_UNTIL(&h, h.handled >= (size_t)sent / 59);
+    close(first);
+    close(second);
+    harness_free(&h);
+}
+
 // The second request waits for the answer of the first; one that is not read holds up the pipeline.
 static void test_pipeline_waits(void **state)
 {
@@ -666,6 +696,7 @@ int main(void)
         cmocka_unit_test(test_exchanges),
         cmocka_unit_test(test_byte_by_byte),
         cmocka_unit_test(test_pipeline),
+        cmocka_unit_test(test_flood),
         cmocka_unit_test(test_pipeline_waits),
         cmocka_unit_test(test_waiting_is_bounded),
         cmocka_unit_test(test_half_closed_peer_gets_answer),
