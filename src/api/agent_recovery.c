@@ -108,6 +108,7 @@ void agent_recovery_container_ended(struct agent_daemon *d, const char *containe
 struct loaded {
     struct agent_daemon *daemon;
     bool is_rebooted;
+    bool is_unreadable; // the store did not say what it holds
     int result;
     struct error err;
 };
@@ -118,6 +119,7 @@ static void on_loaded(void *ctx, int result, const struct store_item *items, siz
     struct loaded *loaded = ctx;
     struct agent_daemon *d = loaded->daemon;
     if (result < 0) {
+        loaded->is_unreadable = true;
         loaded->result = result;
         loaded->err = *err;
         return;
@@ -139,8 +141,42 @@ static void on_loaded(void *ctx, int result, const struct store_item *items, siz
     mem_free(records);
 }
 
-// The records as they are at the moment. Without --strict a store that cannot be read is put aside.
-static int open_store(struct agent_daemon *d, struct error *err)
+// A store that cannot be read, and its log.
+static int put_aside(struct agent_daemon *d, const char *path, struct error *err)
+{
+    static const char *const ends[] = {"", "-wal"};
+    for (size_t i = 0; i < ARRAY_COUNT(ends); i++) {
+        AUTO_FREE char *from = mem_printf("%s%s", path, ends[i]);
+        AUTO_FREE char *to = mem_printf("%s.broken%s", path, ends[i]);
+        if (rename(from, to) < 0 && errno != ENOENT) {
+            return error_errno(err, -errno, "Failed to put '%s' aside", from);
+        }
+    }
+    d->agent->metrics.recovery_errors++;
+    return 0;
+}
+
+// Without --strict a store that cannot be read is put aside.
+static int open_store(struct agent_daemon *d, const char *path, struct error *err)
+{
+    int r = store_sqlite_open(path, &d->store, err);
+    if (r == -EBADMSG && !d->flags->strict) {
+        log_warning("Starting as a new agent: %s", err->text);
+        r = put_aside(d, path, err);
+        return r < 0 ? r : store_sqlite_open(path, &d->store, err);
+    }
+    return r < 0 ? error_wrap(err, r, "Failed to open the checkpoints") : 0;
+}
+
+static void load(struct agent_daemon *d, struct loaded *ret_loaded)
+{
+    *ret_loaded = (struct loaded){.daemon = d};
+    store_load(d->store, on_loaded, ret_loaded);
+    store_flush(d->store);
+}
+
+// The same for one that opens, but is broken further inside.
+static int open_and_load(struct agent_daemon *d, struct loaded *ret_loaded, struct error *err)
 {
     AUTO_FREE char *meta = mem_printf("%s/meta", d->work_dir);
     int r = path_make_directories(meta, 0755, err);
@@ -148,18 +184,20 @@ static int open_store(struct agent_daemon *d, struct error *err)
         return error_wrap(err, r, "Failed to create the directory of the checkpoints");
     }
     AUTO_FREE char *path = mem_printf("%s/agent.db", meta);
-    r = store_sqlite_open(path, &d->store, err);
-    if (r != -EBADMSG || d->flags->strict) {
-        return r < 0 ? error_wrap(err, r, "Failed to open the checkpoints") : 0;
+    if ((r = open_store(d, path, err)) < 0) {
+        return r;
     }
-    log_warning("Starting as a new agent: %s", err->text);
-    d->agent->metrics.recovery_errors++;
-    AUTO_FREE char *aside = mem_printf("%s.broken", path);
-    AUTO_FREE char *log = mem_printf("%s-wal", path);
-    if (rename(path, aside) < 0 || (unlink(log) < 0 && errno != ENOENT)) {
-        return error_errno(err, -errno, "Failed to put '%s' aside", path);
+    load(d, ret_loaded);
+    if (!ret_loaded->is_unreadable || ret_loaded->result != -EBADMSG || d->flags->strict) {
+        return 0;
     }
-    return store_sqlite_open(path, &d->store, err);
+    log_warning("Starting as a new agent: %s: %s", path, ret_loaded->err.text);
+    d->store = store_free(d->store);
+    if ((r = put_aside(d, path, err)) < 0 || (r = open_store(d, path, err)) < 0) {
+        return r;
+    }
+    load(d, ret_loaded);
+    return 0;
 }
 
 static void recover_containers(struct agent_daemon *d, bool is_rebooted)
@@ -188,13 +226,11 @@ static void recover_containers(struct agent_daemon *d, bool is_rebooted)
 int agent_recovery_run(struct agent_daemon *d, struct error *err)
 {
     d->store_hook.run = store_due;
-    int r = open_store(d, err);
+    struct loaded loaded;
+    int r = open_and_load(d, &loaded, err);
     if (r < 0) {
         return r;
     }
-    struct loaded loaded = {.daemon = d};
-    store_load(d->store, on_loaded, &loaded);
-    store_flush(d->store);
     if (loaded.result < 0) {
         *err = loaded.err;
         log_error("If the agent's configuration changed and its id is to stay, "

@@ -342,11 +342,30 @@ def test_sandboxes_of_before_go_in_their_time(cluster, agent, scheduler):
 
 # ---- broken disks ----
 
-@pytest.mark.parametrize("kind", ["framework", "executor", "task", "stream"])
-def test_corrupt_record(cluster, agent, scheduler, kind):
+def test_corrupt_record_of_the_agent(cluster, agent, scheduler):
     task_id, _ = start(scheduler)
+    agent_id = agent.state()["id"]
+    agent.kill()
+    change_database(agent, "UPDATE entries SET value = x'ffff' WHERE key = 'agent'")
+    agent.start()
+    assert agent.process.wait(10) == 1
+    assert "Failed to recover 'agent'" in agent.read_log()
+    agent.flags["strict"] = False
+    assert come_back(cluster, agent)["id"] != agent_id
+    assert scheduler.wait_end(task_id)["state"] == "TASK_LOST"
+    wait_for(lambda: os.listdir(os.path.join(agent.flags["runtime_dir"], "containers")) == [], what="its containers to go")
+
+
+@pytest.mark.parametrize("kind", ["framework", "executor", "task", "stream", "update"])
+def test_corrupt_record(cluster, agent, scheduler, kind):
+    scheduler.acknowledges = kind != "update"
+    task = make_task("sleep 1000")
+    task_id = task["task_id"]["value"]
+    scheduler.launch(scheduler.wait_offer(), [task], refuse_seconds=0)
+    scheduler.wait_update(task_id, "TASK_RUNNING" if kind != "update" else "TASK_STARTING")
     time.sleep(0.5)  # the acknowledgement of TASK_RUNNING has come
     agent.kill()
+    scheduler.acknowledges = True
     change_database(agent, "UPDATE entries SET value = x'ffff' WHERE key LIKE '%s/%%'" % kind)
     agent.start()
     assert agent.process.wait(10) == 1
@@ -358,21 +377,27 @@ def test_corrupt_record(cluster, agent, scheduler, kind):
     wait_for(lambda: agent.state()["frameworks"] == [], what="the executor to end")
 
 
-def test_corrupt_store(cluster, agent, scheduler):
-    start(scheduler)
+@pytest.mark.parametrize("is_deep", [False, True], ids=["head", "pages"])
+def test_corrupt_store(cluster, agent, scheduler, is_deep):
+    task_id, _ = start(scheduler)
     agent_id = agent.state()["id"]
     agent.kill()
-    for suffix in ("-wal", "-shm"):
-        if os.path.exists(database(agent) + suffix):
-            os.unlink(database(agent) + suffix)
-    with open(database(agent), "wb") as file:
+    # As large as that the head alone does not tell, and with nothing left in the log.
+    change_database(agent, *["INSERT INTO entries VALUES ('filler/%d', zeroblob(2000))" % i for i in range(50)],
+                    "COMMIT", "PRAGMA wal_checkpoint(TRUNCATE)")
+    with open(database(agent), "r+b") as file:
+        file.seek(4096 if is_deep else 0)
         file.write(b"nonsense" * 1024)
     agent.start()
     assert agent.process.wait(10) == 1
-    assert "agent.db" in agent.read_log()
+    assert "agent.db" in agent.read_log() or "malformed" in agent.read_log()
     agent.flags["strict"] = False
     assert come_back(cluster, agent)["id"] != agent_id
     assert os.path.exists(database(agent) + ".broken")
+    assert agent.metrics()["slave/recovery_errors"] == 1
+    # What the former one ran is destroyed, and its end is known.
+    assert scheduler.wait_end(task_id)["state"] == "TASK_LOST"
+    wait_for(lambda: os.listdir(os.path.join(agent.flags["runtime_dir"], "containers")) == [], what="its containers to go")
 
 
 @pytest.mark.root
