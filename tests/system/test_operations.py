@@ -5,6 +5,8 @@ kill -9 of the agent and of the master; and each operation ends once."""
 import json
 import os
 import random
+import subprocess
+import sys
 import time
 import urllib.parse
 import uuid
@@ -281,6 +283,20 @@ def test_hierarchy_and_refinement(cluster, master):
     assert [r["role"] for r in full["reservations"]] == ["eng", "eng/dev"]
 
 
+def test_pymesos(cluster, master, agent):
+    """The same by an unmodified client library."""
+    process = cluster.popen([sys.executable, os.path.join(os.path.dirname(__file__), "volume_framework.py"),
+                             master.address], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    output = process.communicate(timeout=90)[0]
+    assert process.returncode == 0, output
+    for name in ("reserve", "create", "destroy", "unreserve"):
+        assert "operation %s OPERATION_FINISHED" % name in output, output
+    assert "task write TASK_FINISHED" in output and "task read TASK_FINISHED" in output, output
+    wait_for(lambda: call(master, "GET_OPERATIONS").json()["get_operations"].get("operations", []) == [],
+             what="the acknowledgements")
+    assert amount(total_of(master), "disk") == 1000
+
+
 # ---- agents that die at awkward moments ----
 
 def final_states(scheduler):
@@ -344,6 +360,44 @@ def test_agent_killed_at_any_moment(cluster, master, agent, scheduler, rounds):
     # The agent has nothing left to tell.
     wait_for(lambda: all(v == 0 for k, v in master.get("/metrics/snapshot").json().items()
                          if k.startswith("master/operations/") and k.endswith("/pending")))
+
+
+@pytest.mark.parametrize("rounds", [4, pytest.param(40, marks=pytest.mark.soak)])
+def test_master_killed_at_any_moment(cluster, master, agent, scheduler, rounds):
+    """Whoever asks afterwards is told what became of each operation: done, or unknown, and then it is not there."""
+    seed = int(os.environ.get("MESETA_SEED", random.randrange(1 << 30)))
+    print("MESETA_SEED=%d" % seed)
+    dice = random.Random(seed)
+    made = 0
+    for number in range(rounds):
+        name = "op-%d" % number
+        offer = scheduler.take_offer(lambda o: amount(o["resources"], "disk") >= 10)
+        scheduler.accept([offer], [reserve(reserved(scalar("disk", 10)), named=name)], refuse_seconds=0)
+        time.sleep(dice.random() * 0.004)
+        master.kill()
+        master.restart()
+        cluster.wait_registered(agent)
+        scheduler.close()
+        scheduler.subscribe()
+
+        def is_over():
+            scheduler.pump()
+            if name in final_states(scheduler):
+                return True
+            scheduler.call("RECONCILE_OPERATIONS", operations=[
+                {"operation_id": {"value": name}, "agent_id": offer["agent_id"]}])
+            time.sleep(0.1)
+            return False
+
+        wait_for(is_over, 20, "an answer about " + name)
+        states = {state for state, _ in final_states(scheduler)[name]}
+        assert len(states) == 1 and states <= {"OPERATION_FINISHED", "OPERATION_UNKNOWN"}, states
+        made += states == {"OPERATION_FINISHED"}
+        for event in scheduler.events:
+            if event["type"] == "UPDATE_OPERATION_STATUS":
+                acknowledge(scheduler, event["update_operation_status"]["status"])
+        total = total_of(master)
+        assert amount(total, "disk", ROLE) == 10 * made and amount(total, "disk") == 1000 - 10 * made
 
 
 def test_framework_that_is_away(cluster, master, agent, scheduler):
