@@ -328,10 +328,14 @@ static void launch(struct api_v1_request *q, bool is_session, Mesos__V1__Resourc
         return;
     }
     AUTO_RESOURCES struct resources *resources = NULL;
-    if (resources_from_proto(messages, count, &resources, &err) < 0 ||
-        launch_nested(q, container_id, is_session, resources, &err) < 0) {
+    int r = resources_from_proto(messages, count, &resources, &err);
+    if (r == 0) {
+        r = launch_nested(q, container_id, is_session, resources, &err);
+    }
+    if (r < 0) {
         log_warning("Failed to launch container %s: %s", container_id, err.text);
-        http_respond_text(q->http, 400, "%s", err.text);
+        // What is there but not known is on its way out (its launch was cut short).
+        http_respond_text(q->http, r == -EEXIST ? 503 : 400, "%s", err.text);
         return;
     }
     log_info("Launching container %s", container_id);

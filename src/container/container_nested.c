@@ -431,7 +431,7 @@ void container_note_end(struct container *container,
 {
     struct containerizer *c = container->owner;
     struct container *root = container_find_root(c, container->id);
-    if (strchr(container->id, '.') == NULL) {
+    if (strchr(container->id, '.') == NULL || container->is_orphan) {
         return;
     }
     if (root == NULL || container->is_session) {

@@ -328,10 +328,15 @@ static void recover_nested_one(struct container *parent, const char *id, bool is
             : mem_printf("%s/containers/%s", parent->sandbox, strrchr(id, '.') + 1);
     struct container *container = container_revive(c, id, sandbox, file.user);
     container_adopt_child(parent, container);
+    // The agent ended before its process began: whoever asked for it may ask again.
+    container->is_orphan = !file.is_alive && file.pid == 0;
     container->is_session = file.is_session;
     container->shares_limits = !file.owns_limits;
     container->limits = file.limits;
     go_on_or_end(container, is_rebooted);
+    if (container->is_orphan) {
+        containerizer_forget(c, id);
+    }
     // A session has lost who spoke through it.
     if (container->is_session || parent->state == CONTAINER_DESTROYING) {
         container_begin_destroy(container);

@@ -2,7 +2,11 @@
 """Task groups, from the scheduler's call to the last trace on the agent."""
 
 import os
+import random
 import signal
+import time
+
+import pytest
 
 import harness
 import pods
@@ -218,3 +222,47 @@ def test_tcp_health_check(agent, scheduler):
     scheduler.kill(id_of(tasks[0]))
     assert scheduler.wait_end(id_of(tasks[0]))["state"] == "TASK_KILLED"
     pods.wait_gone(agent, executor)
+
+
+def test_agent_is_killed_without_checkpoints(cluster, master, agent, scheduler):
+    tasks = make_tasks("sleep 1000", "trap '' TERM HUP; while :; do sleep 0.05; done")
+    pods.launch(scheduler, tasks)
+    for task in tasks:
+        scheduler.wait_update(id_of(task), "TASK_RUNNING")
+    agent.kill()
+    agent.restart()
+    cluster.wait_registered(agent, master)
+    for task in tasks:
+        assert scheduler.wait_end(id_of(task))["state"] == "TASK_LOST"
+    assert pods.containers(agent) == {}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(4))
+def test_agent_is_killed_at_random_moments(cluster, seed):
+    """Whatever an agent was doing for a group: each of its tasks ends, and nothing is left of it."""
+    random_ = random.Random(seed)
+    master = cluster.start_master()
+    agent = cluster.start_agent(master)
+    scheduler = cluster.scheduler(master, checkpoint=True, failover_timeout=600,
+                                  capabilities=[{"type": "PARTITION_AWARE"}])
+    launched = []
+    for _ in range(50):
+        cluster.wait_registered(agent, master)
+        tasks = make_tasks(*["sleep %.2f; exit %d" % (random_.random() * 0.5, random_.random() < 0.1)
+                             for _ in range(random_.choice([1, 2, 3]))])
+        pods.launch(scheduler, tasks)
+        launched += tasks
+        time.sleep(random_.random() * 0.3)
+        agent.kill()
+        time.sleep(random_.random() * 0.1)
+        agent.restart()
+    cluster.wait_registered(agent, master)
+    ends = [scheduler.wait_end(id_of(task), 60) for task in launched]
+    assert sum(end["state"] == "TASK_FINISHED" for end in ends) > len(ends) / 2
+    for end in ends:
+        # TASK_ERROR: the offer was smaller than what the group wants; what earlier ones hold still counts.
+        assert end["state"] in ("TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_DROPPED", "TASK_LOST", "TASK_ERROR"), end
+        assert "unknown status" not in end.get("message", ""), end
+    harness.wait_for(lambda: pods.containers(agent) == {}, 20, "the containers to go")
+    scheduler.teardown()

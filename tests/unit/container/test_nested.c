@@ -267,6 +267,32 @@ static void go(struct world *w)
     fail_msg("it did not end");
 }
 
+// An agent that ends between its file and its process: it never was.
+static void leave_half(struct world *w)
+{
+    const char *run = arena_printf(w->arena, "%s/containers/pod.half", w->options.runtime_dir);
+    assert_int_equal(file_write(run, "l1000 33554432\n", 15, NULL), 0);
+}
+
+static void test_cut_short(void **state)
+{
+    BEGIN(state);
+    launch_root(w);
+    static const char *const all[] = {"pod"};
+    world_restart(w, all, 1, leave_half);
+    world_wait_launched(w, 1);
+    const struct container_termination *termination;
+    for (int i = 0;
+         i < 200 && world_launch(w, &(struct order){.id = "pod.half", .shell = "exit 4"}) < 0;
+         i++) {
+        assert_int_equal(containerizer_nested_end(w->c, "pod.half", &termination), -ENOENT);
+        world_sleep(w, 10 * NS_PER_MS);
+    }
+    wait_terminated(w, "pod.half");
+    assert_int_equal(WEXITSTATUS(end_of(w, "pod.half")->status), 4);
+    end(w);
+}
+
 static void test_recovered(void **state)
 {
     BEGIN(state);
@@ -378,6 +404,7 @@ int main(int argc, char **argv)
         BOTH(test_user),
         BOTH(test_session_has_its_parents_surroundings),
         BOTH(test_recovered),
+        BOTH(test_cut_short),
         BOTH(test_orphans_are_destroyed),
         BOTH(test_own_memory_limit),
     };
