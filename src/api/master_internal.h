@@ -22,10 +22,12 @@ struct master_server {
     struct api_router *router;
     struct api_common *common;
     struct http_server *http;
-    struct api_v1 v1;          // the operator API
-    struct env_hook turn;      // steps the core and flushes the store at a turn's end
-    struct timer timer;        // the core's next deadline
-    struct list streams;       // scheduler_stream.link
+    struct api_v1 v1;     // the operator API
+    struct env_hook turn; // steps the core and flushes the store at a turn's end
+    struct timer timer;   // the core's next deadline
+    struct list streams;  // scheduler_stream.link
+    struct list watchers; // of the operator API: watcher.link, the oldest first
+    size_t watcher_count, watcher_count_max;
     struct list links;         // agent_link.link
     struct arena *frame_arena; // of the frame that is being handled
     struct list writes;        // pending_write.link
@@ -83,5 +85,8 @@ void master_quota_add_routes(struct master_server *server);
 void master_maintenance_add_routes(struct master_server *server);
 void master_operations_add_routes(struct master_server *server);
 void master_v1_add_routes(struct master_server *server);
+// master_v1_events.c
+void master_v1_notice(void *ctx, const struct master_notice *notice);
+void master_v1_free_watchers(struct master_server *server);
 // The core's answer to a call that waited for the registry: `waiter` is its http_request.
 void master_v1_answer(void *ctx, void *waiter, int status, const char *text);

@@ -202,19 +202,28 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+size_t master_v0_roles(const struct master *m, struct arena *arena, const char ***ret_names)
+{
+    struct map known = MAP_INIT;
+    collect_roles(m, &known);
+    const char **names = arena_calloc(arena, known.count + 1, sizeof(*names));
+    size_t count = 0;
+    MAP_FOREACH (&known, entry)
+        names[count++] = arena_strdup(arena, entry->key);
+    map_free(&known);
+    qsort(names, count, sizeof(*names), compare_names);
+    *ret_names = names;
+    return count;
+}
+
 static void roles_endpoint(void *ctx, struct http_request *r)
 {
     struct master_server *server = ctx;
     if (!master_require_leader(server, r))
         return;
     const struct master *m = server->core;
-    struct map known = MAP_INIT;
-    collect_roles(m, &known);
-    const char **names = mem_calloc(known.count + 1, sizeof(*names));
-    size_t count = 0;
-    MAP_FOREACH (&known, entry)
-        names[count++] = entry->key;
-    qsort(names, count, sizeof(*names), compare_names);
+    const char **names;
+    size_t count = master_v0_roles(m, http_arena(r), &names);
     AUTO_BUF struct buf out = BUF_INIT;
     struct json_writer w;
     json_begin(&w, &out);
@@ -225,8 +234,6 @@ static void roles_endpoint(void *ctx, struct http_request *r)
         put_role(&w, m, names[i]);
     json_array_close(&w);
     json_object_close(&w);
-    mem_free(names);
-    map_free(&known);
     api_respond_json(r, &out);
 }
 

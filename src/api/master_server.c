@@ -334,6 +334,7 @@ static void put_metrics(void *ctx, struct api_metric_sink *sink)
 {
     struct master_server *server = ctx;
     master_put_metrics(server->core, env_now(server->env), put_metric, sink);
+    api_metric(sink, "master/operator_event_stream_subscribers", (double)server->watcher_count);
     api_metric(sink, "master/elected", server->leads ? 1 : 0);
     api_put_system_metrics(sink);
     put_timings(server, sink);
@@ -362,6 +363,7 @@ static const struct master_ops ops = {
     .apply = apply,
     .give_up = core_gives_up,
     .answer = master_v1_answer,
+    .notice = master_v1_notice,
     .round = note_round,
 };
 
@@ -417,6 +419,9 @@ int master_server_new(const struct master_server_options *options,
     server->timer.run = timer_is_due;
     list_init(&server->turn.link);
     list_init(&server->streams);
+    list_init(&server->watchers);
+    server->watcher_count_max =
+        options->event_stream_count_max > 0 ? options->event_stream_count_max : 1000;
     list_init(&server->links);
     server->frame_arena = arena_new(0, 0);
     list_init(&server->writes);
@@ -460,6 +465,7 @@ struct master_server *master_server_free(struct master_server *server)
     env_hook_cancel(&server->turn);
     master_free(server->core);
     master_scheduler_free_all(server);
+    master_v1_free_watchers(server);
     master_link_free_all(server);
     arena_free(server->frame_arena);
     LIST_FOREACH (&server->writes, struct pending_write, link, write)

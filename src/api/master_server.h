@@ -29,6 +29,7 @@ struct master_server_options {
     const char *cluster;            // shown by /state; NULL: none
     const char *log_dir;            // likewise; its log is readable as /master/log
     const char *external_log_file;  // readable as /master/log instead; NULL: none
+    size_t event_stream_count_max;  // of the operator API; 0: 1000
     const char *webui_dir;          // NULL: the assets that were built in
     const struct flag_table *flags; // for /flags
     size_t flag_table_count;

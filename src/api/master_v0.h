@@ -15,6 +15,9 @@ Mesos__V1__Task *master_v0_task(struct arena *arena, const struct task *task);
 void master_v0_put_task(struct json_writer *w, struct arena *arena, const struct task *t);
 Mesos__V1__ExecutorInfo *master_v0_executor(struct arena *arena, const struct executor *e);
 
+// The names of all roles that somebody uses, and of their parents, sorted; in the arena.
+size_t master_v0_roles(const struct master *m, struct arena *arena, const char ***ret_names);
+
 // `full` adds the "..._full" lists. The caller opens and closes the object.
 void master_v0_put_agent_members(struct json_writer *w, const struct agent *a, bool full);
 void master_v0_put_recovered_agent(struct json_writer *w, const struct recovered_agent *r);

@@ -19,6 +19,17 @@ Mesos__V1__Master__Response__GetAgents__Agent *master_v1_agent(struct arena *are
 Mesos__V1__Master__Response__GetAgents *master_v1_agents(struct arena *arena,
                                                          const struct master *m);
 void master_v1_get_agents(struct api_v1_request *q);
+Mesos__V1__Master__Response__GetFrameworks__Framework *master_v1_framework(
+    struct arena *arena, const struct framework *f);
+Mesos__V1__Master__Response__GetState *master_v1_state(struct arena *arena, const struct master *m);
+void master_v1_get_frameworks(struct api_v1_request *q);
+void master_v1_get_executors(struct api_v1_request *q);
+void master_v1_get_tasks(struct api_v1_request *q);
+void master_v1_get_roles(struct api_v1_request *q);
+void master_v1_get_state(struct api_v1_request *q);
+
+// ---- master_v1_events.c ----
+void master_v1_subscribe(struct api_v1_request *q);
 
 // ---- master_operations.c ----
 void master_v1_reserve_resources(struct api_v1_request *q);

@@ -414,6 +414,7 @@ static void admit_new(struct admission *admission)
     a->active = true; // a new id is not deactivated
     master_agent_connect(a, channel);
     master_agent_enter_maintenance(a);
+    master_notice_agent(a, NOTICE_AGENT_ADDED);
     master_count(m, COUNT_SLAVE_REGISTRATIONS);
     log_info("Registered agent %s at %s (%s)", a->id, a->pid, a->info->hostname);
     master_send_registered(a, false);

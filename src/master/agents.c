@@ -415,6 +415,7 @@ void master_agent_remove(struct agent *a, enum agent_removal how, const char *me
     if (map_get(&m->agents_by_pid, a->pid) == a)
         map_remove(&m->agents_by_pid, a->pid);
     leave_channel(a, how, message);
+    master_notice_agent(a, NOTICE_AGENT_REMOVED);
     MAP_FOREACH (&m->frameworks, entry)
         master_framework_send_failure(entry->value, a->id, NULL, NULL);
     master_agent_free(a);

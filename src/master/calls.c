@@ -176,6 +176,7 @@ static int call_update_framework(struct framework *f,
     allocator_set_constraints(m->allocator, f->id, constraints);
     if (changed)
         master_framework_tell_agents(f);
+    master_notice_framework(f, NOTICE_FRAMEWORK_UPDATED);
     return 200;
 }
 

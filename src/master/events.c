@@ -7,6 +7,33 @@
 
 #include "master/internal.h"
 
+static void notice(const struct master *m, const struct master_notice *what)
+{
+    if (m->ops->notice != NULL)
+        m->ops->notice(m->ctx, what);
+}
+
+void master_notice_task(const struct task *t, const Mesos__V1__TaskStatus *status)
+{
+    notice(t->framework->master,
+           &(struct master_notice){
+               .kind = status != NULL ? NOTICE_TASK_UPDATED : NOTICE_TASK_ADDED,
+               .task = t,
+               .status = status,
+               .framework = t->framework,
+           });
+}
+
+void master_notice_agent(const struct agent *a, enum master_notice_kind kind)
+{
+    notice(a->master, &(struct master_notice){.kind = kind, .agent = a});
+}
+
+void master_notice_framework(const struct framework *f, enum master_notice_kind kind)
+{
+    notice(f->master, &(struct master_notice){.kind = kind, .framework = f});
+}
+
 Mesos__V1__FrameworkID *master_make_framework_id(struct arena *arena, const char *id)
 {
     Mesos__V1__FrameworkID *made = WIRE_NEW(arena, Mesos__V1__FrameworkID, mesos__v1__framework_id);

@@ -353,6 +353,7 @@ static void subscribe_known(struct framework *f, Mesos__V1__Scheduler__Call__Sub
         master_offer_discard(o, -1);
     connect_framework(f, subscriber, stream_id);
     master_framework_tell_agents(f);
+    master_notice_framework(f, NOTICE_FRAMEWORK_UPDATED);
 }
 
 void master_subscribe(struct master *m, Mesos__V1__Scheduler__Call__Subscribe *call,
@@ -385,6 +386,7 @@ void master_subscribe(struct master *m, Mesos__V1__Scheduler__Call__Subscribe *c
                                  call->n_suppressed_roles, false);
         allocator_set_constraints(m->allocator, f->id, constraints);
         connect_framework(f, subscriber, stream_id);
+        master_notice_framework(f, NOTICE_FRAMEWORK_ADDED);
     } else {
         subscribe_known(f, call, constraints, subscriber, stream_id);
     }
@@ -497,5 +499,6 @@ void master_framework_remove(struct framework *f)
     map_remove(&m->frameworks, f->id);
     allocator_remove_framework(m->allocator, f->id);
     master_operations_orphan(f);
+    master_notice_framework(f, NOTICE_FRAMEWORK_REMOVED);
     keep_completed(f);
 }

@@ -66,6 +66,11 @@ struct master_item master_capability_item(struct master *m, const char *name, bo
 struct master_item master_item_put(struct master *m, const char *key,
                                    const ProtobufCMessage *message);
 
+// ---- events.c: notices for those who watch ----
+void master_notice_task(const struct task *t, const Mesos__V1__TaskStatus *status /* or NULL */);
+void master_notice_agent(const struct agent *a, enum master_notice_kind kind);
+void master_notice_framework(const struct framework *f, enum master_notice_kind kind);
+
 // ---- events.c: messages in m->scratch ----
 Mesos__V1__FrameworkID *master_make_framework_id(struct arena *arena, const char *id);
 Mesos__V1__AgentID *master_make_agent_id(struct arena *arena, const char *id);

@@ -25,6 +25,7 @@
 struct master;
 struct framework;
 struct agent;
+struct task;
 struct admission;
 
 // A framework's open event stream. The shell embeds one per stream, zeroed, and finds its own
@@ -44,6 +45,24 @@ struct master_item {
     const char *key;
     const void *value;
     size_t size;
+};
+
+// What changed, with the records (src/master/records.h) as they are now, for the op's duration.
+enum master_notice_kind {
+    NOTICE_TASK_ADDED,
+    NOTICE_TASK_UPDATED, // with `status`
+    NOTICE_AGENT_ADDED,
+    NOTICE_AGENT_REMOVED, // the last look at it
+    NOTICE_FRAMEWORK_ADDED,
+    NOTICE_FRAMEWORK_UPDATED,
+    NOTICE_FRAMEWORK_REMOVED, // it is among the completed ones now
+};
+struct master_notice {
+    enum master_notice_kind kind;
+    const struct task *task;
+    const Mesos__V1__TaskStatus *status;
+    const struct agent *agent;
+    const struct framework *framework;
 };
 
 // The effects. None may fail: what cannot be done (a broken stream) is told to the core later, as
@@ -67,6 +86,8 @@ struct master_ops {
     // none). `waiter` is what came with the call; the core forgets it. May be NULL when none is
     // handed in.
     void (*answer)(void *ctx, void *waiter, int status, const char *text);
+    // Something changed that those who watch the cluster are told. May be NULL.
+    void (*notice)(void *ctx, const struct master_notice *notice);
     // A round of the allocator begins, or its offers have been sent: for who has a clock. May be
     // NULL.
     void (*round)(void *ctx, bool begins);

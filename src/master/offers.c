@@ -148,7 +148,7 @@ static void put_executor_ids(struct arena *arena, const struct offer *o, Mesos__
     }
 }
 
-static Mesos__V1__Offer *make_offer(struct arena *arena, const struct offer *o)
+Mesos__V1__Offer *master_offer_message(const struct offer *o, struct arena *arena)
 {
     const struct framework *f = o->framework;
     const struct agent *a = o->agent;
@@ -193,7 +193,7 @@ static void send_framework_offers(struct framework *f)
         m->scratch, Mesos__V1__Scheduler__Event__Offers, mesos__v1__scheduler__event__offers);
     offers->offers = arena_calloc(m->scratch, count, sizeof(*offers->offers));
     LIST_FOREACH (&f->unsent, struct offer, unsent, o) {
-        offers->offers[offers->n_offers++] = make_offer(m->scratch, o);
+        offers->offers[offers->n_offers++] = master_offer_message(o, m->scratch);
         list_remove(&o->unsent);
     }
     event->offers = offers;

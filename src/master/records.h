@@ -371,6 +371,8 @@ struct master {
 bool master_agent_is_deactivated(const struct agent *a);
 // The machine that it is on, when that is in a maintenance schedule; else NULL.
 const struct machine *master_agent_machine(const struct agent *a);
+// As its framework gets it. In the arena.
+Mesos__V1__Offer *master_offer_message(const struct offer *o, struct arena *arena);
 // NULL when no inverse offer is open. In the arena.
 Mesos__V1__InverseOffer *master_inverse_message(const struct inverse *i, struct arena *arena);
 // NULL when it is not drained. In the arena.

@@ -112,7 +112,9 @@ static struct framework *find_or_recover(struct agent *a, const Mesos__V1__Frame
         return NULL;
     }
     log_info("Recovering framework %s from agent %s", id, a->id);
-    return master_framework_add(m, info, NULL, 0, true);
+    f = master_framework_add(m, info, NULL, 0, true);
+    master_notice_framework(f, NOTICE_FRAMEWORK_ADDED);
+    return f;
 }
 
 static void send_framework_infos(struct agent *a)
@@ -162,6 +164,7 @@ void master_agent_take_over(struct agent *a, Meseta__Link__ToMaster__Reregister 
     master_operations_take_over(a, message->operations, message->n_operations);
     master_agent_resume_drain(a);
     master_agent_enter_maintenance(a);
+    master_notice_agent(a, NOTICE_AGENT_ADDED);
     log_info("Reregistered agent %s at %s (%s)", a->id, a->pid, a->info->hostname);
 }
 

@@ -136,6 +136,7 @@ struct task *master_task_add(struct agent *a, struct framework *f, const Mesos__
     t->holds = master_task_state_counts(t->state);
     if (t->holds)
         master_agent_use_add(a, f, t->resources);
+    master_notice_task(t, NULL);
     return t;
 }
 
@@ -226,10 +227,17 @@ void master_task_update(struct task *t, const Mesos__V1__TaskStatus *status,
         f->states[latest]++;
         t->state = latest;
     }
-    // Only the newest of equal states is kept.
+    // Only the newest of equal states is kept; it is news when it is about health or a check.
+    bool is_news =
+        status->has_reason && (status->reason == REASON(TASK_CHECK_STATUS_UPDATED) ||
+                               status->reason == REASON(TASK_HEALTH_CHECK_STATUS_UPDATED));
     if (t->status_count > 0 && t->last_state == status->state)
         mem_free(t->statuses[--t->status_count]);
+    else
+        is_news = true;
     keep_status(t, status);
+    if (is_news)
+        master_notice_task(t, status);
     log_debug("Task %s of framework %s is now %s (update: %s)", t->id, f->id,
               task_state_name(t->state), task_state_name(status->state));
     if (!ends)

@@ -113,6 +113,8 @@ struct http_stream *http_respond_stream(struct http_request *r, const char *cont
                                         void *ctx);
 // One chunk, whole, in one write. Dropped silently when the stream is broken.
 void http_stream_send(struct http_stream *s, const void *data, size_t size);
+// How many bytes may wait on this stream, instead of the server's queue_size_max.
+void http_stream_set_queue_max(struct http_stream *s, size_t size);
 size_t http_stream_queued(const struct http_stream *s); // bytes not yet written
 void http_stream_close(struct http_stream *s);          // ends the answer in order
 

@@ -31,6 +31,7 @@ struct http_stream {
     uint32_t magic;
     bool chunked; // false towards HTTP/1.0: the end of the connection ends the answer
     bool overflowed;
+    size_t queue_size_max; // 0: as of the server's options
     void (*on_close)(void *ctx, struct http_stream *s);
     void *ctx;
 };

@@ -390,7 +390,8 @@ void http_stream_send(struct http_stream *s, const void *data, size_t size)
         return;
     }
     struct transport *t = conn_transport(r->conn);
-    if (transport_queued(t) + size > conn_queue_size_max(r->conn)) {
+    size_t most = s->queue_size_max > 0 ? s->queue_size_max : conn_queue_size_max(r->conn);
+    if (transport_queued(t) + size > most) {
         s->overflowed = true;
         conn_break_later(r->conn);
         return;
@@ -407,6 +408,11 @@ void http_stream_send(struct http_stream *s, const void *data, size_t size)
         at = put(at, "\r\n");
     }
     transport_commit(t, (size_t)(at - start));
+}
+
+void http_stream_set_queue_max(struct http_stream *s, size_t size)
+{
+    s->queue_size_max = size;
 }
 
 size_t http_stream_queued(const struct http_stream *s)

@@ -124,6 +124,8 @@ static const struct flag rows[] = {
         "Unreachable tasks that are remembered, per framework."),
     ROW(publish_per_framework_metrics, FLAG_BOOL, "true", 0,
         "Whether /metrics/snapshot has a set of numbers for each framework."),
+    ROW(max_operator_event_stream_subscribers, FLAG_SIZE, "1000", 0,
+        "Open streams of the operator API's SUBSCRIBE; for one more the oldest is closed."),
     ROW(webui_dir, FLAG_TEXT, NULL, 0, "The dashboard's files. Not given: those built in."),
     ROW(quiet, FLAG_BOOL, "false", 0, "Do not log to standard error."),
     ROW(logging_level, FLAG_TEXT, "INFO", 0, "INFO, WARNING or ERROR: the least that is logged."),
@@ -174,7 +176,6 @@ static const struct flag pending_rows[] = {
     PENDING_TEXT(28, "authorizers", "local"),
     PENDING_TEXT(29, "http_authenticators", "basic"),
     PENDING_TEXT(30, "http_framework_authenticators", NULL),
-    PENDING(31, "max_operator_event_stream_subscribers", NULL, FLAG_SIZE, "1000"),
     REFUSED(32, "master_contender", NO_MODULES),
     REFUSED(33, "master_detector", NO_MODULES),
     PENDING_BOOL(34, "memory_profiling", "false"),
@@ -318,6 +319,10 @@ static int check_recovery(const struct master_flags *f, struct error *err)
     if (f->min_agent_reregister_timeout <= 0)
         return error_set(err, -EINVAL,
                          "Flag 'min_agent_reregister_timeout' must be more than nothing");
+    if (f->max_operator_event_stream_subscribers < 1)
+        return error_set(err, -EINVAL,
+                         "Invalid value for --max_operator_event_stream_subscribers: Must be at "
+                         "least 1");
     if (f->agent_reregister_timeout < f->min_agent_reregister_timeout) {
         AUTO_BUF struct buf given = BUF_INIT;
         AUTO_BUF struct buf least = BUF_INIT;

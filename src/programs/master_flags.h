@@ -63,6 +63,7 @@ struct master_flags {
     uint64_t max_completed_tasks_per_framework;
     uint64_t max_unreachable_tasks_per_framework;
     bool publish_per_framework_metrics;
+    uint64_t max_operator_event_stream_subscribers;
     char *webui_dir;
     bool quiet;
     char *logging_level;

@@ -202,6 +202,7 @@ static int serve(struct env *env, const struct master_flags *flags, struct store
         .cluster = flags->cluster,
         .log_dir = flags->log_dir,
         .external_log_file = flags->external_log_file,
+        .event_stream_count_max = flags->max_operator_event_stream_subscribers,
         .webui_dir = flags->webui_dir,
         .flag_values = flags,
     };
