@@ -155,6 +155,8 @@ def test_the_life_of_the_package(debian):
                  " /usr/bin/mesos-local /usr/bin/mesos-init-wrapper /usr/libexec/mesos/mesos-executor"
                  " /usr/libexec/mesos/mesos-default-executor /usr/libexec/mesos/mesos-http-check"
                  " /usr/libexec/mesos/mesos-containerizer /usr/libexec/mesos/mesos-fetcher"
+                 " /usr/include/mesos/scheduler.h /usr/lib/*/libmesos.so.1 /usr/lib/*/pkgconfig/mesos.pc"
+                 " /usr/share/man/man3/mesos_scheduler.3.gz"
                  " /etc/rc2.d/S??mesos-master /etc/rc2.d/S??mesos-slave"
                  " /etc/systemd/system/multi-user.target.wants/mesos-master.service"
                  " /etc/systemd/system/multi-user.target.wants/mesos-slave.service")
@@ -162,7 +164,9 @@ def test_the_life_of_the_package(debian):
         "/etc/default/mesos", "/etc/default/mesos-master", "/etc/default/mesos-slave", "/etc/init.d/mesos-master",
         "/etc/init.d/mesos-slave", "/etc/mesos-master/quorum", "/etc/mesos-master/work_dir",
         "/etc/mesos-slave/work_dir", "/etc/mesos/zk"]
-    assert "missing" not in debian.check("dpkg --verify meseta; ldd /usr/sbin/mesos-master /usr/bin/mesos-execute")
+    assert "missing" not in debian.check("dpkg --verify meseta; ldd /usr/sbin/mesos-master /usr/bin/mesos-execute"
+                                           " /usr/lib/*/libmesos.so.1")
+    assert "libmesos.so.1" in debian.check("ldconfig -p")
 
     check_wrong_setting(debian)
     check_local(debian)
