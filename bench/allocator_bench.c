@@ -6,9 +6,14 @@
 //   refused  all frameworks refused all agents, and every agent must be looked at again
 //   task     one task ended on one agent
 //   empty    nothing changed
-// Columns are milliseconds; "offer" is microseconds per offer of the first round. --json=FILE
-// writes a JSON object per line as well.
+//   add      a framework comes while all agents are held by others, and a round
+//   remove   it goes again, and a round
+//   revive   all frameworks revive while all agents are held, and a round
+// Columns are milliseconds of CPU; "offer" is microseconds per offer of the first round. A second
+// table has quotas: each role has one, with a guarantee. The exponent of growth of the first round
+// is fitted over four sizes. --json=FILE writes a JSON object per line as well.
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +106,11 @@ static double task_ms(struct bench *b)
     struct resources *task = NULL;
     CHECK(resources_parse("cpus:1;mem:100", "*", &task, NULL) == 0);
     struct note *note = &b->notes[b->note_count / 2];
+    while (resources_scalar(note->resources, "cpus") < 1000 ||
+           resources_scalar(note->resources, "mem") < 100000) {
+        note++;
+        CHECK(note < b->notes + b->note_count);
+    }
     char framework[24], agent[24], role[32];
     snprintf(framework, sizeof(framework), "F%u", note->framework);
     snprintf(agent, sizeof(agent), "S%u", note->agent);
@@ -117,20 +127,55 @@ static double task_ms(struct bench *b)
     return took;
 }
 
-static void measure(size_t agents, size_t frameworks, size_t roles, FILE *json)
+static double empty_ms(struct bench *b)
+{
+    double start = clock_ms();
+    for (int i = 0; i < 1000; i++) {
+        CHECK(allocator_next(b->allocator) > b->now.mono &&
+              allocator_run(b->allocator, b->now) == 0);
+    }
+    return (clock_ms() - start) / 1000;
+}
+
+// A framework comes and goes while nothing is free.
+static void come_and_go(struct bench *b, double *ret_add, double *ret_remove)
+{
+    const char *role = "role0";
+    double start = clock_ms();
+    allocator_add_framework(b->allocator, "new", &role, 1, NULL, 0, 0, true);
+    CHECK(allocator_run(b->allocator, b->now) == 0);
+    double middle = clock_ms();
+    allocator_remove_framework(b->allocator, "new");
+    CHECK(allocator_run(b->allocator, b->now) == 0);
+    *ret_add = middle - start;
+    *ret_remove = clock_ms() - middle;
+}
+
+static double revive_ms(struct bench *b)
+{
+    double start = clock_ms();
+    for (size_t i = 0; i < b->frameworks; i++) {
+        char id[24];
+        snprintf(id, sizeof(id), "F%zu", i);
+        allocator_revive(b->allocator, id, NULL, 0);
+    }
+    CHECK(allocator_run(b->allocator, b->now) == 0);
+    return clock_ms() - start;
+}
+
+static double measure(size_t agents, size_t frameworks, size_t roles, FILE *json)
 {
     struct bench b = {
         .agents = agents, .frameworks = frameworks, .roles = roles, .now = {.mono = NS_PER_S}};
     fill(&b);
     double first = run_ms(&b, agents);
     double task = task_ms(&b);
-    double start = clock_ms();
-    for (int i = 0; i < 1000; i++) {
-        CHECK(allocator_run(b.allocator, b.now) == 0);
-    }
-    double empty = (clock_ms() - start) / 1000;
+    double empty = empty_ms(&b);
     recover_all(&b, 3600 * NS_PER_S);
     double again = run_ms(&b, agents);
+    double add, remove;
+    come_and_go(&b, &add, &remove);
+    double revive = revive_ms(&b);
     // Let everybody refuse everything, as long as that fits into memory.
     double refused = -1;
     if (roles > 1 && agents * frameworks <= 2000000) {
@@ -148,18 +193,94 @@ static void measure(size_t agents, size_t frameworks, size_t roles, FILE *json)
         }
         refused = run_ms(&b, 0);
     }
-    printf("%7zu %10zu %6zu %9.2f %9.2f %9.2f %9.4f %9.6f %9.2f\n", agents, frameworks, roles,
-           first, again, refused, task, empty, first * 1000 / (double)agents);
+    printf("%7zu %10zu %6zu %8.2f %8.2f %8.2f %8.4f %8.6f %8.4f %8.4f %8.2f %6.2f\n", agents,
+           frameworks, roles, first, again, refused, task, empty, add, remove, revive,
+           first * 1000 / (double)agents);
     fflush(stdout);
     if (json != NULL) {
         fprintf(json,
                 "{\"agents\":%zu,\"frameworks\":%zu,\"roles\":%zu,\"first_ms\":%f,"
-                "\"again_ms\":%f,\"refused_ms\":%f,\"task_ms\":%f,\"empty_ms\":%f}\n",
-                agents, frameworks, roles, first, again, refused, task, empty);
+                "\"again_ms\":%f,\"refused_ms\":%f,\"task_ms\":%f,\"empty_ms\":%f,\"add_ms\":%f,"
+                "\"remove_ms\":%f,\"revive_ms\":%f}\n",
+                agents, frameworks, roles, first, again, refused, task, empty, add, remove, revive);
     }
     recover_all(&b, -1);
     b.allocator = allocator_free(b.allocator);
     mem_free(b.notes);
+    return first;
+}
+
+// ---- quotas ----
+
+// Each role is promised a little and limited; half of the cluster is never theirs.
+static void measure_quotas(size_t agents, size_t roles, FILE *json)
+{
+    struct bench b = {
+        .agents = agents, .frameworks = roles, .roles = roles, .now = {.mono = NS_PER_S}};
+    fill(&b);
+    mem_free(b.notes);
+    b.notes = mem_calloc(2 * (agents + roles), sizeof(b.notes[0]));
+    int64_t total, mem, held;
+    allocator_get_amounts(b.allocator, "cpus", &total, &held);
+    allocator_get_amounts(b.allocator, "mem", &mem, &held);
+    double start = clock_ms();
+    for (size_t i = 0; i < roles; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "role%zu", i);
+        const struct allocator_quantity guarantee = {"cpus", total / 4 / (int64_t)roles};
+        const struct allocator_quantity limits[] = {{"cpus", total / 2 / (int64_t)roles},
+                                                    {"mem", mem / 2 / (int64_t)roles}};
+        const struct allocator_quota quota = {
+            .guarantees = &guarantee, .guarantee_count = 1, .limits = limits, .limit_count = 2};
+        allocator_set_quota(b.allocator, name, &quota);
+    }
+    double set = clock_ms() - start;
+    start = clock_ms();
+    size_t offers = allocator_run(b.allocator, b.now);
+    double first = clock_ms() - start;
+    double empty = empty_ms(&b);
+    double task = task_ms(&b);
+    printf("%7zu %6zu %8.2f %8.2f %8zu %8.4f %8.6f\n", agents, roles, set, first, offers, task,
+           empty);
+    fflush(stdout);
+    if (json != NULL) {
+        fprintf(json,
+                "{\"agents\":%zu,\"quota_roles\":%zu,\"set_ms\":%f,\"first_ms\":%f,"
+                "\"offers\":%zu,\"task_ms\":%f,\"empty_ms\":%f}\n",
+                agents, roles, set, first, offers, task, empty);
+    }
+    recover_all(&b, -1);
+    b.allocator = allocator_free(b.allocator);
+    mem_free(b.notes);
+}
+
+// The slope of log(time) over log(agents).
+static double fit_exponent(const double *x, const double *y, size_t count)
+{
+    double sx = 0, sy = 0, sxx = 0, sxy = 0;
+    for (size_t i = 0; i < count; i++) {
+        sx += log(x[i]);
+        sy += log(y[i]);
+        sxx += log(x[i]) * log(x[i]);
+        sxy += log(x[i]) * log(y[i]);
+    }
+    double n = (double)count;
+    return (n * sxy - sx * sy) / (n * sxx - sx * sx);
+}
+
+static void measure_growth(FILE *json)
+{
+    static const size_t sizes[] = {2500, 5000, 10000, 20000, 40000};
+    double x[ARRAY_COUNT(sizes)], y[ARRAY_COUNT(sizes)];
+    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+        x[i] = (double)sizes[i];
+        y[i] = measure(sizes[i], sizes[i] / 20, sizes[i] / 20, json);
+    }
+    double exponent = fit_exponent(x, y, ARRAY_COUNT(sizes));
+    printf("a round of N agents and N/20 frameworks grows with N^%.2f\n", exponent);
+    if (json != NULL) {
+        fprintf(json, "{\"exponent\":%f}\n", exponent);
+    }
 }
 
 int main(int argc, char **argv)
@@ -173,11 +294,16 @@ int main(int argc, char **argv)
         {1000, 20, 20},    {1000, 200, 200},  {10000, 20, 20},     {10000, 200, 1},
         {10000, 200, 200}, {20000, 200, 200}, {20000, 2000, 2000},
     };
-    printf("%7s %10s %6s %9s %9s %9s %9s %9s %9s\n", "agents", "frameworks", "roles", "first",
-           "again", "refused", "task", "empty", "offer");
+    printf("%7s %10s %6s %8s %8s %8s %8s %8s %8s %8s %8s %6s\n", "agents", "frameworks", "roles",
+           "first", "again", "refused", "task", "empty", "add", "remove", "revive", "offer");
     for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
         measure(sizes[i][0], sizes[i][1], sizes[i][2], json);
     }
+    measure_growth(json);
+    printf("%7s %6s %8s %8s %8s %8s %8s\n", "agents", "quotas", "set", "first", "offers", "task",
+           "empty");
+    measure_quotas(10000, 300, json);
+    measure_quotas(10000, 3000, json);
     if (json != NULL) {
         CHECK(fclose(json) == 0);
     }

@@ -46,12 +46,13 @@ struct alloc_role *role_get(struct allocator *a, const char *name)
     role = mem_zalloc(sizeof(*role));
     role->name = intern_get(name);
     role->weight = 1.0;
-    role->all = (struct alloc_place){.role = role};
-    role->own = (struct alloc_place){.role = role, .is_own = true};
+    const char *slash = strrchr(role->name->text, '/');
+    role->all =
+        (struct alloc_place){.role = role, .name = slash != NULL ? slash + 1 : role->name->text};
+    role->own = (struct alloc_place){.role = role, .name = ".", .is_own = true};
     role->parent = &a->root;
-    const char *slash = strrchr(name, '/');
     if (slash != NULL) {
-        char *above AUTO_FREE = mem_strndup(name, (size_t)(slash - name));
+        char *above AUTO_FREE = mem_strndup(name, (size_t)(slash - role->name->text));
         role->parent = role_get(a, above);
     }
     role->parent->child_count++;

@@ -72,15 +72,6 @@ void order_add_total(struct allocator *a, const struct resources *r, int sign)
 
 // ---- order ----
 
-static const char *place_name(const struct alloc_place *place)
-{
-    if (place->is_own) {
-        return ".";
-    }
-    const char *slash = strrchr(place->role->name->text, '/');
-    return slash != NULL ? slash + 1 : place->role->name->text;
-}
-
 static int compare_places(const struct alloc_place *x, const struct alloc_place *y)
 {
     if (x->is_sated != y->is_sated) {
@@ -92,7 +83,7 @@ static int compare_places(const struct alloc_place *x, const struct alloc_place 
     if (x->allocations != y->allocations) {
         return x->allocations < y->allocations ? -1 : 1;
     }
-    return x == y ? 0 : strcmp(place_name(x), place_name(y));
+    return x == y ? 0 : strcmp(x->name, y->name);
 }
 
 static bool is_sated(const struct alloc_member *member)

@@ -77,6 +77,7 @@ struct alloc_quota {
 // A place in the order: a role with all below it, or a role's own members.
 struct alloc_place {
     struct alloc_role *role;
+    const char *name; // the last part of the role's, or "."
     bool is_own;
     bool is_sated;        // demand-aware: nobody here took anything of late
     double share;         // weighted, unless own; kept while the place is in an order
