@@ -13,6 +13,7 @@ import uuid
 
 import pytest
 
+import pods
 from harness import make_task, scalar, wait_for
 
 ROLE = "storage"
@@ -228,6 +229,20 @@ def test_shared_volume(cluster, master, agent, scheduler):
     offer = offer_with(scheduler, "disk", 10, persistence="v")
     apply(scheduler, offer, destroy(data))
     wait_for(lambda: not os.path.exists(directory_of(agent, "v")), what="the volume to go")
+
+
+def test_volume_in_a_pod(master, agent, scheduler):
+    """Made, and used by a nested container, in one ACCEPT."""
+    disk, data = reserved(scalar("disk", 10)), volume("v", 10)
+    offer = scheduler.wait_offer()
+    task = task_on(offer, "echo pod > data/file", scalar("cpus", 0.1), scalar("mem", 32), data)
+    executor = pods.make_executor(scheduler)
+    scheduler.accept([offer], [reserve(disk), create(data), {"type": "LAUNCH_GROUP", "launch_group": {
+        "executor": executor, "task_group": {"tasks": [task]}}}], refuse_seconds=0)
+    assert scheduler.wait_end(task["task_id"]["value"])["state"] == "TASK_FINISHED"
+    with open(os.path.join(directory_of(agent, "v"), "file"), encoding="ascii") as file:
+        assert file.read() == "pod\n"
+    apply(scheduler, offer_with(scheduler, "disk", 10, persistence="v"), destroy(data), unreserve(disk))
 
 
 def test_disks_of_their_own(cluster, master, tmp_path):
