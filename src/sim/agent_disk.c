@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "sim/ledger.h"
 
 struct agent_put {
@@ -173,6 +174,27 @@ size_t agent_disk_load(struct agent_host *a, struct arena *arena, struct agent_r
     return count;
 }
 
+const char *agent_disk_leftover(const struct agent_host *a)
+{
+    static const char *const kinds[] = {"framework/", "executor/", "task/", "stream/", "update/"};
+    MAP_FOREACH (&a->disk, entry) {
+        for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
+            if (text_starts_with(entry->key, kinds[i]))
+                return entry->key;
+        }
+    }
+    return NULL;
+}
+
+void agent_disk_wipe(struct agent_host *a)
+{
+    MAP_FOREACH (&a->disk, entry) {
+        buf_free(entry->value);
+        mem_free(entry->value);
+    }
+    map_clear(&a->disk);
+}
+
 void agent_disk_init(struct agent_host *a)
 {
     list_init(&a->puts);
@@ -181,9 +203,6 @@ void agent_disk_init(struct agent_host *a)
 
 void agent_disk_free(struct agent_host *a)
 {
-    MAP_FOREACH (&a->disk, entry) {
-        buf_free(entry->value);
-        mem_free(entry->value);
-    }
+    agent_disk_wipe(a);
     map_free(&a->disk);
 }

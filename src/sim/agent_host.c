@@ -280,6 +280,7 @@ static void ended(struct timer *timer, struct instant now)
     (void)now;
     struct agent_host *a = CONTAINER_OF(timer, struct agent_host, start);
     size_t host = host_of_agent(a->sim, a->index);
+    bool keeps_id = agent_host_id(a) != NULL;
     TRACE(a->sim, "agent %zu has ended", a->index);
     forget_core(a, false);
     // It would come back under its id, were it not that it forgot that: nothing may be left.
@@ -288,8 +289,12 @@ static void ended(struct timer *timer, struct instant now)
     a->id[0] = '\0';
     REQUIRE(a->sim, list_is_empty(&a->containers), "agent %zu has ended and left containers",
             a->index);
-    REQUIRE(a->sim, a->disk.count == 0, "agent %zu has ended and left %zu records", a->index,
-            a->disk.count);
+    const char *leftover = agent_disk_leftover(a);
+    REQUIRE(a->sim, leftover == NULL, "agent %zu has ended and left the record %s", a->index,
+            leftover);
+    // One that is gone must not come back, and tries to, until somebody takes its id away.
+    if (keeps_id && (a->sim->calm || chance(a->sim, 0.5)))
+        agent_disk_wipe(a);
     net_leave_host(a->sim, host);
     if (!a->stays_down)
         agent_host_start(a);

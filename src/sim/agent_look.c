@@ -57,6 +57,11 @@ void agent_host_check(struct agent_host *a)
              a->resources);
 }
 
+size_t agent_operation_count(const struct agent_host *a)
+{
+    return a->core->operations.count;
+}
+
 bool agent_knows_container(const struct agent_host *a, const char *container_id)
 {
     return a->core != NULL && map_has(&a->core->containers, container_id);

@@ -19,6 +19,8 @@ static void wait_for(struct sim *sim, condition_fn *condition, int64_t bound_ns,
     int64_t until = sim->now.mono + bound_ns;
     for (;;) {
         arena_reset(sim->scratch);
+        operator_tidy(sim);
+        arena_reset(sim->scratch);
         const char *lacks = condition(sim);
         if (lacks == NULL)
             return;
@@ -92,6 +94,9 @@ static const char *lacks_agents(struct sim *sim)
         if (stray != NULL)
             return arena_printf(sim->scratch, "agent %s does not know of its container %s", id,
                                 stray);
+        const char *lacks_resources = master_lacks_resources(sim, a);
+        if (lacks_resources != NULL)
+            return lacks_resources;
         const char *differs = compare_tasks(sim, a);
         if (differs != NULL)
             return differs;

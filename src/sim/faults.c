@@ -26,6 +26,7 @@ enum fault {
     FAULT_AGENT_KILL,
     FAULT_AGENT_LEAVE,
     FAULT_AGENT_REBOOT,
+    FAULT_OPERATOR,
     FAULT_CUT_FROM_ZOO,
     FAULT_ZOO_SERVER_CRASH,
     FAULT_ZOO_SLOW,
@@ -36,29 +37,12 @@ enum fault {
 };
 
 const char *const fault_names[] = {
-    "break",
-    "partition",
-    "one-way partition",
-    "pause",
-    "slow disk",
-    "clock step",
-    "master crash",
-    "agent crash",
-    "agent stop",
-    "framework restart",
-    "framework fail-over",
-    "operator's teardown",
-    "executor stream",
-    "executor death",
-    "agent killed in a turn",
-    "agent leaves",
-    "reboot",
-    "cut from ZooKeeper",
-    "ZooKeeper server's crash",
-    "slow ZooKeeper",
-    "master stop",
-    "pause of the leader",
-    "candidate removed",
+    "break",           "partition",         "one-way partition",      "pause",
+    "slow disk",       "clock step",        "master crash",           "agent crash",
+    "agent stop",      "framework restart", "framework fail-over",    "operator's teardown",
+    "executor stream", "executor death",    "agent killed in a turn", "agent leaves",
+    "reboot",          "operator",          "cut from ZooKeeper",     "ZooKeeper server's crash",
+    "slow ZooKeeper",  "master stop",       "pause of the leader",    "candidate removed",
 };
 
 struct heal {
@@ -275,6 +259,9 @@ static void happen(struct sim *sim, enum fault fault)
     case FAULT_AGENT_REBOOT:
         if (chance(sim, 0.3))
             agent_host_reboot(a, draw_spread(sim, NS_PER_S, 300 * NS_PER_S));
+        break;
+    case FAULT_OPERATOR:
+        operator_act(sim);
         break;
     case FAULT_CUT_FROM_ZOO:
         cut_from_zoo(sim);

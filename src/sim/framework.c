@@ -298,6 +298,8 @@ static void stream_frame(void *ctx, const void *data, size_t size)
         take_rescind(f, event->rescind->offer_id->value);
     else if (event->update != NULL)
         take_update(f, event->update->status);
+    else if (event->update_operation_status != NULL)
+        framework_take_operation(f, event->update_operation_status->status);
     else if (event->error != NULL)
         take_error(f, event->error->message);
 }
@@ -471,6 +473,7 @@ static void draw_manners(struct sim *sim, struct manners *manners)
         .checkpoint = chance(sim, 0.3),
         .role = roles[draw(sim, ARRAY_COUNT(roles))],
         .failover_timeout = timeouts[draw(sim, ARRAY_COUNT(timeouts))],
+        .operates = chance(sim, 0.5),
         .live_max = 1 + (size_t)draw(sim, 10),
         .act_ns = draw_spread(sim, 200 * NS_PER_MS, 20 * NS_PER_S),
         .ack_ns_max = draw_spread(sim, NS_PER_MS, 60 * NS_PER_S),
@@ -484,6 +487,8 @@ void framework_init(struct sim *sim, size_t index)
     f->sim = sim;
     f->index = index;
     draw_manners(sim, &f->manners);
+    f->manners.operates = f->manners.operates && f->manners.refinement &&
+                          sim->config.has_operations && strcmp(f->manners.role, "*") != 0;
     f->act.run = framework_act;
     f->reconnect.run = reconnect;
     list_init(&f->offers);

@@ -44,6 +44,15 @@ size_t framework_live_tasks(const struct framework_host *f);
 void framework_deaf_opened(void *ctx);
 void framework_deaf_frame(void *ctx, const void *data, size_t size);
 
+// ---- framework_operate.c ----
+// One on what is offered, which has that less afterwards; NULL: none.
+Mesos__V1__Offer__Operation *framework_make_operation(struct framework_host *f,
+                                                      Mesos__V1__Offer *offer);
+bool framework_is_dynamic(const Mesos__V1__Resource *r); // reserved by an operation
+// Whether it has something that is to be given back in the end.
+bool framework_has_reserved(const struct framework_host *f, const Mesos__V1__Offer *offer);
+void framework_take_operation(struct framework_host *f, const Mesos__V1__OperationStatus *status);
+
 // ---- framework_act.c ----
 void framework_act(struct timer *timer, struct instant now);
 void framework_use_offers(struct framework_host *f);

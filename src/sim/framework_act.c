@@ -13,13 +13,13 @@
 // An amount of that name in the offer that has as much; a copy with that much. The original gets
 // less.
 static Mesos__V1__Resource *carve(struct arena *arena, Mesos__V1__Offer *offer, const char *name,
-                                  double amount)
+                                  double amount, bool is_calm)
 {
     for (size_t i = 0; i < offer->n_resources; i++) {
         Mesos__V1__Resource *from = offer->resources[i];
         if (strcmp(from->name, name) != 0 || from->scalar == NULL ||
-            from->scalar->value + 1e-9 < amount)
-            continue;
+            from->scalar->value + 1e-9 < amount || (is_calm && framework_is_dynamic(from)))
+            continue; // in the end all reservations are given back
         Mesos__V1__Resource *copy = WIRE_COPY(arena, Mesos__V1__Resource, from);
         copy->scalar->value = amount;
         from->scalar->value -= amount;
@@ -93,8 +93,8 @@ static Mesos__V1__TaskInfo *make_task(struct framework_host *f, Mesos__V1__Offer
     bool greedy = !sim->calm && chance(sim, 0.02);
     double amount = sim->calm ? 0.1 : 0.1 * (double)(1 + draw(sim, 10));
     Mesos__V1__TaskInfo *info = WIRE_NEW(arena, Mesos__V1__TaskInfo, mesos__v1__task_info);
-    Mesos__V1__Resource *cpus = carve(arena, offer, "cpus", amount);
-    Mesos__V1__Resource *mem = cpus != NULL ? carve(arena, offer, "mem", 32) : NULL;
+    Mesos__V1__Resource *cpus = carve(arena, offer, "cpus", amount, sim->calm);
+    Mesos__V1__Resource *mem = cpus != NULL ? carve(arena, offer, "mem", 32, sim->calm) : NULL;
     if (mem == NULL) {
         if (cpus != NULL)
             cpus->scalar->value = 0;
@@ -202,6 +202,7 @@ static void accept_offer(struct framework_host *f, struct fw_offer *offer, size_
     struct sim *sim = f->sim;
     Mesos__V1__TaskInfo *tasks[16];
     size_t count = 0;
+    Mesos__V1__Offer__Operation *resource_operation = framework_make_operation(f, offer->offer);
     while (count < wanted && count < ARRAY_COUNT(tasks)) {
         Mesos__V1__TaskInfo *info = make_task(f, offer->offer);
         if (info == NULL)
@@ -218,15 +219,15 @@ static void accept_offer(struct framework_host *f, struct fw_offer *offer, size_
     operation.has_type = true;
     operation.type = MESOS__V1__OFFER__OPERATION__TYPE__LAUNCH;
     operation.launch = &launch;
-    Mesos__V1__Offer__Operation *operations[] = {&operation};
+    Mesos__V1__Offer__Operation *operations[2] = {resource_operation, &operation};
     Mesos__V1__Filters filters = MESOS__V1__FILTERS__INIT;
     filters.has_refuse_seconds = true;
     filters.refuse_seconds = sim->calm ? 1 : (double)draw(sim, 10);
     Mesos__V1__Scheduler__Call__Accept body = MESOS__V1__SCHEDULER__CALL__ACCEPT__INIT;
     body.n_offer_ids = combine(f, offer, ids, ARRAY_COUNT(ids));
     body.offer_ids = ids;
-    body.n_operations = 1;
-    body.operations = operations;
+    body.n_operations = resource_operation != NULL ? 2 : 1;
+    body.operations = operations + (resource_operation == NULL);
     body.filters = &filters;
     Mesos__V1__Scheduler__Call call = MESOS__V1__SCHEDULER__CALL__INIT;
     call.type = SCHEDULER_CALL(ACCEPT);
@@ -255,7 +256,9 @@ static void use_offer(struct framework_host *f, struct fw_offer *offer)
     if (f->is_draining)
         return; // kept, to be counted
     if (sim->calm) {
-        if (wanted > 0 && offered_cpus(offer->offer) >= 0.1)
+        if (framework_has_reserved(f, offer->offer))
+            accept_offer(f, offer, 0, false);
+        else if (wanted > 0 && offered_cpus(offer->offer) >= 0.1)
             accept_offer(f, offer, wanted, service);
         else
             decline(f, offer, 5);

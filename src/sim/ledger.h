@@ -51,6 +51,9 @@ void ledger_update_received(struct ledger *l, const char *framework_id,
                             const Mesos__V1__TaskStatus *status);
 void ledger_update_acknowledged(struct ledger *l, const char *framework_id, const char *agent_id,
                                 const char *task_id, const uint8_t *uuid);
+// A framework hears of an operation: what has ended stays so.
+void ledger_operation_told(struct ledger *l, const char *framework_id,
+                           const Mesos__V1__OperationStatus *status);
 // An executor is given a task: once in its life.
 void ledger_task_given(struct ledger *l, const char *framework_id, const char *task_id);
 // An executor's update that counted when the agent took it.

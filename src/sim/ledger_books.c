@@ -7,17 +7,29 @@
 
 #include "model/task_state.h"
 #include "sim/ledger.h"
+#include "sim/process.h"
+
+// What is not reserved and allocated to roles that may have quotas, in thousandths.
+struct share {
+    int64_t of[QUOTA_ROLES][QUOTA_NAMES];
+};
+
+struct amount {
+    struct resources *plain; // without the roles that it is allocated to
+    struct share share;
+};
 
 struct book_offer {
     char *framework_id;
     char *agent_id;
-    struct resources *amount;
+    struct amount *amount;
 };
 
 struct book_agent {
     struct resources *total;
-    struct map tasks;     // "framework\ntask" -> struct resources
-    struct map executors; // "framework\nexecutor" -> struct resources
+    struct map tasks;     // "framework\ntask" -> struct amount
+    struct map executors; // "framework\nexecutor" -> struct amount
+    struct map ended;     // "framework\ntask" of those whose end the master was told
     bool is_connected;
 };
 
@@ -37,18 +49,69 @@ static const char *pair(struct books *l, const char *framework_id, const char *i
     return arena_printf(l->sim->scratch, "%s\n%s", framework_id, id);
 }
 
-static struct resources *read_amount(Mesos__V1__Resource *const *messages, size_t count)
+static struct resources *read_resources(Mesos__V1__Resource *const *messages, size_t count)
 {
-    struct resources *amount;
-    CHECK(resources_from_proto(messages, count, &amount, NULL) == 0);
-    resources_unallocate(amount);
+    struct resources *r;
+    CHECK(resources_from_proto(messages, count, &r, NULL) == 0);
+    resources_unallocate(r);
+    return r;
+}
+
+// Which of the roles with quotas the role belongs to; QUOTA_ROLES: none.
+static size_t quota_index(const char *role)
+{
+    for (size_t i = 0; i < QUOTA_ROLES; i++) {
+        size_t size = strlen(quota_roles[i]);
+        if (strncmp(role, quota_roles[i], size) == 0 && (role[size] == '\0' || role[size] == '/'))
+            return i;
+    }
+    return QUOTA_ROLES;
+}
+
+// The role of a framework that has but one: messages to it do not name it. NULL: another one.
+static const char *only_role(const struct books *l, const char *framework_id)
+{
+    for (size_t i = 0; i < l->sim->config.framework_count; i++) {
+        const struct framework_host *f = &l->sim->frameworks[i];
+        if (strcmp(f->id, framework_id) == 0)
+            return f->manners.multi_role ? NULL : f->manners.role;
+    }
+    return NULL;
+}
+
+static struct amount *read_amount(const struct books *l, const char *framework_id,
+                                  Mesos__V1__Resource *const *messages, size_t count)
+{
+    const char *only = only_role(l, framework_id);
+    struct amount *amount = mem_zalloc(sizeof(*amount));
+    amount->plain = read_resources(messages, count);
+    for (size_t i = 0; i < count; i++) {
+        const Mesos__V1__Resource *r = messages[i];
+        bool is_reserved = r->n_reservations > 0 || (r->role != NULL && strcmp(r->role, "*") != 0);
+        const char *name = r->allocation_info != NULL ? r->allocation_info->role : only;
+        if (is_reserved || r->scalar == NULL || name == NULL)
+            continue;
+        size_t role = quota_index(name);
+        for (size_t k = 0; k < QUOTA_NAMES && role < QUOTA_ROLES; k++) {
+            if (strcmp(r->name, quota_names[k]) == 0)
+                amount->share.of[role][k] += (int64_t)(r->scalar->value * 1000 + 0.5);
+        }
+    }
     return amount;
+}
+
+static struct amount *free_amount(struct amount *amount)
+{
+    if (amount != NULL)
+        resources_free(amount->plain);
+    mem_free(amount);
+    return NULL;
 }
 
 static void free_amounts(struct map *map)
 {
     MAP_FOREACH (map, entry)
-        resources_free(entry->value);
+        free_amount(entry->value);
     map_free(map);
 }
 
@@ -59,6 +122,7 @@ static void free_agent(struct book_agent *a)
     resources_free(a->total);
     free_amounts(&a->tasks);
     free_amounts(&a->executors);
+    map_free(&a->ended);
     mem_free(a);
 }
 
@@ -66,7 +130,7 @@ static void free_offer(struct book_offer *o)
 {
     mem_free(o->framework_id);
     mem_free(o->agent_id);
-    resources_free(o->amount);
+    free_amount(o->amount);
     mem_free(o);
 }
 
@@ -101,7 +165,7 @@ static struct resources *sum_offered(const struct books *l, const char *agent_id
     MAP_FOREACH (&l->offers, entry) {
         const struct book_offer *o = entry->value;
         if (strcmp(o->agent_id, agent_id) == 0)
-            resources_add(sum, o->amount);
+            resources_add(sum, o->amount->plain);
     }
     return sum;
 }
@@ -114,14 +178,14 @@ static void forget_removed(const struct books *l, struct map *amounts)
         snprintf(framework_id, sizeof(framework_id), "%.*s", (int)strcspn(entry->key, "\n"),
                  entry->key);
         if (!master_host_has_framework(l->host, framework_id))
-            resources_free(map_remove(amounts, entry->key));
+            free_amount(map_remove(amounts, entry->key));
     }
 }
 
 static void add_amounts(const struct map *amounts, struct resources *sum)
 {
     MAP_FOREACH (amounts, entry)
-        resources_add(sum, entry->value);
+        resources_add(sum, ((const struct amount *)entry->value)->plain);
 }
 
 static void put_parts(const struct map *amounts, struct buf *out)
@@ -129,8 +193,28 @@ static void put_parts(const struct map *amounts, struct buf *out)
     MAP_FOREACH (amounts, entry) {
         int size = (int)strcspn(entry->key, "\n");
         buf_printf(out, "\n  %.*s/%s: ", size, entry->key, entry->key + size + 1);
-        resources_put_text(entry->value, out);
+        resources_put_text(((const struct amount *)entry->value)->plain, out);
     }
+}
+
+// With operations on resources the books do not follow to whom things are reserved: then the
+// amounts alone count.
+static bool fits(const struct sim *sim, const struct resources *total, const struct resources *part)
+{
+    if (!sim->config.has_operations)
+        return resources_contains(total, part);
+    static const char *const names[] = {"cpus", "mem", "disk"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        if (resources_scalar(part, names[i]) > resources_scalar(total, names[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool is_same(const struct sim *sim, const struct resources *a, const struct resources *b)
+{
+    return sim->config.has_operations ? fits(sim, a, b) && fits(sim, b, a)
+                                      : resources_is_equal(a, b);
 }
 
 // Offered and used fit into what the agent has.
@@ -144,7 +228,7 @@ static void check_agent(struct books *l, const char *agent_id)
     forget_removed(l, &a->executors);
     add_amounts(&a->tasks, sum);
     add_amounts(&a->executors, sum);
-    if (resources_contains(a->total, sum))
+    if (fits(l->sim, a->total, sum))
         return;
     AUTO_BUF struct buf text = BUF_INIT;
     resources_put_text(sum, &text);
@@ -153,6 +237,50 @@ static void check_agent(struct books *l, const char *agent_id)
     put_parts(&a->tasks, &text);
     put_parts(&a->executors, &text);
     sim_fail(l->sim, "agent %s: offered and used are more than it has: %s", agent_id, text.data);
+}
+
+static void add_shares(const struct map *amounts, struct share *sum)
+{
+    MAP_FOREACH (amounts, entry) {
+        const struct amount *amount = entry->value;
+        for (size_t i = 0; i < QUOTA_ROLES; i++) {
+            for (size_t k = 0; k < QUOTA_NAMES; k++)
+                sum->of[i][k] += amount->share.of[i][k];
+        }
+    }
+}
+
+// What is newly offered to a role keeps within the role's limits.
+static void check_limits(const struct books *l, const char *offer_id, const struct amount *offered)
+{
+    struct share sum = {0};
+    MAP_FOREACH (&l->agents, agent_entry) {
+        struct book_agent *a = agent_entry->value;
+        forget_removed(l, &a->tasks);
+        forget_removed(l, &a->executors);
+        add_shares(&a->tasks, &sum);
+        add_shares(&a->executors, &sum);
+    }
+    MAP_FOREACH (&l->offers, entry) {
+        const struct book_offer *o = entry->value;
+        for (size_t i = 0; i < QUOTA_ROLES; i++) {
+            for (size_t k = 0; k < QUOTA_NAMES; k++)
+                sum.of[i][k] += o->amount->share.of[i][k];
+        }
+    }
+    for (size_t i = 0; i < QUOTA_ROLES && l->sim->trace; i++)
+        sim_trace(l->sim, "offer %s: of role %s %lld cpus, %lld mem; limits %lld, %lld", offer_id,
+                  quota_roles[i], (long long)sum.of[i][0], (long long)sum.of[i][1],
+                  (long long)l->sim->limits[i].of[0], (long long)l->sim->limits[i].of[1]);
+    for (size_t i = 0; i < QUOTA_ROLES; i++) {
+        const struct quota_limit *limit = &l->sim->limits[i];
+        for (size_t k = 0; k < QUOTA_NAMES && limit->is_known; k++)
+            REQUIRE(
+                l->sim,
+                offered->share.of[i][k] == 0 || limit->of[k] == 0 || sum.of[i][k] <= limit->of[k],
+                "offer %s: role %s has %lld thousandths of %s, and its limit is %lld", offer_id,
+                quota_roles[i], (long long)sum.of[i][k], quota_names[k], (long long)limit->of[k]);
+    }
 }
 
 // What is reserved is only for those of that role.
@@ -173,7 +301,7 @@ const char *books_lacks_offers(const struct books *l, const char *agent_id)
         return arena_printf(l->sim->scratch, "agent %s was not admitted", agent_id);
     AUTO_RESOURCES struct resources *sum = sum_offered(l, agent_id);
     AUTO_RESOURCES struct resources *wanted = offerable(l, a->total);
-    if (resources_is_equal(sum, wanted))
+    if (is_same(l->sim, sum, wanted))
         return NULL;
     AUTO_BUF struct buf has = BUF_INIT, offered = BUF_INIT;
     resources_put_text(wanted, &has);
@@ -208,10 +336,12 @@ static void take_offers(struct books *l, const char *framework_id,
         struct book_offer *o = mem_zalloc(sizeof(*o));
         o->framework_id = mem_strdup(framework_id);
         o->agent_id = mem_strdup(agent_id);
-        o->amount = read_amount(offer->resources, offer->n_resources);
-        REQUIRE(l->sim, !resources_is_empty(o->amount), "offer %s is empty", offer->id->value);
+        o->amount = read_amount(l, framework_id, offer->resources, offer->n_resources);
+        REQUIRE(l->sim, !resources_is_empty(o->amount->plain), "offer %s is empty",
+                offer->id->value);
         map_put(&l->offers, offer->id->value, o);
         check_agent(l, agent_id);
+        check_limits(l, offer->id->value, o->amount);
     }
 }
 
@@ -277,7 +407,7 @@ void books_call_begins(struct books *l, const char *framework_id,
             continue;
         }
         agent_id = o->agent_id;
-        resources_add(l->accepted, o->amount);
+        resources_add(l->accepted, o->amount->plain);
     }
 }
 
@@ -321,9 +451,9 @@ void books_run_task(struct books *l, const char *agent_id,
     struct book_agent *a = map_get(&l->agents, agent_id);
     REQUIRE(l->sim, a != NULL, "task %s is launched on agent %s, which was not admitted", id,
             agent_id);
-    struct resources *amount = read_amount(task->resources, task->n_resources);
-    spend(l, amount, id);
-    struct resources *old = map_put(&a->tasks, pair(l, framework_id, id), amount);
+    struct amount *amount = read_amount(l, framework_id, task->resources, task->n_resources);
+    spend(l, amount->plain, id);
+    struct amount *old = map_put(&a->tasks, pair(l, framework_id, id), amount);
     REQUIRE(l->sim, old == NULL, "task %s is launched while it runs", id);
     if (task->executor == NULL)
         return;
@@ -332,8 +462,9 @@ void books_run_task(struct books *l, const char *agent_id,
         mark(l->sim, MARK_EXECUTOR_REUSED);
         return;
     }
-    struct resources *own = read_amount(task->executor->resources, task->executor->n_resources);
-    spend(l, own, executor_id);
+    struct amount *own =
+        read_amount(l, framework_id, task->executor->resources, task->executor->n_resources);
+    spend(l, own->plain, executor_id);
     map_put(&a->executors, pair(l, framework_id, executor_id), own);
 }
 
@@ -355,13 +486,16 @@ static void take_named(struct books *l, struct book_agent *a,
         const char *framework_id = f->info->id->value;
         for (size_t k = 0; k < f->n_executors; k++)
             map_put(&a->executors, pair(l, framework_id, f->executors[k]->executor_id->value),
-                    read_amount(f->executors[k]->resources, f->executors[k]->n_resources));
+                    read_amount(l, framework_id, f->executors[k]->resources,
+                                f->executors[k]->n_resources));
         for (size_t k = 0; k < f->n_tasks; k++) {
             const Mesos__V1__Task *task = f->tasks[k];
             const char *key = pair(l, framework_id, task->task_id->value);
-            // An end that the master was not told yet is told by the stream of updates.
-            if (counts(task->state) && !map_has(&a->tasks, key))
-                map_put(&a->tasks, key, read_amount(task->resources, task->n_resources));
+            // An end that the master was not told yet is told by the stream of updates. A message
+            // of a link that was given up may come late, and know less than the master does.
+            if (counts(task->state) && !map_has(&a->tasks, key) && !map_has(&a->ended, key))
+                map_put(&a->tasks, key,
+                        read_amount(l, framework_id, task->resources, task->n_resources));
         }
     }
 }
@@ -374,13 +508,17 @@ void books_agent_admitted(struct books *l, const char *agent_id,
     const char *key = arena_printf(l->sim->scratch, "agents/%s", agent_id);
     REQUIRE(l->sim, registry_ever_had(l->sim, key), "agent %s is admitted before that is durable",
             agent_id);
+    // A master that was deposed may not know that yet, nor whom the other one removed.
+    bool is_owner = !l->sim->config.has_zoo || l->sim->registry.owner == l->host->env->number;
+    REQUIRE(l->sim, !is_owner || !map_has(&l->sim->gone, agent_id),
+            "agent %s is admitted, which is gone", agent_id);
     struct book_agent *a = map_get(&l->agents, agent_id);
     if (a == NULL) {
         a = mem_zalloc(sizeof(*a));
         map_put(&l->agents, agent_id, a);
     }
     resources_free(a->total);
-    a->total = read_amount(description->info->resources, description->info->n_resources);
+    a->total = read_resources(description->info->resources, description->info->n_resources);
     a->is_connected = true;
     if (message->reregister != NULL)
         take_named(l, a, message->reregister);
@@ -414,7 +552,7 @@ void books_check_offers(struct books *l)
 
 static void release(struct map *amounts, const char *key)
 {
-    resources_free(map_remove(amounts, key));
+    free_amount(map_remove(amounts, key));
 }
 
 void books_from_agent(struct books *l, const char *agent_id, const Meseta__Link__ToMaster *message)
@@ -426,9 +564,11 @@ void books_from_agent(struct books *l, const char *agent_id, const Meseta__Link_
     if (update != NULL) {
         Mesos__V1__TaskState latest =
             update->has_latest_state ? update->latest_state : update->status->state;
-        if (!counts(update->status->state) || !counts(latest))
-            release(&a->tasks,
-                    pair(l, update->framework_id->value, update->status->task_id->value));
+        const char *key = pair(l, update->framework_id->value, update->status->task_id->value);
+        if (!counts(update->status->state) || !counts(latest)) {
+            release(&a->tasks, key);
+            map_put(&a->ended, key, l);
+        }
     }
     if (message->executor_exited != NULL)
         release(&a->executors, pair(l, message->executor_exited->framework_id->value,

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "model/operation.h"
 #include "model/task_state.h"
 #include "sim/ledger.h"
 
@@ -41,8 +42,9 @@ struct book_task {
 
 struct ledger {
     struct sim *sim;
-    struct map tasks; // "framework\ntask" -> struct book_task
-    struct map dead;  // ids of frameworks that are no more
+    struct map tasks;      // "framework\ntask" -> struct book_task
+    struct map operations; // "framework\noperation" -> its end, as a number, once it has one
+    struct map dead;       // ids of frameworks that are no more
 };
 
 struct ledger *ledger_new(struct sim *sim)
@@ -68,6 +70,7 @@ struct ledger *ledger_free(struct ledger *t)
     }
     map_free(&t->tasks);
     map_free(&t->dead);
+    map_free(&t->operations);
     mem_free(t);
     return NULL;
 }
@@ -132,7 +135,11 @@ static void check_next(struct sim *sim, const struct book_task *task,
     REQUIRE(sim, !is_end || !is_executors || task->has_end,
             "agent %s says that task %s is %s, and its executor never said that", stream->agent_id,
             task->id, state);
-    REQUIRE(sim, !is_end || !task->has_end || task->may_end_otherwise || task->end == status->state,
+    bool is_renamed = status->state == MESOS__V1__TASK_STATE__TASK_GONE_BY_OPERATOR &&
+                      task->end == MESOS__V1__TASK_STATE__TASK_KILLED; // by a drain to gone
+    REQUIRE(sim,
+            !is_end || !task->has_end || task->may_end_otherwise || is_renamed ||
+                task->end == status->state,
             "task %s ended in %s and agent %s says %s", task->id, task_state_name(task->end),
             stream->agent_id, state);
 }
@@ -148,7 +155,7 @@ void ledger_update_sent(struct ledger *l, const Meseta__Link__ToMaster__StatusUp
     struct book_stream *known_in;
     struct book_update *known = find_update(task, status->uuid.data, &known_in);
     if (known != NULL && known_in->is_forgotten)
-        known_in->is_dead = known_in->is_forgotten = false;
+        known_in->is_forgotten = false;
     struct book_stream *stream = find_stream(task, status->agent_id->value);
     if (known != NULL) {
         mark(sim, MARK_UPDATE_SENT_AGAIN);
@@ -301,6 +308,24 @@ void ledger_framework_died(struct ledger *l, const char *framework_id)
         struct book_task *task = entry->value;
         task->is_dead = task->is_dead || strcmp(task->framework_id, framework_id) == 0;
     }
+}
+
+// Only what the agent says (it has a uuid) is an end: the master's own answers are about what it
+// does not know.
+void ledger_operation_told(struct ledger *l, const char *framework_id,
+                           const Mesos__V1__OperationStatus *status)
+{
+    if (status->operation_id == NULL || status->uuid == NULL ||
+        !operation_state_is_terminal(status->state))
+        return;
+    const char *key =
+        arena_printf(l->sim->scratch, "%s\n%s", framework_id, status->operation_id->value);
+    uintptr_t old = (uintptr_t)map_put(&l->operations, key, (void *)(uintptr_t)status->state);
+    mark(l->sim, old != 0 ? MARK_OPERATION_TOLD_AGAIN : MARK_OPERATION_ENDED);
+    REQUIRE(l->sim, old == 0 || old == (uintptr_t)status->state,
+            "operation %s of framework %s ended in %s and then in %s", status->operation_id->value,
+            framework_id, operation_state_name((Mesos__V1__OperationState)old),
+            operation_state_name(status->state));
 }
 
 // ---- executors ----

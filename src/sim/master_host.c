@@ -176,8 +176,10 @@ static void note_to_agent(struct sim *sim, struct door *door, const Meseta__Link
         mark(sim, MARK_AGENT_REFUSED);
     if (message->reconcile != NULL)
         mark(sim, MARK_AGENT_RECONCILED);
-    if (message->type == MESETA__LINK__TO_AGENT__TYPE__SHUTDOWN)
+    if (message->type == MESETA__LINK__TO_AGENT__TYPE__SHUTDOWN) {
         mark(sim, MARK_AGENT_TOLD_TO_SHUT_DOWN);
+        books_agent_disconnected(door->host->books, door->agent_id); // it is removed
+    }
 }
 
 static void send_agent(void *ctx, struct master_channel *channel,
@@ -219,11 +221,27 @@ static void free_write(struct write *write)
 // The process ends with this turn.
 static void give_up(struct master_host *host, const char *why);
 
+// Whether what was asked for later, and may be durable with it, has the same key.
+static bool is_superseded(const struct write *write, const char *key)
+{
+    for (const struct list *at = write->link.next; at != &write->host->writes; at = at->next) {
+        const struct write *later = LIST_ENTRY(at, struct write, link);
+        for (size_t i = 0; i < later->count; i++) {
+            if (strcmp(later->items[i].key, key) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
 static void is_durable(struct write *write)
 {
     struct master_host *host = write->host;
-    for (size_t i = 0; i < write->count; i++)
-        registry_told(host->sim, write->items[i].key, write->items[i].value, write->items[i].size);
+    for (size_t i = 0; i < write->count; i++) {
+        const struct master_item *item = &write->items[i];
+        if (!is_superseded(write, item->key))
+            registry_told(host->sim, item->key, item->value, item->size);
+    }
     uint64_t token = write->token;
     free_write(write);
     master_applied(host->core, token, 0, host->sim->now);
@@ -502,7 +520,20 @@ static void election_failed(void *ctx, const struct error *why)
 
 // ---- life ----
 
+static void answer(void *ctx, void *waiter, int status, const char *text)
+{
+    (void)text;
+    operator_answered(ctx, waiter, status);
+}
+
+void master_host_touched(struct master_host *host)
+{
+    check(host);
+    touch(host);
+}
+
 static const struct master_ops ops = {
+    .answer = answer,
     .send_event = send_event,
     .close_subscriber = close_subscriber,
     .send_agent = send_agent,
@@ -580,6 +611,7 @@ static void forget(struct master_host *host)
         free_door(door);
     LIST_FOREACH (&host->writes, struct write, link, write)
         free_write(write);
+    operator_forget(host);
     host->leads = host->recovered = false;
 }
 
@@ -620,6 +652,7 @@ void master_host_init(struct sim *sim, size_t index)
     list_init(&host->turn.link);
     list_init(&host->doors);
     list_init(&host->writes);
+    list_init(&host->waiters);
 }
 
 void master_host_start(struct master_host *host)

@@ -59,6 +59,41 @@ size_t master_offer_count(const struct sim *sim)
     return leading_core(sim)->offers.count;
 }
 
+const char *master_lacks_resources(struct sim *sim, const struct agent_host *a)
+{
+    const struct master *m = leading_core(sim);
+    const char *id = agent_host_id(a);
+    const struct agent *agent = map_get(&m->agents, id);
+    AUTO_RESOURCES struct resources *total = agent_host_total(a);
+    if (!list_is_empty(&agent->operations) || agent_operation_count(a) > 0)
+        return arena_printf(sim->scratch, "operations of agent %s are not acknowledged", id);
+    AUTO_RESOURCES struct resources *base;
+    CHECK(resources_parse(a->resources, "*", &base, NULL) == 0);
+    static const char *const names[] = {"cpus", "mem", "disk"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        REQUIRE(sim, resources_scalar(total, names[i]) == resources_scalar(base, names[i]),
+                "agent %s has come to another amount of %s", id, names[i]);
+    if (!resources_is_equal(total, base))
+        return arena_printf(sim->scratch, "not all of agent %s is as it was in the beginning", id);
+    if (resources_is_equal(total, agent->total))
+        return NULL;
+    AUTO_BUF struct buf text = BUF_INIT;
+    resources_put_text(total, &text);
+    buf_puts(&text, ", and its master believes in ");
+    resources_put_text(agent->total, &text);
+    return arena_printf(sim->scratch, "agent %s has %s", id, text.data);
+}
+
+size_t master_list_deactivated(const struct sim *sim, struct arena *arena, const char ***ret_ids)
+{
+    const struct master *m = leading_core(sim);
+    size_t count = 0;
+    *ret_ids = arena_calloc(arena, m->deactivations.count + 1, sizeof(**ret_ids));
+    MAP_FOREACH (&m->deactivations, entry)
+        (*ret_ids)[count++] = arena_strdup(arena, entry->key);
+    return count;
+}
+
 static bool is_somebodys(const struct sim *sim, const char *framework_id)
 {
     for (size_t i = 0; i < sim->config.framework_count; i++) {

@@ -148,6 +148,7 @@ static void draw_config(struct sim *sim)
     c->master_count = c->has_zoo ? 1 + (size_t)draw(sim, MASTERS_MAX) : 1;
     c->session_timeout_ns = draw_spread(sim, 2 * NS_PER_S, 20 * NS_PER_S);
     c->zoo_lag_ns = draw_spread(sim, NS_PER_MS, 2 * NS_PER_S);
+    c->has_operations = chance(sim, 0.4);
     c->agent_count = 1 + (size_t)draw(sim, AGENTS_MAX);
     c->framework_count = 1 + (size_t)draw(sim, FRAMEWORKS_MAX);
     c->trouble_ns = draw_spread(sim, NS_PER_MIN, 40 * NS_PER_MIN);
@@ -213,6 +214,7 @@ static void end(struct sim *sim)
     net_free(sim);
     ledger_free(sim->ledger);
     registry_free(sim);
+    map_free(&sim->gone);
     // Removals of sandboxes may be under way: they free themselves.
     sim_run_until(sim, sim->now.mono + NS_PER_MIN);
     REQUIRE(sim, sim->timers.count == 0, "%zu timers are left in the end", sim->timers.count);

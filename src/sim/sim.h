@@ -33,6 +33,10 @@
 #include "sim/zoo.h"
 #include "wire/wire.h"
 
+enum { QUOTA_ROLES = 2, QUOTA_NAMES = 2 };
+extern const char *const quota_roles[QUOTA_ROLES];
+extern const char *const quota_names[QUOTA_NAMES];
+
 enum { MASTERS_MAX = 5, AGENTS_MAX = 5, FRAMEWORKS_MAX = 4, HOST_ZOO = MASTERS_MAX };
 
 #define NS_PER_MIN (60 * NS_PER_S)
@@ -40,7 +44,8 @@ enum { MASTERS_MAX = 5, AGENTS_MAX = 5, FRAMEWORKS_MAX = 4, HOST_ZOO = MASTERS_M
 // What the seed decides about a world before it begins.
 struct config {
     size_t master_count, agent_count, framework_count;
-    bool has_zoo; // else one master, which leads at once and keeps its registry on a disk
+    bool has_operations; // on resources
+    bool has_zoo;        // else one master, which leads at once and keeps its registry on a disk
     int64_t session_timeout_ns; // with ZooKeeper
     int64_t zoo_lag_ns;         // of its servers behind their leader, at most, when all is well
     int64_t trouble_ns;         // length of the first phase
@@ -78,9 +83,10 @@ struct master_host {
     struct books *books; // of its reign
     struct timer step;   // the core's, on env
     struct env_hook turn;
-    struct timer start; // of the process, or its end
-    struct list doors;  // its ends of connections
-    struct list writes; // that its store was asked for
+    struct timer start;  // of the process, or its end
+    struct list doors;   // its ends of connections
+    struct list writes;  // that its store was asked for
+    struct list waiters; // calls of operators
 };
 
 // Where the leading master is, as agents and frameworks find out.
@@ -122,6 +128,7 @@ struct agent_host {
 
 // How a framework behaves while there is trouble.
 struct manners {
+    bool operates;
     bool picky, hoards, partition_aware, multi_role, refinement, custom_executors, checkpoint;
     const char *role;
     double failover_timeout; // seconds
@@ -142,15 +149,22 @@ struct framework_host {
     size_t unanswered;  // calls
     size_t teardown_in; // which answer is the TEARDOWN's: 1 is the next one; 0: none
     struct timer act, reconnect;
-    struct map tasks;             // id -> struct fw_task, of this life
-    struct list offers;           // struct fw_offer
-    struct list acks;             // struct fw_ack that wait for their time
+    struct map tasks;   // id -> struct fw_task, of this life
+    struct list offers; // struct fw_offer
+    struct list acks;   // struct fw_ack that wait for their time
+    unsigned next_operation;
     unsigned next_task, finished; // tasks that ran to their end since the world is calm
     bool is_suppressed, is_draining, is_gone;
     bool wants_teardown; // was asked for; until the master has answered
     bool leaves;         // ... and then it does not begin anew
     int64_t last_reconcile, last_revive;
     bool was_explicit; // the last reconciliation
+};
+
+// Of a role, in thousandths; 0: none of that name.
+struct quota_limit {
+    bool is_known; // an operator's call may be under way
+    int64_t of[QUOTA_NAMES];
 };
 
 struct sim {
@@ -173,6 +187,8 @@ struct sim {
     struct agent_host agents[AGENTS_MAX];
     struct framework_host frameworks[FRAMEWORKS_MAX];
     struct ledger *ledger;
+    struct map gone; // ids of agents that an operator was told to be gone
+    struct quota_limit limits[QUOTA_ROLES];
     struct timer fault;
     struct list heals; // faults that end by themselves
     uint64_t *marks;   // by enum mark
@@ -233,6 +249,15 @@ void master_host_teardown(struct master_host *host, const char *framework_id);
 // The one that leads and has read the registry; NULL: none, or more than one believes so.
 struct master_host *master_leading(const struct sim *sim);
 
+void master_host_touched(struct master_host *host); // after a call of its core
+
+// ---- operator.c ----
+void operator_act(struct sim *sim);
+// Everything is taken back, as far as it can be now.
+void operator_tidy(struct sim *sim);
+void operator_answered(struct master_host *host, void *waiter, int status);
+void operator_forget(struct master_host *host);
+
 // ---- master_look.c: what the leading core says of itself, for the checks ----
 bool master_has_framework(const struct sim *sim, const char *id);
 bool master_host_has_framework(const struct master_host *host, const char *id);
@@ -242,6 +267,10 @@ size_t master_agent_count(const struct sim *sim);
 size_t master_framework_count(const struct sim *sim);
 size_t master_timer_count(const struct sim *sim); // without the one that forgets old agents
 size_t master_offer_count(const struct sim *sim);
+// What it has, as master and agent know it, and operations that are not acknowledged. NULL: that is
+// as it must be in the end.
+const char *master_lacks_resources(struct sim *sim, const struct agent_host *a);
+size_t master_list_deactivated(const struct sim *sim, struct arena *arena, const char ***ret_ids);
 // Frameworks that a master knows and nobody stands for are an operator's to remove.
 void master_teardown_strangers(struct sim *sim);
 // "framework/task=STATE" of each task on the agent, ended ones that wait for their acknowledgement
@@ -268,6 +297,9 @@ void agent_host_reboot(struct agent_host *a, int64_t down_ns);
 
 // ---- agent_disk.c ----
 void agent_disk_init(struct agent_host *a);
+// A record of what runs or waits; NULL: there is none.
+const char *agent_disk_leftover(const struct agent_host *a);
+void agent_disk_wipe(struct agent_host *a);
 void agent_disk_free(struct agent_host *a);
 // Asked before each effect: whether the process comes that far.
 bool agent_disk_may_act(struct agent_host *a);
@@ -291,6 +323,7 @@ const char *agent_stream_framework(const struct agent_host *a);
 size_t agent_list_tasks(const struct agent_host *a, struct arena *arena, const char ***ret);
 size_t agent_timer_count(const struct agent_host *a);
 struct resources *agent_host_total(const struct agent_host *a);
+size_t agent_operation_count(const struct agent_host *a);
 // Whether an executor's update of that task counts: it is here and has not ended.
 bool agent_awaits_update(const struct agent_host *a, const char *framework_id, const char *task_id,
                          bool in_subscribe);

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An operator who takes agents out of service and back, marks some gone, and sets quotas. Calls go
+// to the leading master and may be lost with it. What was answered must hold: gone stays gone,
+// limits are kept. Once the world is calm everything is taken back.
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sim/ledger.h"
+
+const char *const quota_roles[QUOTA_ROLES] = {"a", "b"};
+const char *const quota_names[QUOTA_NAMES] = {"cpus", "mem"};
+
+// A call that was not answered yet.
+struct operator_call {
+    struct list link; // of its master
+    enum { CALL_GONE, CALL_IN_OR_OUT, CALL_QUOTA } what;
+    char *agent_id;
+    size_t role;
+    struct quota_limit limit;
+};
+
+static void free_call(struct operator_call *call)
+{
+    list_remove(&call->link);
+    mem_free(call->agent_id);
+    mem_free(call);
+}
+
+void operator_forget(struct master_host *host)
+{
+    LIST_FOREACH (&host->waiters, struct operator_call, link, call)
+        free_call(call);
+}
+
+void operator_answered(struct master_host *host, void *waiter, int status)
+{
+    struct sim *sim = host->sim;
+    struct operator_call *call = waiter;
+    if (status == 200 && call->what == CALL_GONE) {
+        mark(sim, MARK_AGENT_MARKED_GONE);
+        map_put(&sim->gone, call->agent_id, sim);
+    } else if (status == 200 && call->what == CALL_QUOTA) {
+        mark(sim, MARK_QUOTA_SET);
+        call->limit.is_known = true;
+        sim->limits[call->role] = call->limit;
+    }
+    free_call(call);
+}
+
+static struct operator_call *new_call(struct master_host *host, int what, const char *agent_id)
+{
+    struct operator_call *call = mem_zalloc(sizeof(*call));
+    call->what = what;
+    call->agent_id = mem_strdup(agent_id);
+    list_append(&host->waiters, &call->link);
+    return call;
+}
+
+// ---- agents ----
+
+// One that the master was told of some time; NULL: none.
+static const char *draw_agent(struct sim *sim)
+{
+    const struct agent_host *a = &sim->agents[draw(sim, sim->config.agent_count)];
+    return a->id[0] != '\0' ? a->id : NULL;
+}
+
+static void take_out(struct master_host *host, const char *agent_id, uint64_t how)
+{
+    struct sim *sim = host->sim;
+    struct error err;
+    struct operator_call *call = new_call(host, CALL_IN_OR_OUT, agent_id);
+    struct master_drain_options options = {
+        .has_grace_period = chance(sim, 0.5),
+        .grace_period_ns = draw_spread(sim, NS_PER_MS, 60 * NS_PER_S),
+        .mark_gone = how == 1,
+    };
+    int status;
+    if (how <= 1) {
+        mark(sim, MARK_AGENT_DRAINED);
+        if (options.mark_gone)
+            ledger_agent_stops(sim->ledger, agent_id);
+        status = master_drain_agent(host->core, agent_id, &options, call, sim->now, &err);
+    } else if (how == 2) {
+        mark(sim, MARK_AGENT_DEACTIVATED);
+        status = master_deactivate_agent(host->core, agent_id, call, sim->now, &err);
+    } else {
+        status = master_reactivate_agent(host->core, agent_id, call, sim->now, &err);
+    }
+    if (status != 0)
+        free_call(call);
+}
+
+static void mark_gone(struct master_host *host, const char *agent_id)
+{
+    struct sim *sim = host->sim;
+    struct error err;
+    TRACE(sim, "an operator marks agent %s gone", agent_id);
+    // What it has not told by now, it need not.
+    ledger_agent_stops(sim->ledger, agent_id);
+    struct operator_call *call = new_call(host, CALL_GONE, agent_id);
+    int status = master_mark_agent_gone(host->core, agent_id, call, sim->now, &err);
+    if (status != 0)
+        free_call(call);
+}
+
+// ---- quotas ----
+
+static void set_quota(struct master_host *host, size_t role, bool is_removal)
+{
+    struct sim *sim = host->sim;
+    struct arena *arena = sim->scratch;
+    Mesos__V1__Quota__QuotaConfig config = MESOS__V1__QUOTA__QUOTA_CONFIG__INIT;
+    config.role = arena_strdup(arena, quota_roles[role]);
+    config.limits = arena_calloc(arena, QUOTA_NAMES, sizeof(*config.limits));
+    struct operator_call *call = new_call(host, CALL_QUOTA, "");
+    call->role = role;
+    for (size_t k = 0; k < QUOTA_NAMES && !is_removal; k++) {
+        if (chance(sim, 0.3))
+            continue;
+        Mesos__V1__Value__Scalar *value =
+            WIRE_NEW(arena, Mesos__V1__Value__Scalar, mesos__v1__value__scalar);
+        value->value = k == 0 ? (double)(1 + draw(sim, 6)) : (double)(64 * (1 + draw(sim, 30)));
+        call->limit.of[k] = (int64_t)(value->value * 1000);
+        Mesos__V1__Quota__QuotaConfig__LimitsEntry *entry =
+            WIRE_NEW(arena, Mesos__V1__Quota__QuotaConfig__LimitsEntry,
+                     mesos__v1__quota__quota_config__limits_entry);
+        entry->key = arena_strdup(arena, quota_names[k]);
+        entry->value = value;
+        config.limits[config.n_limits++] = entry;
+    }
+    Mesos__V1__Quota__QuotaConfig *configs[] = {&config};
+    struct error err;
+    // Until it is answered, nobody knows which of the two counts.
+    sim->limits[role] = (struct quota_limit){0};
+    int status = master_update_quota(host->core, configs, 1, true, call, sim->now, &err);
+    if (status == 200)
+        operator_answered(host, call, status);
+    else if (status != 0)
+        free_call(call);
+}
+
+// ---- from time to time ----
+
+static bool can_hear(const struct master_host *host)
+{
+    return host != NULL &&
+           host->sim->net.paused_until[host_of_master(host->index)] <= host->sim->now.mono;
+}
+
+void operator_act(struct sim *sim)
+{
+    struct master_host *host = master_leading(sim);
+    const char *agent_id = draw_agent(sim);
+    if (!can_hear(host))
+        return;
+    uint64_t what = draw(sim, 16);
+    if (what < 4)
+        set_quota(host, (size_t)draw(sim, QUOTA_ROLES), chance(sim, 0.4));
+    else if (what == 4 && agent_id != NULL)
+        mark_gone(host, agent_id);
+    else if (what == 5 && agent_id != NULL)
+        take_out(host, agent_id, 1);
+    else if (agent_id != NULL)
+        take_out(host, agent_id, what < 8 ? 0 : what < 10 ? 2 : 3);
+    master_host_touched(host);
+}
+
+void operator_tidy(struct sim *sim)
+{
+    struct master_host *host = master_leading(sim);
+    if (!can_hear(host))
+        return;
+    const char **ids;
+    size_t count = master_list_deactivated(sim, sim->scratch, &ids);
+    for (size_t i = 0; i < count; i++)
+        take_out(host, ids[i], 3);
+    for (size_t i = 0; i < QUOTA_ROLES; i++) {
+        const struct quota_limit *limit = &sim->limits[i];
+        if (!limit->is_known || limit->of[0] > 0 || limit->of[1] > 0)
+            set_quota(host, i, true);
+    }
+    master_host_touched(host);
+}
