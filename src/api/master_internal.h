@@ -82,6 +82,7 @@ void master_roles_add_routes(struct master_server *server);
 void master_assets_add_routes(struct master_server *server);
 void master_allocator_add_routes(struct master_server *server);
 void master_quota_add_routes(struct master_server *server);
+void master_registry_add_routes(struct master_server *server);
 void master_maintenance_add_routes(struct master_server *server);
 void master_operations_add_routes(struct master_server *server);
 void master_v1_add_routes(struct master_server *server);

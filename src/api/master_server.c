@@ -389,6 +389,7 @@ static void make_router(struct master_server *server, const struct master_server
     master_allocator_add_routes(server);
     master_assets_add_routes(server);
     master_quota_add_routes(server);
+    master_registry_add_routes(server);
     master_maintenance_add_routes(server);
     master_operations_add_routes(server);
     master_v1_add_routes(server);

@@ -197,12 +197,33 @@ class Run:
             return status == 200 and self.state()["name"] == "renamed"
 
         self.call("UPDATE_FRAMEWORK", update_framework)
-        for kind in ("ACCEPT_INVERSE_OFFERS", "DECLINE_INVERSE_OFFERS"):
-            self.record.add("scheduler_calls", kind, NOT_YET, "taken and ignored: there are no inverse offers yet")
+        self.inverse_offers()
         self.record.check("scheduler_calls", "ACKNOWLEDGE_OPERATION_STATUS", lambda: self.status_of(
             "ACKNOWLEDGE_OPERATION_STATUS", uuid=encode(uuid.uuid4().bytes), operation_id={"value": "x"}, **nobody)
             == 202 and self.record.rows["operations", "RESERVE"][0] == WORKS)
         self.record.check("scheduler_calls", "RECONCILE_OPERATIONS", self.reconcile_operations)
+
+    def answer_inverse_offer(self, kind):
+        """True when an operator sees the answer. Another offer follows."""
+        offer = self.framework.wait("INVERSE_OFFERS", timeout=5)["inverse_offers"]["inverse_offers"][0]
+        self.framework.call(kind, inverse_offer_ids=[offer["id"]], filters={"refuse_seconds": 0})
+        machines = self.master.get("/maintenance/status").json()["draining_machines"]
+        return machines[0]["statuses"][0]["status"] == kind.split("_")[0]
+
+    def inverse_offers(self):
+        """In a maintenance window of the agent's machine, on which a task runs."""
+        task = self.launch(make_task("sleep 1000"))
+        self.framework.wait_update(task["task_id"]["value"], "TASK_RUNNING")
+        start = {"start": {"nanoseconds": int((time.time() + 3600) * 1e9)}}
+        self.master.post("/maintenance/schedule", {"windows": [
+            {"machine_ids": [{"hostname": "127.0.0.1"}], "unavailability": start}]})
+        for kind in ("DECLINE_INVERSE_OFFERS", "ACCEPT_INVERSE_OFFERS"):
+            self.call(kind, lambda kind=kind: self.answer_inverse_offer(kind))
+        self.framework.wait("INVERSE_OFFERS", timeout=5)
+        self.master.post("/maintenance/schedule", {})
+        self.framework.wait("RESCIND_INVERSE_OFFER", timeout=5)
+        self.framework.kill(task["task_id"]["value"], 0.1)
+        self.ends(task, "TASK_KILLED")
 
     def reconcile_operations(self):
         self.framework.call("RECONCILE_OPERATIONS", operations=[{"operation_id": {"value": "unknown-operation"}}])
@@ -301,9 +322,18 @@ class Run:
 
     def operator_calls(self, kind, daemon, path="/api/v1"):
         for name in SURFACE[kind]:
+            if name == "SUBSCRIBE":
+                stream = harness.Stream(daemon.address, path, json.dumps({"type": name}),
+                                        {"Content-Type": "application/json"})
+                works = stream.status == 200 and json.loads(stream.next(5))["type"] == "SUBSCRIBED"
+                self.record.add(kind, name, WORKS if works else NOT_YET)
+                stream.close()
+                continue
             response = daemon.post(path, {"type": name})
-            # 400 for a missing body is an answer; 404 is none, and 501 says it.
-            self.record.add(kind, name, NOT_YET if response.status in (404, 501) else WORKS)
+            # 400 for a missing body is an answer; 404 is none, and 501 says it. A type that is not known
+            # counts as none given.
+            is_unknown = response.status in (404, 501) or "Expecting 'type' to be present" in response.text
+            self.record.add(kind, name, NOT_YET if is_unknown else WORKS)
 
     def endpoints(self, which, daemon):
         for method, path in SURFACE["endpoints"][which] + SURFACE["endpoints"]["both"]:

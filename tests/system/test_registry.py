@@ -151,3 +151,34 @@ def test_a_file_that_is_no_registry_is_left_alone(cluster):
     assert "Failed to open the registry: " in text and "not a database" in text
     with open(cluster.path("work", "registry.db"), encoding="ascii") as file:
         assert file.read(8) == "no datab"
+
+
+def test_the_registry_can_be_read(cluster):
+    master = cluster.start_master(**DURABLE)
+    cluster.start_agent(master, resources="cpus:4;mem:1024;disk:100")
+    agent_id = master.state()["slaves"][0]["id"]
+    unavailability = {"start": {"nanoseconds": 1700000000000000000}}
+    for kind, content in (
+            ("DEACTIVATE_AGENT", {"agent_id": {"value": agent_id}}),
+            ("UPDATE_WEIGHTS", {"weight_infos": [{"role": "ads", "weight": 2}]}),
+            ("UPDATE_QUOTA", {"quota_configs": [{"role": "ads", "limits": {"cpus": {"value": 1}}}]}),
+            ("UPDATE_MAINTENANCE_SCHEDULE", {"schedule": {"windows": [
+                {"machine_ids": [{"ip": "10.1.2.3"}], "unavailability": unavailability}]}}),
+            ("START_MAINTENANCE", {"machines": [{"ip": "10.1.2.3"}]})):
+        response = master.post("/api/v1", {"type": kind, kind.lower(): content})
+        assert response.status == 200, response.text
+    registry = master.get("/registrar(1)/registry").json()
+    master.kill()
+    master.restart()
+    wait_for(lambda: master.state()["slaves"], 10, "the agent")
+    for found in (registry, master.get("/registrar(1)/registry").json()):
+        assert found["slaves"]["slaves"][0]["info"]["id"] == {"value": agent_id}
+        assert found["slaves"]["slaves"][0]["deactivated"] is True
+        assert found["machines"]["machines"] == [
+            {"info": {"id": {"ip": "10.1.2.3"}, "mode": "DOWN", "unavailability": unavailability}}]
+        assert found["schedules"][0]["windows"][0]["machine_ids"] == [{"ip": "10.1.2.3"}]
+        assert found["weights"] == [{"info": {"role": "ads", "weight": 2.0}}]
+        assert found["quota_configs"] == [{"role": "ads", "limits": {"cpus": {"value": 1.0}}}]
+        assert found["minimum_capabilities"] == [{"capability": "AGENT_DRAINING"}, {"capability": "QUOTA_V2"}]
+        assert found["unreachable"] == found["gone"] == {"slaves": []}
+    assert registry["master"]["info"]["id"] != found["master"]["info"]["id"]
