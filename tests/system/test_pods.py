@@ -4,6 +4,8 @@
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -11,6 +13,8 @@ import pytest
 import harness
 import pods
 from pods import id_of, make_tasks
+
+UML_RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "uml_run")
 
 
 def test_a_pod_runs_and_ends(agent, scheduler):
@@ -266,3 +270,36 @@ def test_agent_is_killed_at_random_moments(cluster, seed):
         assert "unknown status" not in end.get("message", ""), end
     harness.wait_for(lambda: pods.containers(agent) == {}, 20, "the containers to go")
     scheduler.teardown()
+
+
+@pytest.mark.root
+@pytest.mark.cgroups
+def test_a_task_with_its_own_memory_limit(cluster, master):
+    agent = cluster.start_agent(master, isolation="cgroups/cpu,cgroups/mem")
+    scheduler = cluster.scheduler(master)
+    apart = {"type": "MESOS", "linux_info": {"share_cgroups": False}}
+    tasks = [harness.make_task("head -c 150M /dev/zero | tail; sleep 1000", mem=40, container=apart),
+             harness.make_task("sleep 1000", mem=256, container=apart)]
+    executor = pods.launch(scheduler, tasks)
+    end = scheduler.wait_end(id_of(tasks[0]))
+    assert (end["state"], end["reason"]) == ("TASK_FAILED", "REASON_CONTAINER_LIMITATION_MEMORY")
+    assert "Memory limit exceeded: Requested: 40MB" in end["message"]
+    assert end["limitation"]["resources"][0]["name"] == "mem"
+    assert scheduler.wait_end(id_of(tasks[1]))["state"] == "TASK_KILLED"
+    pods.wait_gone(agent, executor)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("cgroups", ["1", "2"])
+def test_pods_in_uml(cgroups):
+    """A few of the above on both cgroup versions."""
+    if "asan" in os.path.basename(harness.BUILD):
+        pytest.skip("user-mode Linux gives a process less address space than the address sanitizer needs")
+    done = subprocess.run(
+        [UML_RUN, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", os.path.abspath(__file__), "-k",
+         "runs_and_ends or executor_dies or own_memory_limit or (agent_is_killed and comes_back)"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False,
+        env={**os.environ, "UML_CGROUPS": cgroups, "UML_MEM": "1024M"})
+    if done.returncode == 77:
+        pytest.skip("no user-mode Linux here")
+    assert done.returncode == 0 and "4 passed" in done.stdout, done.stdout + done.stderr
