@@ -39,6 +39,13 @@ static void get_agent(struct api_v1_request *q)
     struct agent_daemon *d = q->ctx;
     Mesos__V1__Agent__Response__GetAgent *body = (void *)api_v1_make_body(q);
     body->agent_info = d->agent->info;
+    body->drain_config = d->agent->drain;
+    if (d->agent->drain != NULL) {
+        body->estimated_drain_start_time =
+            WIRE_NEW(http_arena(q->http), Mesos__V1__TimeInfo, mesos__v1__time_info);
+        body->estimated_drain_start_time->nanoseconds =
+            (int64_t)(d->agent->drain_start_time * (double)NS_PER_S);
+    }
     api_v1_respond(q, &body->base);
 }
 

@@ -13,6 +13,7 @@ import pytest
 import harness
 import pods
 from pods import id_of, make_tasks
+from proxy import Proxy
 
 UML_RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "uml_run")
 
@@ -303,3 +304,54 @@ def test_pods_in_uml(cgroups):
     if done.returncode == 77:
         pytest.skip("no user-mode Linux here")
     assert done.returncode == 0 and "4 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_connections_of_the_executor_break(cluster, master):
+    """Each answer may be lost: what was asked for is asked for again, and done once."""
+    port = harness.find_port()
+    proxy = Proxy("127.0.0.1:%d" % port)
+    try:
+        agent = cluster.start_agent(master, wait=False, port=port, advertise_port=proxy.address.split(":")[1])
+        scheduler = cluster.scheduler(master, checkpoint=True, failover_timeout=60)
+        groups = []
+        for i in range(4):
+            tasks = make_tasks("echo ran; sleep 0.5", "echo ran; sleep 0.3")
+            groups.append((pods.launch(scheduler, tasks), tasks))
+            time.sleep(0.03 * i)
+            for _ in range(3):
+                proxy.cut()
+                time.sleep(0.05)
+        for executor, tasks in groups:
+            for task in tasks:
+                assert scheduler.wait_end(id_of(task), 30)["state"] == "TASK_FINISHED"
+                assert pods.task_file(agent, executor, task) == "ran\n"
+            pods.wait_gone(agent, executor)
+        scheduler.teardown()
+    finally:
+        proxy.close()
+
+
+def test_a_persistent_volume_in_a_pod(cluster, master):
+    role, stack = "storage", [{"type": "DYNAMIC", "role": "storage", "principal": "p"}]
+    agent = cluster.start_agent(master, resources="cpus:2;mem:512;disk:500")
+    scheduler = cluster.scheduler(master, principal="p", roles=[role], capabilities=[
+        {"type": "MULTI_ROLE"}, {"type": "RESERVATION_REFINEMENT"}])
+    disk = {**harness.scalar("disk", 100), "reservations": stack}
+    volume = {**disk, "disk": {"persistence": {"id": "v", "principal": "p"},
+                               "volume": {"mode": "RW", "container_path": "data"}}}
+    offer = scheduler.take_offer()
+    writer = make_tasks("echo kept >data/file; cat data/file")[0]
+    writer["resources"].append(volume)
+    writer["agent_id"] = offer["agent_id"]
+    executor = pods.make_executor(scheduler)
+    scheduler.accept([offer], [
+        {"type": "RESERVE", "reserve": {"resources": [disk]}}, {"type": "CREATE", "create": {"volumes": [volume]}},
+        {"type": "LAUNCH_GROUP", "launch_group": {"executor": executor, "task_group": {"tasks": [writer]}}}], 0)
+    assert scheduler.wait_end(id_of(writer))["state"] == "TASK_FINISHED"
+    pods.wait_gone(agent, executor)
+    reader = make_tasks("cat data/file")[0]
+    reader["resources"].append(volume)
+    offer = scheduler.take_offer(lambda o: any(r.get("disk", {}).get("persistence") for r in o["resources"]))
+    executor = pods.launch(scheduler, [reader], offer=offer)
+    assert scheduler.wait_end(id_of(reader))["state"] == "TASK_FINISHED"
+    assert pods.task_file(agent, executor, reader) == "kept\n"
