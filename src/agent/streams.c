@@ -16,6 +16,8 @@
 
 #define RETRY_MIN_NS (10 * NS_PER_S)
 #define RETRY_MAX_NS (600 * NS_PER_S)
+// A framework's news that follow our own registration ask for what was sent just then.
+#define RESUME_AGAIN_NS (200 * NS_PER_MS)
 // How long an update is sent again for a framework that has nothing left on this agent, and that
 // the master does not know: it tells of those that it removed itself.
 #define ABANDON_NS (24 * 3600 * NS_PER_S)
@@ -44,6 +46,7 @@ struct stream {
     struct timer timer;
     int64_t delay_ns;   // until the next try
     int64_t first_sent; // monotonic: the outstanding one's first try; 0: not yet
+    int64_t last_sent;  // and its last one
 };
 
 static void stream_free(struct stream *stream)
@@ -103,6 +106,7 @@ static void stream_send(struct stream *stream, struct instant now)
     message.type = MESETA__LINK__TO_MASTER__TYPE__STATUS_UPDATE;
     message.status_update = &update;
     agent_send(agent, &message);
+    stream->last_sent = now.mono;
     stream->first_sent = stream->first_sent != 0 ? stream->first_sent : now.mono;
 
     if (!PLANTED(DROP_RETRY_TIMER)) {
@@ -329,8 +333,18 @@ void agent_streams_resume_framework(struct agent *agent, const char *framework_i
                                     struct instant now)
 {
     struct stream_group *group = map_get(&agent->streams, framework_id);
-    if (group != NULL) {
-        group_resume(group, now);
+    if (group == NULL || agent->state != AGENT_REGISTERED) {
+        return;
+    }
+    MAP_FOREACH (&group->streams, entry) {
+        struct stream *stream = entry->value;
+        stream->delay_ns = RETRY_MIN_NS;
+        if (stream->count > 0 && stream->first_sent != 0 &&
+            now.mono - stream->last_sent < RESUME_AGAIN_NS) {
+            timer_set(&agent->timers, &stream->timer, stream->last_sent + RESUME_AGAIN_NS);
+        } else {
+            stream_send(stream, now);
+        }
     }
 }
 

@@ -290,6 +290,30 @@ static void test_reconcile(void **state)
     assert_string_equal(f_last_status(f)->message, "Reconciliation: task unknown to the agent");
 }
 
+// Somebody new listens for a framework: what is outstanding is sent again at once, but when it was
+// sent just now; then it may well be on its way.
+static void test_framework_news_resend(void **state)
+{
+    struct fixture *f = *state;
+    f_register(f);
+    start_task(f, "t1");
+    f_update(f, "t1", "t1", "TASK_RUNNING", 1);
+    const char *news = "{'type':'UPDATE_FRAMEWORK','update_framework':{'framework_info':"
+                       "{'user':'root','name':'n','id':{'value':'F'}}}}";
+    f_receive(f, "%s", news);
+    f_advance(f, 100 * NS_PER_MS);
+    assert_int_equal(count_sent(f, TO_MASTER(STATUS_UPDATE)), 1);
+    f_advance(f, 101 * NS_PER_MS);
+    assert_int_equal(count_sent(f, TO_MASTER(STATUS_UPDATE)), 2);
+    f_advance(f, NS_PER_S);
+    f_receive(f, "%s", news);
+    assert_int_equal(count_sent(f, TO_MASTER(STATUS_UPDATE)), 3);
+    f_acknowledge(f, "t1");
+    f_receive(f, "%s", news);
+    f_advance(f, NS_PER_S);
+    assert_int_equal(count_sent(f, TO_MASTER(STATUS_UPDATE)), 3);
+}
+
 // An update of a framework that has nothing here and that nobody knows ends some day.
 static void test_update_that_nobody_wants(void **state)
 {
@@ -439,6 +463,7 @@ int main(void)
         TEST(retry_slows_down),
         TEST(disconnected_updates_wait),
         TEST(reconcile),
+        TEST(framework_news_resend),
         TEST(update_that_nobody_wants),
         TEST(run_task_is_checked),
         TEST(sandboxes_go),
