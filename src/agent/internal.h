@@ -218,6 +218,7 @@ int agent_volume_make(struct agent *agent, const Mesos__V1__Resource *volume, st
 // Its content goes as soon as that is durable.
 void agent_volume_doom(struct agent *agent, const Mesos__V1__Resource *volume, struct instant now);
 void agent_doomed_recover(struct agent *agent, const ProtobufCMessage *record, struct instant now);
+bool agent_names_volume(Mesos__V1__Resource *const *resources, size_t count);
 // After the executor's tasks changed. Negative: a volume cannot be shown.
 int agent_executor_update_volumes(struct agent_executor *executor, struct error *err);
 

@@ -58,6 +58,7 @@ struct agent_task *agent_task_new(struct agent_executor *executor, const Mesos__
     }
     list_append(&executor->queued, &task->link);
     map_put(&executor->framework->tasks, task->info->task_id->value, task);
+    executor->uses_volumes |= agent_names_volume(info->resources, info->n_resources);
     return task;
 }
 
@@ -201,6 +202,7 @@ struct agent_executor *agent_executor_new(struct agent_framework *framework,
     executor->info = WIRE_COPY(executor->arena, Mesos__V1__ExecutorInfo, info);
     executor->id = executor->info->executor_id->value;
     executor->is_generated = is_generated;
+    executor->uses_volumes = agent_names_volume(info->resources, info->n_resources);
     executor->state = EXECUTOR_REGISTERING;
     agent->executor_states[executor->state]++;
     struct uuid uuid = uuid_random(&agent->prng);

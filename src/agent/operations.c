@@ -347,9 +347,23 @@ int agent_resources_recover(struct agent *agent, const ProtobufCMessage *record,
     return 0;
 }
 
+// Most tasks use nothing of the kind.
+static bool may_be_checkpointed(Mesos__V1__Resource *const *messages, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (messages[i]->n_reservations > 0 || messages[i]->reservation != NULL) {
+            return true;
+        }
+    }
+    return agent_names_volume(messages, count);
+}
+
 bool agent_knows_resources(const struct agent *agent, Mesos__V1__Resource *const *messages,
                            size_t count)
 {
+    if (!may_be_checkpointed(messages, count)) {
+        return true;
+    }
     struct resources *all AUTO_RESOURCES = NULL;
     if (resources_from_proto(messages, count, &all, NULL) < 0) {
         return true; // which is for others to say

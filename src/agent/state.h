@@ -76,10 +76,11 @@ struct agent_executor {
     bool is_generated; // made by the agent for a command task
     enum agent_executor_state state;
     char container_id[UUID_TEXT_SIZE];
-    char *directory; // its sandbox
-    char *user;      // NULL: the agent's own
-    pid_t pid;       // 0 while unknown
-    void *stream;    // the shell's; NULL while it is not connected
+    char *directory;   // its sandbox
+    char *user;        // NULL: the agent's own
+    pid_t pid;         // 0 while unknown
+    void *stream;      // the shell's; NULL while it is not connected
+    bool uses_volumes; // it, or a task that it had, named a persistent volume
     bool was_sent_task;
     bool is_recovering;   // taken over from a former process; neither back nor gone yet
     bool has_unsent_exit; // ended before the agent was registered again:

@@ -169,6 +169,16 @@ struct listing {
     struct map places; // container paths
 };
 
+bool agent_names_volume(Mesos__V1__Resource *const *resources, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (resources[i]->disk != NULL && resources[i]->disk->persistence != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool lists_path(Mesos__V1__Resource *const *resources, size_t count,
                        const struct agent *agent, const char *path, struct arena *arena)
 {
@@ -185,6 +195,9 @@ static bool lists_path(Mesos__V1__Resource *const *resources, size_t count,
 static bool uses_path(const struct agent_executor *executor, const char *path, struct arena *arena)
 {
     const struct agent *agent = executor->framework->agent;
+    if (!executor->uses_volumes) {
+        return false;
+    }
     if (!executor->is_generated &&
         lists_path(executor->info->resources, executor->info->n_resources, agent, path, arena)) {
         return true;
@@ -242,6 +255,10 @@ static void list_volumes(struct listing *l, Mesos__V1__Resource *const *resource
 size_t agent_executor_volumes(const struct agent_executor *executor, struct arena *arena,
                               struct agent_volume **ret_volumes)
 {
+    *ret_volumes = NULL;
+    if (!executor->uses_volumes) {
+        return 0;
+    }
     struct listing l = {.executor = executor, .arena = arena, .places = MAP_INIT};
     if (!executor->is_generated) {
         list_volumes(&l, executor->info->resources, executor->info->n_resources);
@@ -260,7 +277,7 @@ size_t agent_executor_volumes(const struct agent_executor *executor, struct aren
 int agent_executor_update_volumes(struct agent_executor *executor, struct error *err)
 {
     struct agent *agent = executor->framework->agent;
-    if (agent->ops.volumes_update == NULL) {
+    if (agent->ops.volumes_update == NULL || !executor->uses_volumes) {
         return 0;
     }
     struct arena *arena AUTO_ARENA = arena_new(512, 0);

@@ -156,6 +156,10 @@ Mesos__V1__Task *master_make_task(struct arena *arena, struct framework *f,
 static void take_consumed(struct accepting *c, const struct resources *consumed)
 {
     struct framework *f = c->framework;
+    if (resources_is_empty(c->shared)) {
+        resources_subtract(c->remaining, consumed);
+        return;
+    }
     AUTO_RESOURCES struct resources *additional = resources_shared(consumed);
     if (!resources_is_empty(additional)) {
         AUTO_RESOURCES struct resources *left = resources_shared(c->remaining);
@@ -289,12 +293,14 @@ static void run_operation(struct accepting *c, Mesos__V1__Offer__Operation *oper
 static void give_back(struct accepting *c, const struct resources *offered, int64_t refuse_ns)
 {
     struct master *m = c->framework->master;
-    resources_add(c->remaining, c->resized);
-    AUTO_RESOURCES struct resources *made = resources_copy(c->remaining);
-    resources_subtract_available(made, offered);
-    resources_subtract(c->remaining, made);
-    if (!resources_is_empty(made))
-        allocator_recover(m->allocator, c->framework->id, c->agent->id, made, -1, m->now);
+    if (c->has_converted) {
+        resources_add(c->remaining, c->resized);
+        AUTO_RESOURCES struct resources *made = resources_copy(c->remaining);
+        resources_subtract_available(made, offered);
+        resources_subtract(c->remaining, made);
+        if (!resources_is_empty(made))
+            allocator_recover(m->allocator, c->framework->id, c->agent->id, made, -1, m->now);
+    }
     if (!resources_is_empty(c->remaining))
         allocator_recover(m->allocator, c->framework->id, c->agent->id, c->remaining, refuse_ns,
                           m->now);

@@ -289,6 +289,7 @@ struct accepting {
     const char *role;
     struct resources *remaining;
     struct resources *resized; // what GROW_VOLUME and SHRINK_VOLUME gave: not for later operations
+    bool has_converted;        // some operation did
     struct resources *shared;  // copies that tasks may use, however many of them launch
 };
 // A task that never was: its framework is told, and it is counted.

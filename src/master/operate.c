@@ -115,6 +115,7 @@ static void convert(struct accepting *c, Mesos__V1__Offer__Operation *operation)
     for (size_t i = 0; i < conversions.count; i++)
         allocator_transform(f->master->allocator, f->id, a->id, conversions.items[i].consumed,
                             conversions.items[i].converted);
+    c->has_converted = true;
     convert_total(a, &conversions);
     master_operation_begin(a, f, operation);
 }
