@@ -343,38 +343,59 @@ def end_all(scheduler, ids, timeout=30.0):
     wait_for(are_over, timeout, "the operations to end")
 
 
-@pytest.mark.parametrize("rounds", [6, pytest.param(60, marks=pytest.mark.soak)])
+def volumes_in(total):
+    return {r["disk"]["persistence"]["id"] for r in total if "persistence" in r.get("disk", {})}
+
+
+@pytest.mark.parametrize("rounds", [8, pytest.param(80, marks=pytest.mark.soak)])
 def test_agent_killed_at_any_moment(cluster, master, agent, scheduler, rounds):
-    """Each operation ends in one terminal status, and master, agent and disk agree on what is there."""
+    """Each operation ends in one terminal status, and master, agent and disk agree on what is there: a volume that was
+    made has its directory, one that is there has its data, one that was destroyed leaves nothing."""
     seed = int(os.environ.get("MESETA_SEED", random.randrange(1 << 30)))
     print("MESETA_SEED=%d" % seed)
     dice = random.Random(seed)
     ids, made = [], set()
     for number in range(rounds):
-        offer = scheduler.take_offer(lambda o: amount(o["resources"], "disk") >= 10)
-        names = ["op-%d-%d" % (number, i) for i in range(2)]
+        offer = scheduler.take_offer(lambda o: amount(o["resources"], "disk") >= 10
+                                     and made <= volumes_in(o["resources"]))
+        gone = dice.choice(sorted(made)) if made and dice.random() < 0.5 else None
+        if gone is None:
+            names = ["op-%d-reserve" % number, "op-%d-create" % number]
+            operations = [reserve(reserved(scalar("disk", 10)), named=names[0]),
+                          create(volume("v%d" % number, 10), named=names[1])]
+        else:
+            names = ["op-%d-destroy" % number]
+            operations = [destroy(volume(gone, 10), named=names[0])]
         ids += names
-        disk, data = reserved(scalar("disk", 10)), volume("v%d" % number, 10)
-        scheduler.accept([offer], [reserve(disk, named=names[0]), create(data, named=names[1])], refuse_seconds=0)
-        time.sleep(dice.random() * 0.02)
+        scheduler.accept([offer], operations, refuse_seconds=0)
+        time.sleep(dice.random() * 0.01)
         agent.kill()
         agent.restart()
         cluster.wait_registered(agent)
         end_all(scheduler, ids)
         states = final_states(scheduler)
         assert all(len(states[i]) == 1 for i in ids), states
-        if states[names[1]][0][0] == "OPERATION_FINISHED":
-            made.add("v%d" % number)
+        is_done = states[names[-1]][0][0] == "OPERATION_FINISHED"
+        if gone is not None and is_done:
+            made.discard(gone)
+            wait_for(lambda: not os.path.exists(directory_of(agent, gone)), what="the data to go")
+        elif gone is None and is_done:
             assert states[names[0]][0][0] == "OPERATION_FINISHED"
+            made.add("v%d" % number)
+            with open(os.path.join(directory_of(agent, "v%d" % number), "data"), "w", encoding="ascii"):
+                pass
         total = total_of(master)
-        there = {r["disk"]["persistence"]["id"] for r in total if "persistence" in r.get("disk", {})}
-        assert there == made
-        roles = os.path.dirname(directory_of(agent, "x"))
-        assert made <= set(os.listdir(roles) if os.path.exists(roles) else [])
+        assert volumes_in(total) == made
         assert sum(r["scalar"]["value"] for r in total if r["name"] == "disk") == 1000
-    # The agent has nothing left to tell.
+        for name in made:
+            assert os.listdir(directory_of(agent, name)) == ["data"]
+    print({name: sum(s[0][0] == name for s in final_states(scheduler).values())
+           for name in ("OPERATION_FINISHED", "OPERATION_DROPPED", "OPERATION_FAILED")})
+    # The agent has nothing left to tell, and nothing to remove.
     wait_for(lambda: all(v == 0 for k, v in master.get("/metrics/snapshot").json().items()
                          if k.startswith("master/operations/") and k.endswith("/pending")))
+    folder = os.path.join(agent.flags["work_dir"], "volumes")
+    wait_for(lambda: not os.path.exists(folder) or os.listdir(folder) == ["roles"], what="the trash to go")
 
 
 @pytest.mark.parametrize("rounds", [4, pytest.param(40, marks=pytest.mark.soak)])
@@ -474,6 +495,25 @@ def test_flags_that_do_not_fit_any_more(cluster, master, agent, scheduler):
     agent.start()
     cluster.wait_registered(agent)
     assert amount(total_of(master), "cpus", ROLE) == 3
+
+
+def test_default_role(cluster, master):
+    """Static reservations as --default_role and --resources say."""
+    agent = cluster.start_agent(master, resources="cpus:2;mem:512;disk(*):10;cpus(other):1", default_role="eng")
+    for slave in (master.get("/slaves").json()["slaves"][0], agent.state()):
+        assert slave["reserved_resources"]["eng"]["cpus"] == 2 and slave["reserved_resources"]["other"]["cpus"] == 1
+        assert slave["unreserved_resources"]["disk"] == 10 and slave["unreserved_resources"]["cpus"] == 0
+        full = slave["reserved_resources_full"]["other"]
+        assert [(r["name"], r["role"], r["reservations"]) for r in full] == [
+            ("cpus", "other", [{"type": "STATIC", "role": "other"}])]
+        assert [r["name"] for r in slave["unreserved_resources_full"]] == ["disk"] or (
+            {r["name"] for r in slave["unreserved_resources_full"]} == {"disk", "ports"})
+    offer = cluster.scheduler(master, role="other").wait_offer()
+    assert amount_old(offer, "cpus", "other") == 1 and amount_old(offer, "cpus", "eng") == 0
+
+
+def amount_old(offer, name, role):
+    return sum(r["scalar"]["value"] for r in offer["resources"] if r["name"] == name and r["role"] == role)
 
 
 # ---- operators ----
