@@ -73,13 +73,15 @@ static const char *unreachable_key(struct master *m, const char *id)
 
 void master_registry_forget_agent(struct master *m, const char *id)
 {
-    struct master_item items[3] = {{.key = agent_key(m, id)}};
-    size_t count = 1;
-    if (map_has(&m->unreachable, id))
+    struct master_item items[3] = {{.key = NULL}};
+    size_t count = 0;
+    // Also when that is on its way there.
+    if (map_has(&m->unreachable, id) || map_has(&m->writing, id))
         items[count++].key = unreachable_key(m, id);
     if (map_has(&m->deactivations, id))
         items[count++].key = master_deactivation_key(m, id);
     master_deactivation_drop(m, id);
+    items[count++].key = agent_key(m, id);
     m->ops->apply(m->ctx, items, count, 0);
 }
 

@@ -250,6 +250,10 @@ int master_deactivate_agent(struct master *m, const char *agent_id, void *waiter
         error_set(err, -ENOENT, "Unknown agent");
         return 400;
     }
+    if (map_has(&m->marking_gone, agent_id)) {
+        error_set(err, -EBUSY, "Agent is currently being marked gone");
+        return 409;
+    }
     struct deactivation_state wanted = find_or_make(m, agent_id)->wanted;
     wanted.is_deactivated = true;
     write_state(m, agent_id, &wanted, waiter);
@@ -268,6 +272,10 @@ int master_reactivate_agent(struct master *m, const char *agent_id, void *waiter
     if (is_state(&d->wanted, MESOS__V1__DRAIN_STATE__DRAINING)) {
         error_set(err, -EINVAL, "Agent is still in the DRAINING state");
         return 400;
+    }
+    if (map_has(&m->marking_gone, agent_id)) {
+        error_set(err, -EBUSY, "Agent is currently being marked gone");
+        return 409;
     }
     struct deactivation_state none = {.is_deactivated = false};
     write_state(m, agent_id, &none, waiter);
@@ -412,6 +420,9 @@ int master_mark_agent_gone(struct master *m, const char *agent_id, void *waiter,
 void master_agent_check_drained(struct agent *a)
 {
     struct master *m = a->master;
+    // Nearly always, and asked at the end of each task.
+    if (m->deactivations.count == 0)
+        return;
     const struct deactivation *d = find(m, a->id);
     if (d == NULL || !is_state(&d->now, MESOS__V1__DRAIN_STATE__DRAINING) ||
         !is_state(&d->wanted, MESOS__V1__DRAIN_STATE__DRAINING) || d->writes > 0)

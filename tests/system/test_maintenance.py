@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-import protobuf
+import raw_protobuf as protobuf
 from harness import make_task, wait_for
 from test_operator import call, call_protobuf
 from test_operator_agents import agent_of, refused, start_task

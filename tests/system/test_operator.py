@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-import protobuf
+import raw_protobuf as protobuf
 from harness import make_task, wait_for
 
 JSON = "application/json"

@@ -3,7 +3,7 @@
 
 import pytest
 
-import protobuf
+import raw_protobuf as protobuf
 from harness import make_task, wait_for
 from test_operator import call, call_protobuf
 

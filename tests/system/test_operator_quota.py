@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-import protobuf
+import raw_protobuf as protobuf
 from harness import make_task, scalar, wait_for
 from test_operator import call, call_protobuf
 

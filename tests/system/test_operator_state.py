@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-import protobuf
+import raw_protobuf as protobuf
 from harness import Stream, StreamEnded, make_task, post, wait_for
 from test_operator import JSON, PROTOBUF, call, call_protobuf
 from test_operator_agents import AWARE, agent_of, start_task

@@ -307,6 +307,8 @@ static void test_gone_while_it_is_here(void **state)
         assert_int_equal(operate(c, GONE, "M-S0"), 0);
         assert_int_equal(operate(c, GONE, "M-S0"), 503);
         assert_string_equal(c->w.err.text, "Agent 'M-S0' is already being transitioned to gone");
+        assert_int_equal(operate(c, DEACTIVATE, "M-S0"), 409);
+        assert_string_equal(c->w.err.text, "Agent is currently being marked gone");
         c->e.mute = true;
         world_pass(&c->w, 200); // it cannot become unreachable any more
         assert_non_null(agent(c, "M-S0"));
@@ -351,6 +353,25 @@ static void test_gone_while_it_is_unreachable(void **state)
     expect_gone(c, true);
     assert_int_equal(c->w.master->unreachable.count, 0);
     assert_false(is_kept(c, "unreachable/M-S0"));
+    scene_end(c);
+}
+
+// What is written of an agent that leaves while it is being marked does not outlive it.
+static void test_an_agent_that_leaves_while_it_is_marked_unreachable(void **state)
+{
+    (void)state;
+    struct scene *c = scene_begin(aware);
+    operate(c, DEACTIVATE, "M-S0");
+    c->w.hold_writes = true;
+    c->e.mute = true;
+    world_pass(&c->w, 100);
+    end_send(&c->w, &c->e, "{\"type\":\"UNREGISTER\"}");
+    c->w.hold_writes = false;
+    world_settle(&c->w);
+    assert_null(agent(c, "M-S0"));
+    assert_int_equal(c->w.master->unreachable.count, 0);
+    assert_false(is_kept(c, "unreachable/M-S0") || is_kept(c, "agents/M-S0") ||
+                 is_kept(c, "drains/M-S0"));
     scene_end(c);
 }
 
@@ -434,6 +455,7 @@ int main(void)
         cmocka_unit_test(test_an_agent_that_cannot_drain),
         cmocka_unit_test(test_gone_while_it_is_here),
         cmocka_unit_test(test_gone_while_it_is_unreachable),
+        cmocka_unit_test(test_an_agent_that_leaves_while_it_is_marked_unreachable),
         cmocka_unit_test(test_gone_while_it_is_awaited_or_returns),
         cmocka_unit_test(test_gone_agents_are_forgotten_by_age_and_count),
         cmocka_unit_test(test_an_entry_that_is_not_known_is_refused),
