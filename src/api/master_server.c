@@ -314,6 +314,8 @@ static void put_timings(struct master_server *server, struct api_metric_sink *si
     timing_put(&server->writes_took, "registrar/state_store_ms", now, 24 * hour, sink);
     if (server->load_took_ms >= 0)
         api_metric(sink, "registrar/state_fetch_ms", server->load_took_ms);
+    // Where Mesos has a replicated log: whether what it holds is known.
+    api_metric(sink, "registrar/log/recovered", server->recovered ? 1 : 0);
     api_metric(sink, "registrar/queued_operations", (double)server->write_count);
     api_metric(sink, "registrar/registry_size_bytes", (double)server->registry_size);
 }

@@ -117,6 +117,7 @@ def test_a_standby_redirects(cluster, zk):
     assert standby.get("/redirect/x").status == 404
     for path in ("/health", "/version", "/flags", "/metrics/snapshot"):
         assert standby.get(path).status == 200, path
+    assert standby.metrics()["registrar/log/recovered"] == 0 and leader.metrics()["registrar/log/recovered"] == 1
     assert standby.metrics()["master/elected"] == 0 and leader.metrics()["master/elected"] == 1
     answer = leader.get("/redirect")
     assert (answer.status, answer.headers["Location"]) == (307, "//" + leader.address)
