@@ -167,7 +167,7 @@ def test_slow_sync(cluster, master, sync):
     agent = rig[2]
     agent_id = agent.state()["id"]
     sync("delay 100")
-    survivor.torment(rig, 3, pace=5)
+    survivor.torment(rig, 2, pace=4)
     sync("")
     assert agent.state()["id"] == agent_id
     assert master.metrics()["master/slave_unreachable_scheduled"] == 0
