@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every call of the scheduler API, in both encodings: what it does when it is well formed, and what is said of it when
-a field that is checked is broken. The protobuf client is made by a stock protoc (protobuf.py)."""
+a field that is checked is broken. The protobuf client is made by a stock protoc (protobuf_client.py)."""
 
 import base64
 import uuid
@@ -9,7 +9,7 @@ import pytest
 
 import harness
 from harness import Scheduler, make_task, scalar, wait_for
-from protobuf import ProtobufScheduler
+from protobuf_client import ProtobufScheduler
 
 CLIENTS = {"json": Scheduler, "protobuf": ProtobufScheduler}
 ROLE = "calls"
