@@ -54,12 +54,12 @@ static void answer(struct input *in, int status, const char *text)
 {
     struct http_request *http = in->http;
     http_on_abort(http, NULL, NULL);
-    input_free(in);
     if (status == 200) {
         http_respond(http, 200, NULL, NULL, 0, NULL, 0);
     } else {
         http_respond_text(http, status, "%s", text);
     }
+    input_free(in); // `text` may lie in it
 }
 
 static void on_abort(void *ctx, struct http_request *r)
