@@ -53,6 +53,7 @@ void agent_checkpoint_framework(const struct agent_framework *framework)
     struct arena *arena AUTO_ARENA = arena_new(512, 0);
     Meseta__Checkpoint__Framework message = MESETA__CHECKPOINT__FRAMEWORK__INIT;
     message.info = framework->info;
+    message.has_is_ending = message.is_ending = framework->is_terminating;
     put(framework->agent, arena_printf(arena, "framework/%s", framework->id), &message.base);
 }
 

@@ -131,6 +131,7 @@ void agent_shutdown_framework(struct agent *agent, struct agent_framework *frame
     }
     log_info("Shutting down framework %s", framework->id);
     framework->is_terminating = true;
+    agent_checkpoint_framework(framework);
     MAP_FOREACH (&framework->executors, entry) {
         struct agent_executor *executor = CHECK_CAST(agent_executor, EXECUTOR_MAGIC, entry->value);
         if (executor->state < EXECUTOR_TERMINATING) {

@@ -59,7 +59,7 @@ static int load_framework(struct loading *l, const ProtobufCMessage *message, st
     if (m->info->id == NULL || map_has(&l->agent->frameworks, m->info->id->value)) {
         return error_set(err, -EBADMSG, "it has no id of its own");
     }
-    agent_framework_new(l->agent, m->info);
+    agent_framework_new(l->agent, m->info)->was_ending = m->has_is_ending && m->is_ending;
     return 0;
 }
 
@@ -505,9 +505,23 @@ void agent_recovery_init(struct agent *agent)
     agent->recovery_time_s = -1;
 }
 
+// What was being shut down is so still. Its executors were told that their updates had arrived,
+// which nobody wrote down: they would be sent their tasks once more.
+static void end_frameworks(struct agent *agent, struct instant now)
+{
+    MAP_FOREACH (&agent->frameworks, entry) {
+        struct agent_framework *framework =
+            CHECK_CAST(agent_framework, FRAMEWORK_MAGIC, entry->value);
+        if (framework->was_ending) {
+            agent_shutdown_framework(agent, framework, now);
+        }
+    }
+}
+
 void agent_recovery_start(struct agent *agent, struct instant now)
 {
     CHECK(agent->is_recovering);
+    end_frameworks(agent, now);
     if (agent->is_cleanup) {
         finish(agent, now);
         agent_shutdown(agent, "Started to clean up (--recover=cleanup)", now);

@@ -108,6 +108,7 @@ struct agent_framework {
     const char *id;        // in `info`
     unsigned capabilities; // bits, see model/framework.h
     bool is_terminating;
+    bool was_ending;                 // when an earlier process wrote it down
     struct map executors;            // id -> struct agent_executor
     struct map tasks;                // id -> struct agent_task; queued, launched, terminated
     struct list completed_executors; // oldest first

@@ -469,6 +469,12 @@ static void test_killed_while_a_framework_ends(void **state)
     assert_int_equal(f->agent->containers.count, 1);
     assert_non_null(f_executor(f, "u"));
     containers_run(f);
+    // It goes on ending, whatever its executor was told meanwhile; the master hears nothing of it.
+    come_back(f, "u", "");
+    assert_int_equal(f_last_event(f)->type, MESOS__V1__EXECUTOR__EVENT__TYPE__SHUTDOWN);
+    f_advance(f, 3 * NS_PER_S);
+    reregister(f);
+    assert_int_equal(f_last_sent(f)->reregister->n_frameworks, 0);
 }
 
 // Its only task was killed before it was sent: also the next process ends it.
