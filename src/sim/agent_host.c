@@ -377,7 +377,7 @@ static void start(struct timer *timer, struct instant now)
         .gc_disk_headroom = 0.1,
         .max_completed_executors = 3,
         .environment = environment,
-        .recovery_timeout_ns = 900 * NS_PER_S,
+        .recovery_timeout_ns = sim->config.recovery_timeout_ns,
         .executor_reregistration_timeout_ns = 2 * NS_PER_S,
         .info = &info,
         .ip = ip,

@@ -16,7 +16,6 @@
 #include "sim/ledger.h"
 
 #define CALL(NAME) MESOS__V1__EXECUTOR__CALL__TYPE__##NAME
-#define RECOVERY_TIMEOUT_NS (900 * NS_PER_S)
 #define STATE(NAME) MESOS__V1__TASK_STATE__TASK_##NAME
 
 // What an executor was told or says, on its way.
@@ -255,7 +254,7 @@ static void subscribe(struct timer *timer, struct instant now)
 {
     struct container *c = CONTAINER_OF(timer, struct container, subscribe);
     if (c->host->core == NULL) {
-        if (now.mono - c->host->down_since > RECOVERY_TIMEOUT_NS) {
+        if (now.mono - c->host->down_since > c->host->sim->config.recovery_timeout_ns) {
             mark(c->host->sim, MARK_EXECUTOR_GAVE_AGENT_UP);
             die(c, 256);
         } else {
@@ -742,8 +741,7 @@ void containers_recover(struct agent_host *a)
     LIST_FOREACH (&a->containers, struct container, link, c) {
         if (agent_knows_container(a, c->id))
             continue;
-        mark(a->sim, MARK_CONTAINER_ORPHANED);
-        free_container(c);
+        sim_fail(a->sim, "agent %zu has the container %s and no record of it", a->index, c->id);
     }
 }
 

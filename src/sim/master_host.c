@@ -257,9 +257,9 @@ static void store_answered(void *ctx, int result, const struct error *err)
         return;
     }
     struct master_host *host = write->host;
-    mark(host->sim, result == -ESTALE      ? MARK_MASTER_DEPOSED
-                    : result == -ETIMEDOUT ? MARK_STORE_TIMED_OUT
-                                           : MARK_STORE_FAILED);
+    if (result != -ESTALE && result != -ETIMEDOUT)
+        sim_fail(host->sim, "master %zu cannot write its registry: %s", host->index, err->text);
+    mark(host->sim, result == -ESTALE ? MARK_MASTER_DEPOSED : MARK_STORE_TIMED_OUT);
     free_write(write);
     give_up(host, err->text);
 }
@@ -468,7 +468,9 @@ static void registry_is_loaded(void *ctx, int result, const struct store_item *i
     struct master_host *host = ctx;
     struct sim *sim = host->sim;
     if (result < 0) {
-        mark(sim, result == -ESTALE ? MARK_TAKEOVER_REFUSED : MARK_LOAD_FAILED);
+        if (result != -ESTALE && result != -ETIMEDOUT)
+            sim_fail(sim, "master %zu cannot read the registry: %s", host->index, err->text);
+        mark(sim, result == -ESTALE ? MARK_TAKEOVER_REFUSED : MARK_LOAD_TIMED_OUT);
         give_up(host, err->text);
         return;
     }

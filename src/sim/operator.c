@@ -18,6 +18,7 @@ struct operator_call {
     enum { CALL_GONE, CALL_IN_OR_OUT, CALL_QUOTA } what;
     char *agent_id;
     size_t role;
+    uint64_t number; // of quotas; only the answer of the last one says what counts
     struct quota_limit limit;
 };
 
@@ -44,7 +45,8 @@ void operator_answered(struct master_host *host, void *waiter, int status)
     } else if (status == 200 && call->what == CALL_QUOTA) {
         mark(sim, MARK_QUOTA_SET);
         call->limit.is_known = true;
-        sim->limits[call->role] = call->limit;
+        if (call->number == sim->quota_calls[call->role])
+            sim->limits[call->role] = call->limit;
     }
     free_call(call);
 }
@@ -117,6 +119,7 @@ static void set_quota(struct master_host *host, size_t role, bool is_removal)
     config.limits = arena_calloc(arena, QUOTA_NAMES, sizeof(*config.limits));
     struct operator_call *call = new_call(host, CALL_QUOTA, "");
     call->role = role;
+    call->number = ++sim->quota_calls[role];
     for (size_t k = 0; k < QUOTA_NAMES && !is_removal; k++) {
         if (chance(sim, 0.3))
             continue;

@@ -148,6 +148,7 @@ static void draw_config(struct sim *sim)
     c->master_count = c->has_zoo ? 1 + (size_t)draw(sim, MASTERS_MAX) : 1;
     c->session_timeout_ns = draw_spread(sim, 2 * NS_PER_S, 20 * NS_PER_S);
     c->zoo_lag_ns = draw_spread(sim, NS_PER_MS, 2 * NS_PER_S);
+    c->recovery_timeout_ns = chance(sim, 0.5) ? 900 * NS_PER_S : 30 * NS_PER_S;
     c->has_operations = chance(sim, 0.4);
     c->agent_count = 1 + (size_t)draw(sim, AGENTS_MAX);
     c->framework_count = 1 + (size_t)draw(sim, FRAMEWORKS_MAX);

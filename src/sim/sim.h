@@ -52,6 +52,7 @@ struct config {
     int64_t ping_timeout_ns;
     size_t max_ping_timeouts;
     int64_t reregister_timeout_ns, offer_timeout_ns, allocation_interval_ns;
+    int64_t recovery_timeout_ns; // how long executors wait for their agent
     size_t max_completed_frameworks, max_completed_tasks, max_unreachable_tasks;
     int64_t delay_ns;      // of the network, one way; the least
     int64_t disk_ns;       // until a batch is durable, at most, when the disk is well
@@ -189,6 +190,7 @@ struct sim {
     struct ledger *ledger;
     struct map gone; // ids of agents that an operator was told to be gone
     struct quota_limit limits[QUOTA_ROLES];
+    uint64_t quota_calls[QUOTA_ROLES];
     struct timer fault;
     struct list heals; // faults that end by themselves
     uint64_t *marks;   // by enum mark
