@@ -82,6 +82,7 @@ struct agent *agent_free(struct agent *agent)
     agent_gc_free(agent);
     timers_free(&agent->timers);
     resources_free(agent->total);
+    resources_free(agent->oversubscribed);
     mem_free(agent->ip);
     mem_free(agent->pid);
     arena_free(agent->master_arena);

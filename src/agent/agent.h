@@ -187,6 +187,12 @@ void agent_leftover_found(struct agent *agent, const char *path, int64_t age_ns,
 // ---- volumes ----
 void agent_volume_removed(struct agent *agent, const char *path, bool succeeded);
 
+// ---- oversubscription ----
+// What is offered a second time, as revocable resources; the master is told when it changed.
+void agent_set_oversubscribed(struct agent *agent, const struct resources *estimate);
+// Takes down every executor that uses revocable resources. Returns their number.
+size_t agent_preempt_revocable(struct agent *agent);
+
 // ---- the end ----
 // Unregisters, shuts the executors down, and then says on_shut_down.
 void agent_shutdown(struct agent *agent, const char *message, struct instant now);

@@ -238,6 +238,7 @@ void agent_recovery_note_heard(struct agent_executor *executor,
 void agent_registration_init(struct agent *agent);
 void agent_registration_start(struct agent *agent, struct instant now);
 void agent_send(struct agent *agent, const Meseta__Link__ToMaster *message);
+void agent_send_oversubscribed(struct agent *agent); // when it is registered, and offers any
 // Without a link nothing is sent: the reregistration tells by not naming it. What ends while the
 // master is about to admit the agent, which then named it, is told once it is admitted.
 void agent_send_exited(struct agent *agent, Mesos__V1__FrameworkID *framework_id,

@@ -304,6 +304,7 @@ static void handle_registered(struct agent *agent,
     agent->state = AGENT_REGISTERED;
     send_earlier_exits(agent);
     send_exits(agent);
+    agent_send_oversubscribed(agent);
     agent_streams_resume(agent, now);
     agent_operations_resume(agent, now);
 }

@@ -117,7 +117,7 @@ struct agent_framework {
 
 struct agent_metrics {
     uint64_t tasks_finished, tasks_failed, tasks_killed, tasks_lost, tasks_gone, tasks_error;
-    uint64_t executors_terminated, container_launch_errors;
+    uint64_t executors_terminated, executors_preempted, container_launch_errors;
     uint64_t valid_status_updates, invalid_status_updates;
     uint64_t valid_framework_messages, invalid_framework_messages;
     uint64_t removals_succeeded, removals_failed;
@@ -166,11 +166,12 @@ struct agent {
     struct arena *info_arena;   // owns `info`
     Mesos__V1__AgentInfo *info; // `id` is NULL until registered
     char *ip;
-    char *pid;                // "slave(1)@ip:port"
-    struct resources *total;  // with dynamic reservations and volumes
-    struct map operations;    // uuid as text -> struct agent_operation
-    struct map doomed;        // path -> struct doomed_volume (volumes.c)
-    struct timer doomed_turn; // when what dooms them is durable
+    char *pid;                        // "slave(1)@ip:port"
+    struct resources *oversubscribed; // revocable; NULL: there is no estimator
+    struct resources *total;          // with dynamic reservations and volumes
+    struct map operations;            // uuid as text -> struct agent_operation
+    struct map doomed;                // path -> struct doomed_volume (volumes.c)
+    struct timer doomed_turn;         // when what dooms them is durable
 
     enum agent_state state;
     bool is_resetting;             // removed by the master: forgets its id when idle

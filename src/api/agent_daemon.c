@@ -484,6 +484,9 @@ int agent_daemon_new(struct env *env, const struct agent_flags *flags,
         r = start_core(d, err);
     }
     if (r == 0) {
+        r = agent_oversubscribe_new(d, err);
+    }
+    if (r == 0) {
         add_routes(d);
         attach_log(d);
         r = start_link(d, err);
@@ -512,6 +515,7 @@ struct agent_daemon *agent_daemon_free(struct agent_daemon *d)
     if (d->server != NULL) {
         http_server_free(d->server);
     }
+    agent_oversubscribe_free(d);
     agent_v1_containers_free(d);
     map_free(&d->v1_inputs);
     api_router_free(d->router);

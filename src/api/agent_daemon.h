@@ -49,7 +49,12 @@ struct agent_daemon {
     struct map v1_inputs;       // container id -> the one request that speaks to it
     char **ended;               // containers that ended in this turn
     size_t ended_count;
+    struct agent_oversubscription *oversubscription;
 };
+
+// ---- agent_oversubscribe.c ----
+int agent_oversubscribe_new(struct agent_daemon *daemon, struct error *err);
+void agent_oversubscribe_free(struct agent_daemon *daemon);
 
 // ---- agent_daemon.c ----
 int agent_daemon_new(struct env *env, const struct agent_flags *flags,

@@ -108,6 +108,21 @@ static const struct flag rows[] = {
         "Where fetched files are cached, in one directory per agent."),
     ROW(fetcher_cache_size, FLAG_BYTES, "2GB", 0, "How large that cache may get."),
     ROW(fetcher_stall_timeout, FLAG_DURATION, "1mins", 0, "How long a download may stand still."),
+    ROW(resource_estimator, FLAG_TEXT, NULL, 0,
+        "What tells how much may be offered a second time, as revocable resources: "
+        "org_apache_mesos_FixedResourceEstimator. How much, --modules says. Not given: nothing."),
+    ROW(qos_controller, FLAG_TEXT, NULL, 0,
+        "What takes down those who use revocable resources when there is too much to do: "
+        "org_apache_mesos_LoadQoSController, with its thresholds in --modules."),
+    ROW(qos_correction_interval_min, FLAG_DURATION, "0ns", 0,
+        "The shortest time between two corrections; a second at least."),
+    ROW(oversubscribed_resources_interval, FLAG_DURATION, "15secs", 0,
+        "How often the estimator is asked. The master is told when its answer changed."),
+    ROW(modules, FLAG_TEXT, NULL, FLAG_FILE,
+        "Parameters of the two above, as JSON in Mesos' form: {\"libraries\":[{\"modules\":[{"
+        "\"name\":..,\"parameters\":[{\"key\":\"resources\",\"value\":\"cpus:2\"}]}]}]}; the keys "
+        "are "
+        "resources, load_threshold_5min and load_threshold_15min. No other module can be loaded."),
     ROW(frameworks_home, FLAG_TEXT, "", 0, "Put before relative paths of URIs to fetch."),
     ROW(quiet, FLAG_BOOL, "false", 0, "Do not log to standard error."),
     ROW(logging_level, FLAG_TEXT, "INFO", 0, "INFO, WARNING or ERROR: the least that is logged."),
@@ -190,7 +205,6 @@ static const struct flag pending_rows[] = {
     PENDING_BOOL(63, "network_cni_metrics", "true"),
     PENDING_TIME(64, "container_disk_watch_interval", "15secs"),
     PENDING_BOOL(65, "enforce_container_disk_quota", "false"),
-    PENDING_TEXT(66, "modules", NULL),
     PENDING_TEXT(67, "modules_dir", NULL),
     PENDING_TEXT(68, "authenticatee", "crammd5"),
     PENDING_TEXT(69, "authorizer", "local"),
@@ -202,10 +216,6 @@ static const struct flag pending_rows[] = {
     PENDING_TEXT(75, "http_credentials", NULL),
     PENDING_TEXT(76, "hooks", NULL),
     PENDING_TEXT(77, "secret_resolver", NULL),
-    PENDING_TEXT(78, "resource_estimator", NULL),
-    PENDING_TEXT(79, "qos_controller", NULL),
-    PENDING_TIME(80, "qos_correction_interval_min", "0ns"),
-    PENDING_TIME(81, "oversubscribed_resources_interval", "15secs"),
     PENDING_TEXT(82, "master_detector", NULL),
     PENDING_TEXT(83, "seccomp_config_dir", NULL),
     PENDING_TEXT(84, "seccomp_profile_name", NULL),

@@ -55,6 +55,11 @@ struct agent_flags {
     uint64_t fetcher_cache_size;
     int64_t fetcher_stall_timeout;
     char *frameworks_home;
+    char *modules;            // JSON
+    char *resource_estimator; // NULL: none
+    char *qos_controller;     // likewise
+    int64_t qos_correction_interval_min;
+    int64_t oversubscribed_resources_interval;
     bool quiet;
     char *logging_level;
     char *log_dir;

@@ -25,6 +25,7 @@ static const struct {
     COUNTER("slave/tasks_gone", tasks_gone),
     COUNTER("slave/tasks_error", tasks_error),
     COUNTER("slave/executors_terminated", executors_terminated),
+    COUNTER("slave/executors_preempted", executors_preempted),
     COUNTER("slave/container_launch_errors", container_launch_errors),
     COUNTER("slave/valid_status_updates", valid_status_updates),
     COUNTER("slave/invalid_status_updates", invalid_status_updates),

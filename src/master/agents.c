@@ -611,10 +611,55 @@ static void executor_exited(struct agent *a, Meseta__Link__ToMaster__ExecutorExi
     master_framework_send_failure(f, a->id, executor_id, &message->status);
 }
 
+// The agent's new total with that much to revoke, and at least what tasks use of it. NULL: it says
+// something else.
+static struct resources *oversubscribed_total(const struct agent *a,
+                                              const Meseta__Link__ToMaster__UpdateAgent *message)
+{
+    struct error err;
+    AUTO_RESOURCES struct resources *estimate = NULL;
+    if (resources_from_proto(message->oversubscribed, message->n_oversubscribed, &estimate, &err) <
+        0) {
+        log_warning("Ignoring oversubscribed resources of agent %s: %s", a->id, err.text);
+        return NULL;
+    }
+    AUTO_RESOURCES struct resources *firm = resources_non_revocable(estimate);
+    if (!resources_is_empty(firm)) {
+        log_warning("Ignoring oversubscribed resources of agent %s: some are not revocable", a->id);
+        return NULL;
+    }
+    AUTO_RESOURCES struct resources *used = resources_revocable(a->used);
+    resources_unallocate(used);
+    resources_subtract_available(used, estimate);
+    struct resources *total = resources_non_revocable(a->total);
+    resources_add(total, estimate);
+    resources_add(total, used);
+    return total;
+}
+
+static void update_oversubscribed(struct agent *a, Meseta__Link__ToMaster__UpdateAgent *message)
+{
+    struct resources *total = oversubscribed_total(a, message);
+    if (total == NULL)
+        return;
+    log_info("Agent %s oversubscribes anew", a->id);
+    LIST_FOREACH (&a->offers, struct offer, by_agent, o) {
+        AUTO_RESOURCES struct resources *revocable = resources_revocable(o->resources);
+        if (!resources_is_empty(revocable))
+            master_offer_rescind(o);
+    }
+    master_agent_set_total(a, total);
+    allocator_update_agent(a->master->allocator, a->id, a->total);
+}
+
 static void update_agent(struct agent *a, Meseta__Link__ToMaster__UpdateAgent *message)
 {
     struct master *m = a->master;
     master_count(m, COUNT_MESSAGES_UPDATE_SLAVE);
+    if (message->has_is_oversubscribed && message->is_oversubscribed) {
+        update_oversubscribed(a, message);
+        return;
+    }
     struct error err;
     struct resources *total;
     if (resources_from_proto(message->resources, message->n_resources, &total, &err) < 0) {

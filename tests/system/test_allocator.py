@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness import wait_for
+from harness import make_task, wait_for
 
 
 def domain(region, zone="z"):
@@ -212,3 +212,49 @@ def test_quotas_are_kept_and_told(cluster):
     quota("promised", limits={"cpus": 8})
     promised.teardown()
     wait_hosts(master, other, ["h1", "h2"])
+
+
+FIXED = json.dumps({"libraries": [{"modules": [
+    {"name": "org_apache_mesos_FixedResourceEstimator", "parameters": [{"key": "resources", "value": "cpus:2"}]},
+    {"name": "org_apache_mesos_LoadQoSController", "parameters": [{"key": "load_threshold_5min", "value": "-1"}]}]}]})
+
+
+def test_revocable_resources_are_offered_and_taken_back(cluster):
+    master = cluster.start_master()
+    daemon = cluster.start_agent(master, resources="cpus:1;mem:512", modules=FIXED,
+                                 resource_estimator="org_apache_mesos_FixedResourceEstimator")
+    scheduler = cluster.scheduler(master, capabilities=[{"type": "REVOCABLE_RESOURCES"}, {"type": "PARTITION_AWARE"}])
+    offer = scheduler.take_offer(lambda o: any("revocable" in r for r in o["resources"]))
+    assert {("revocable" in r, r["scalar"]["value"]) for r in offer["resources"] if r["name"] == "cpus"} == {
+        (False, 1), (True, 2)}
+    task = make_task("sleep 600")
+    task["resources"] = [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1}, "revocable": {}},
+                         {"name": "mem", "type": "SCALAR", "scalar": {"value": 32}}]
+    scheduler.launch(offer, [task])
+    task_id = task["task_id"]["value"]
+    scheduler.wait_update(task_id, "TASK_RUNNING")
+    assert master.metrics()["master/cpus_revocable_used"] == 1
+    # A framework that cannot have them is not offered them.
+    assert all("revocable" not in r for r in cluster.scheduler(master).wait_offer()["resources"])
+    daemon.stop()
+    quick = cluster.start_agent(master, resources="cpus:1;mem:512", modules=FIXED, hostname="quick",
+                                resource_estimator="org_apache_mesos_FixedResourceEstimator",
+                                qos_controller="org_apache_mesos_LoadQoSController")
+    offer = scheduler.take_offer(lambda o: o["hostname"] == "quick" and any("revocable" in r for r in o["resources"]))
+    task = {"name": "second", "task_id": {"value": "second"}, "command": task["command"],
+            "resources": task["resources"][:1]}  # what is not revocable stands in another offer
+    scheduler.launch(offer, [task])
+    status = scheduler.wait_update("second", {"TASK_GONE"}, timeout=20)
+    assert status["reason"] == "REASON_CONTAINER_PREEMPTED"
+    assert "Container preempted by QoS correction" in status["message"]
+    assert quick.metrics()["slave/executors_preempted"] == 1
+
+
+def test_modules_that_are_not_built_in_are_refused(cluster):
+    other = json.dumps({"libraries": [{"file": "x.so", "modules": [{"name": "org_other"}]}]})
+    for flags, text in (({"modules": other}, "'org_other' is not built in"),
+                        ({"resource_estimator": "mine"}, "'mine' is not org_apache_mesos_FixedResourceEstimator"),
+                        ({"resource_estimator": "org_apache_mesos_FixedResourceEstimator"}, "lacks 'resources'")):
+        agent = cluster.start_agent(cluster.start_master(), wait=False, **flags)
+        wait_for(lambda daemon=agent: not daemon.is_running(), what="the end of an agent that was told nonsense")
+        assert text in agent.read_log()

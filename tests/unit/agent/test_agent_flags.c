@@ -86,7 +86,7 @@ static void test_pending_flags_take_their_default_only(void **state)
                      0);
     agent_flags_free(&f);
     const char *const refused[] = {
-        "--containerizers=docker,mesos", "--modules=x", "--perf_duration=11secs", "--hooks=",
+        "--containerizers=docker,mesos", "--modules_dir=x", "--perf_duration=11secs", "--hooks=",
         "--slave_subsystems=cpu",
     };
     for (size_t i = 0; i < ARRAY_COUNT(refused); i++) {

@@ -14,7 +14,18 @@
 #include "plain.h"
 #include "wire/wire.h"
 
+// The sanitizers make it five times as slow.
+#if defined(__SANITIZE_ADDRESS__)
+enum { STEPS = 150, TRACES = 150 };
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+enum { STEPS = 150, TRACES = 150 };
+#else
 enum { STEPS = 150, TRACES = 1000 };
+#endif
+#else
+enum { STEPS = 150, TRACES = 1000 };
+#endif
 
 static uint64_t current_seed; // for the debugger
 
