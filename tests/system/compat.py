@@ -334,6 +334,12 @@ class Run:
             # counts as none given.
             is_unknown = response.status in (404, 501) or "Expecting 'type' to be present" in response.text
             self.record.add(kind, name, NOT_YET if is_unknown else WORKS)
+        if kind == "agent_calls":
+            self.record.add(kind, "LAUNCH_CONTAINER", PARTLY, "nested ones, without `limits`; none that stand alone")
+            for name in ("WAIT_CONTAINER", "KILL_CONTAINER", "REMOVE_CONTAINER"):
+                self.record.add(kind, name, PARTLY, "nested ones")
+            for name in ("ATTACH_CONTAINER_INPUT", "ATTACH_CONTAINER_OUTPUT"):
+                self.record.add(kind, name, PARTLY, "of sessions; tasks have no terminal")
 
     def endpoints(self, which, daemon):
         for method, path in SURFACE["endpoints"][which] + SURFACE["endpoints"]["both"]:
@@ -380,7 +386,7 @@ def ask_for_flags(record, program):
             texts[name] = match.group(2)
     for name in SURFACE["flags"][program]:
         text = texts.get(name)
-        result = NOT_YET if text is None or "No effect yet" in text else WORKS
+        result = NOT_YET if text is None or "No effect yet" in text or "Not supported yet" in text else WORKS
         note = "" if text else "unknown"
         if text and "Refused:" in text:
             result, note = PARTLY, "refused: " + " ".join(text.partition("Refused:")[2].split())

@@ -355,3 +355,14 @@ def test_a_persistent_volume_in_a_pod(cluster, master):
     executor = pods.launch(scheduler, [reader], offer=offer)
     assert scheduler.wait_end(id_of(reader))["state"] == "TASK_FINISHED"
     assert pods.task_file(agent, executor, reader) == "kept\n"
+
+
+def test_pymesos(cluster, master, agent):
+    """The same by an unmodified client library."""
+    process = cluster.popen([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "pod_framework.py"),
+                             master.address], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    output = process.communicate(timeout=90)[0]
+    assert process.returncode == 0, output
+    for name in ("web", "log"):
+        assert "task %s TASK_RUNNING" % name in output and "task %s TASK_KILLED" % name in output, output
+    harness.wait_for(lambda: pods.containers(agent) == {})
