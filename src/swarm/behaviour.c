@@ -14,7 +14,13 @@
 
 #define TICK_NS (10 * NS_PER_MS)
 
-enum { WAVES = 10, PICKY_ONE_IN = 4, SERVICE_FACTOR = 3 };
+enum {
+    WAVES = 10,
+    PICKY_ONE_IN = 4,
+    SERVICE_FACTOR = 3,
+    // Tasks that were launched and are not running yet: more only make calls wait behind calls.
+    STARTING_MAX = 10000,
+};
 
 static const struct {
     const char *name;
@@ -64,6 +70,9 @@ uint64_t swarm_framework_wants(const struct swarm_framework *f)
 static uint64_t allowed_now(const struct swarm_framework *f)
 {
     uint64_t wants = swarm_framework_wants(f);
+    uint64_t starting = f->active - f->running;
+    uint64_t room = starting < STARTING_MAX ? STARTING_MAX - starting : 0;
+    wants = wants < room ? wants : room;
     if (f->swarm->options->rate <= 0)
         return wants;
     uint64_t allowance = f->allowance > 0 ? (uint64_t)f->allowance : 0;
@@ -267,12 +276,13 @@ void swarm_behave_offer(struct swarm_framework *f, const Mesos__V1__Offer *offer
         return;
     }
     int64_t hold_ns = behaviours[f->behaviour].hold_ns;
-    if (hold_ns > 0 || allowed_now(f) == 0) {
+    uint64_t allowed = allowed_now(f);
+    if (hold_ns > 0 || allowed == 0) {
         hold(f, id, agent_id, fit, env_now(s->env).mono + hold_ns);
         return;
     }
-    uint64_t allowed = allowed_now(f);
-    answer_offer(f, id, agent_id, fit < allowed ? fit : allowed, 3600);
+    // What it leaves of the offer only because it has enough for now shall come again.
+    answer_offer(f, id, agent_id, fit < allowed ? fit : allowed, fit <= allowed ? 3600 : 0);
     settle_wish(f);
 }
 
