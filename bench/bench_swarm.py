@@ -28,6 +28,8 @@ import pictures
 import programs
 
 TASKS_PER_AGENT = 10
+# A little more than the tasks take, so that the last of them need not find the very last places.
+ROOM = "--agent_resources=cpus:11;mem:11264;disk:102400;ports:[31000-32000]"
 GIB = 1 << 30
 
 # name: what, target, whether more is better, Apache Mesos.
@@ -53,7 +55,7 @@ def hold(options, agents, connections):
         tasks = agents * TASKS_PER_AGENT
         swarm = programs.Swarm(
             world, f"127.0.0.1:{master.port}", f"--agents={agents}", f"--connections={connections}",
-            "--frameworks=4", f"--tasks={tasks}", "--hold", "--progress=0ns", "--timeout=10mins",
+            "--frameworks=4", f"--tasks={tasks}", "--hold", "--progress=0ns", "--timeout=10mins", ROOM,
             f"--master_pid={master.pid}")
         began = time.monotonic()
         swarm.wait_line("holding", 600)
@@ -72,6 +74,8 @@ def hold(options, agents, connections):
 
 def measure_held(options, result):
     rows = []
+    print(f"\n{'agents':>10}{'connections':>13}{'tasks':>11}{'register, s':>13}{'all run, s':>12}{'CPU, s':>9}"
+          f"{'resident, MiB':>15}{'B/agent':>10}{'B/task':>9}{'pings':>9}")
     sizes = [(n, 0) for n in options.agents] + [(n, n // 100) for n in options.shared]
     for agents, connections in sizes:
         # The swarm's own memory is about that of the master.
@@ -81,13 +85,11 @@ def measure_held(options, result):
                   f"{programs.available_bytes() / GIB:.1f}")
             continue
         rows.append(hold(options, agents, connections))
-    result["held"] = rows
-    print(f"\n{'agents':>10}{'connections':>13}{'tasks':>11}{'register, s':>13}{'all run, s':>12}{'CPU, s':>9}"
-          f"{'resident, MiB':>15}{'B/agent':>10}{'B/task':>9}{'pings':>9}")
-    for r in rows:
+        r = rows[-1]
         print(f"{r['agents']:10,}{r['connections']:13,}{r['tasks']:11,}{r['seconds_to_register']:13.2f}"
               f"{r['seconds']:12.2f}{r['cpu_seconds']:9.2f}{r['resident_bytes'] / (1 << 20):15.1f}"
-              f"{r['bytes_per_agent'] or 0:10,}{r['bytes_per_task'] or 0:9,}{r['pings']:9,}")
+              f"{r['bytes_per_agent'] or 0:10,}{r['bytes_per_task'] or 0:9,}{r['pings']:9,}", flush=True)
+    result["held"] = rows
     own = [r for r in rows if r["connections"] == r["agents"]]
     figures = {}
     if own:
@@ -181,7 +183,7 @@ def measure_state(options, result):
             master = programs.Master(world, "--registry=in_memory", "--quiet").start()
             tasks = agents * TASKS_PER_AGENT
             swarm = programs.Swarm(world, f"127.0.0.1:{master.port}", f"--agents={agents}",
-                                   f"--connections={min(agents, 100)}", "--frameworks=4", f"--tasks={tasks}", "--hold",
+                                   f"--connections={min(agents, 100)}", "--frameworks=4", f"--tasks={tasks}", "--hold", ROOM,
                                    "--progress=0ns")
             swarm.wait_line("holding", 300)
             before = master.cpu()
