@@ -16,10 +16,10 @@
 
 // The sanitizers make it five times as slow.
 #if defined(__SANITIZE_ADDRESS__)
-enum { STEPS = 150, TRACES = 150 };
+enum { STEPS = 150, TRACES = 60 };
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
-enum { STEPS = 150, TRACES = 150 };
+enum { STEPS = 150, TRACES = 60 };
 #else
 enum { STEPS = 150, TRACES = 1000 };
 #endif

@@ -20,6 +20,7 @@
 struct case_state {
     struct fixture f;
     struct allocator_options options;
+    struct arena *arena; // of the options' texts
     bool is_open;
     size_t checked; // offers of the last run that were expected by name
     struct offer *kept;
@@ -289,13 +290,13 @@ static void do_option(struct case_state *c, char **words, size_t count)
 {
     const char *name = words[1];
     if (strcmp(name, "minimum") == 0) {
-        c->options.min_allocatable_resources = count > 2 ? mem_strdup(words[2]) : "";
+        c->options.min_allocatable_resources = count > 2 ? arena_strdup(c->arena, words[2]) : "";
     } else if (strcmp(name, "demand_aware") == 0) {
         c->options.is_demand_aware = true;
     } else if (strcmp(name, "packing") == 0) {
         c->options.is_packing = true;
     } else if (strcmp(name, "excluded") == 0) {
-        c->options.fair_sharing_excluded = mem_strdup(words[2]);
+        c->options.fair_sharing_excluded = arena_strdup(c->arena, words[2]);
     } else {
         FAIL("no option %s", name);
     }
@@ -368,7 +369,7 @@ static void run_case(const char *path)
 {
     FILE *file = fopen(path, "r");
     assert_non_null(file);
-    struct case_state c = {.options = {.seed = 1}};
+    struct case_state c = {.options = {.seed = 1}, .arena = arena_new(0, 0)};
     current = &c;
     char line[2000];
     for (int number = 1; fgets(line, sizeof(line), file) != NULL; number++) {
@@ -395,6 +396,7 @@ static void run_case(const char *path)
     mem_free(c.kept);
     assert_true(c.is_open);
     fixture_close(&c.f);
+    arena_free(c.arena);
 }
 
 static void test_recorded(void **state)
