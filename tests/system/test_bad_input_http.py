@@ -375,9 +375,9 @@ def test_v0_parameters_that_make_no_sense_are_ignored(daemons, living, path):
 
 def test_json_that_only_looks_odd_is_taken(daemons, living):
     """Unknown keys, nulls, numbers as text: a strange but sound RECONCILE of a real framework."""
-    body = json.dumps({"type": "RECONCILE", "framework_id": {"value": living.scheduler.framework_id, "x": None},
-                       "reconcile": {"tasks": None}, "accept": None, "unknown": [{"a": [1, {}]}]})
-    response = living.scheduler.post(body, **JSON_TYPE)
+    response = living.scheduler.post({
+        "type": "RECONCILE", "framework_id": {"value": living.scheduler.framework_id, "x": None},
+        "reconcile": {"tasks": None}, "accept": None, "unknown": [{"a": [1, {}]}]})
     assert response.status == 202
     event = living.scheduler.wait("UPDATE")
     assert event["update"]["status"]["reason"] == "REASON_RECONCILIATION"
