@@ -78,8 +78,6 @@ static inline int take_item(struct wire_build *b, struct input *in, struct item 
     }
     item->id = (uint32_t)(tag >> 3);
     item->wire_type = (unsigned)(tag & 7);
-    item->data = NULL;
-    item->size = 0;
     int r = 0;
     switch (item->wire_type) {
     case PROTOBUF_C_WIRE_TYPE_VARINT:
@@ -155,7 +153,7 @@ static int make_room(struct wire_build *b, const struct wire_plan *plan, Protobu
     size_t found_count = 0;
     struct field_set seen = {{0}};
     while (in.at < in.end) {
-        struct item item;
+        struct item item = {0};
         int r = take_item(b, &in, &item);
         if (r < 0) {
             return r;
@@ -390,7 +388,7 @@ static int decode_into(struct wire_build *b, struct wire_plan *plan, ProtobufCMe
     bool has_room = false;
     while (in.at < in.end) {
         struct input before = in;
-        struct item item;
+        struct item item = {0};
         int r = take_item(b, &in, &item);
         if (r < 0) {
             return r;
