@@ -11,10 +11,8 @@
 
 static void put_message(struct json_writer *w, const char *key, const ProtobufCMessage *message)
 {
-    struct buf text AUTO_BUF = BUF_INIT;
-    wire_json_encode(message, &text);
     json_key(w, key);
-    json_raw(w, text.data, text.size);
+    wire_json_put(w, message);
 }
 
 static void put_head(struct json_writer *w, const struct agent_executor *executor)

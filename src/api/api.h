@@ -64,6 +64,8 @@ bool api_accepts(struct http_request *r, const char *name, const char *media_typ
 // ---- answers ----
 // 200 with JSON, wrapped for ?jsonp= when given.
 void api_respond_json(struct http_request *r, const struct buf *json);
+// 200 with one message as JSON, wrapped as above.
+void api_respond_json_message(struct http_request *r, const ProtobufCMessage *message);
 // 200 with one message.
 void api_respond_message(struct http_request *r, enum content_type type,
                          const ProtobufCMessage *message);

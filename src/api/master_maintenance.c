@@ -10,13 +10,6 @@
 #include "base/check.h"
 #include "wire/wire.h"
 
-static void respond_proto_json(struct http_request *r, const ProtobufCMessage *message)
-{
-    AUTO_BUF struct buf out = BUF_INIT;
-    wire_json_encode(message, &out);
-    api_respond_json(r, &out);
-}
-
 // ---- schedule ----
 
 void master_v1_get_maintenance_schedule(struct api_v1_request *q)
@@ -49,7 +42,7 @@ static void schedule_endpoint(void *ctx, struct http_request *r)
     if (!master_require_recovery(server, r) || !api_require_method(r, "GET,POST"))
         return;
     if (strcmp(http_method(r), "GET") == 0) {
-        respond_proto_json(r, &server->core->maintenance->schedule->base);
+        api_respond_json_message(r, &server->core->maintenance->schedule->base);
         return;
     }
     size_t size;
@@ -139,7 +132,7 @@ static void status_endpoint(void *ctx, struct http_request *r)
 {
     struct master_server *server = ctx;
     if (master_require_recovery(server, r) && api_require_method(r, "GET"))
-        respond_proto_json(r, &make_status(server->core, http_arena(r))->base);
+        api_respond_json_message(r, &make_status(server->core, http_arena(r))->base);
 }
 
 // ---- down and up ----

@@ -11,13 +11,6 @@
 #include "base/text.h"
 #include "wire/wire.h"
 
-static void respond_proto_json(struct http_request *r, const ProtobufCMessage *message)
-{
-    AUTO_BUF struct buf out = BUF_INIT;
-    wire_json_encode(message, &out);
-    api_respond_json(r, &out);
-}
-
 // The body as text, for the errors that repeat it.
 static const char *body_text(struct http_request *r)
 {
@@ -229,7 +222,7 @@ static void quota_endpoint(void *ctx, struct http_request *r)
     if (!master_require_recovery(server, r) || !api_require_method(r, "GET,POST,DELETE"))
         return;
     if (strcmp(http_method(r), "GET") == 0)
-        respond_proto_json(r, &make_status(server->core, http_arena(r))->base);
+        api_respond_json_message(r, &make_status(server->core, http_arena(r))->base);
     else if (strcmp(http_method(r), "POST") == 0)
         post_quota(server, r);
     else

@@ -209,6 +209,13 @@ void api_respond_json(struct http_request *r, const struct buf *json)
     http_respond(r, 200, "text/javascript", script.data, script.size, NULL, 0);
 }
 
+void api_respond_json_message(struct http_request *r, const ProtobufCMessage *message)
+{
+    AUTO_BUF struct buf out = BUF_INIT;
+    wire_json_encode(message, &out);
+    api_respond_json(r, &out);
+}
+
 void api_respond_message(struct http_request *r, enum content_type type,
                          const ProtobufCMessage *message)
 {

@@ -82,6 +82,11 @@ struct pod_report {
 void pod_report(struct pod_task *task, const struct pod_report *report);
 // The task's nested container, in `arena`.
 Mesos__V1__ContainerID *pod_container_id(const struct pod_task *task, struct arena *arena);
+// A call to the agent's operator API, in `arena`: its type is set, its body is the caller's
+// business.
+Mesos__V1__Agent__Call *pod_make_call(struct arena *arena, Mesos__V1__Agent__Call__Type type);
+// WAIT_CONTAINER, whole.
+Mesos__V1__Agent__Call *pod_make_wait(struct arena *arena, Mesos__V1__ContainerID *container_id);
 struct agent_call *pod_call(struct pod_task *task, const Mesos__V1__Agent__Call *call,
                             agent_call_fn *on_answer);
 // It has ended and that was told: it is freed, and the pod ends after its last one.

@@ -54,6 +54,24 @@ void pod_report(struct pod_task *task, const struct pod_report *report)
     executor_update(task->pod->client, status);
 }
 
+Mesos__V1__Agent__Call *pod_make_call(struct arena *arena, Mesos__V1__Agent__Call__Type type)
+{
+    Mesos__V1__Agent__Call *call = WIRE_NEW(arena, Mesos__V1__Agent__Call, mesos__v1__agent__call);
+    call->has_type = true;
+    call->type = type;
+    return call;
+}
+
+Mesos__V1__Agent__Call *pod_make_wait(struct arena *arena, Mesos__V1__ContainerID *container_id)
+{
+    Mesos__V1__Agent__Call *call =
+        pod_make_call(arena, MESOS__V1__AGENT__CALL__TYPE__WAIT_CONTAINER);
+    call->wait_container = WIRE_NEW(arena, Mesos__V1__Agent__Call__WaitContainer,
+                                    mesos__v1__agent__call__wait_container);
+    call->wait_container->container_id = container_id;
+    return call;
+}
+
 struct agent_call *pod_call(struct pod_task *task, const Mesos__V1__Agent__Call *call,
                             agent_call_fn *on_answer)
 {

@@ -78,9 +78,8 @@ static void on_removed(void *ctx, struct agent_call *call, const struct agent_ca
 static void remove_container(struct pod_probe *probe)
 {
     AUTO_ARENA struct arena *arena = arena_new(1024, 0);
-    Mesos__V1__Agent__Call *call = WIRE_NEW(arena, Mesos__V1__Agent__Call, mesos__v1__agent__call);
-    call->has_type = true;
-    call->type = MESOS__V1__AGENT__CALL__TYPE__REMOVE_CONTAINER;
+    Mesos__V1__Agent__Call *call =
+        pod_make_call(arena, MESOS__V1__AGENT__CALL__TYPE__REMOVE_CONTAINER);
     call->remove_container = WIRE_NEW(arena, Mesos__V1__Agent__Call__RemoveContainer,
                                       mesos__v1__agent__call__remove_container);
     call->remove_container->container_id = probe_id(probe, arena);
@@ -109,12 +108,7 @@ static void on_waited(void *ctx, struct agent_call *call, const struct agent_cal
 static void wait_container(struct pod_probe *probe)
 {
     AUTO_ARENA struct arena *arena = arena_new(1024, 0);
-    Mesos__V1__Agent__Call *call = WIRE_NEW(arena, Mesos__V1__Agent__Call, mesos__v1__agent__call);
-    call->has_type = true;
-    call->type = MESOS__V1__AGENT__CALL__TYPE__WAIT_CONTAINER;
-    call->wait_container = WIRE_NEW(arena, Mesos__V1__Agent__Call__WaitContainer,
-                                    mesos__v1__agent__call__wait_container);
-    call->wait_container->container_id = probe_id(probe, arena);
+    const Mesos__V1__Agent__Call *call = pod_make_wait(arena, probe_id(probe, arena));
     send_call(probe, call, false, on_waited);
 }
 
@@ -145,9 +139,8 @@ static int start_probe(void *ctx, struct checker *checker, const Mesos__V1__Comm
     memcpy(probe->name, "check-", strlen("check-"));
     uuid_text(&uuid, probe->name + strlen("check-"));
     AUTO_ARENA struct arena *arena = arena_new(1024, 0);
-    Mesos__V1__Agent__Call *call = WIRE_NEW(arena, Mesos__V1__Agent__Call, mesos__v1__agent__call);
-    call->has_type = true;
-    call->type = MESOS__V1__AGENT__CALL__TYPE__LAUNCH_NESTED_CONTAINER_SESSION;
+    Mesos__V1__Agent__Call *call =
+        pod_make_call(arena, MESOS__V1__AGENT__CALL__TYPE__LAUNCH_NESTED_CONTAINER_SESSION);
     call->launch_nested_container_session =
         WIRE_NEW(arena, Mesos__V1__Agent__Call__LaunchNestedContainerSession,
                  mesos__v1__agent__call__launch_nested_container_session);

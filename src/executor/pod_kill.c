@@ -32,9 +32,8 @@ static void on_kill_answer(void *ctx, struct agent_call *call,
 static void send_kill(struct pod_task *task, int signal)
 {
     AUTO_ARENA struct arena *arena = arena_new(1024, 0);
-    Mesos__V1__Agent__Call *call = WIRE_NEW(arena, Mesos__V1__Agent__Call, mesos__v1__agent__call);
-    call->has_type = true;
-    call->type = MESOS__V1__AGENT__CALL__TYPE__KILL_CONTAINER;
+    Mesos__V1__Agent__Call *call =
+        pod_make_call(arena, MESOS__V1__AGENT__CALL__TYPE__KILL_CONTAINER);
     call->kill_container = WIRE_NEW(arena, Mesos__V1__Agent__Call__KillContainer,
                                     mesos__v1__agent__call__kill_container);
     call->kill_container->container_id = pod_container_id(task, arena);

@@ -85,9 +85,8 @@ static void copy_limits(Mesos__V1__Agent__Call__LaunchContainer *launch,
 static Mesos__V1__Agent__Call *make_launch(const struct pod_task *task, struct arena *arena)
 {
     const Mesos__V1__TaskInfo *info = WIRE_COPY(arena, Mesos__V1__TaskInfo, task->info);
-    Mesos__V1__Agent__Call *call = WIRE_NEW(arena, Mesos__V1__Agent__Call, mesos__v1__agent__call);
-    call->has_type = true;
-    call->type = MESOS__V1__AGENT__CALL__TYPE__LAUNCH_CONTAINER;
+    Mesos__V1__Agent__Call *call =
+        pod_make_call(arena, MESOS__V1__AGENT__CALL__TYPE__LAUNCH_CONTAINER);
     Mesos__V1__Agent__Call__LaunchContainer *launch = call->launch_container = WIRE_NEW(
         arena, Mesos__V1__Agent__Call__LaunchContainer, mesos__v1__agent__call__launch_container);
     launch->container_id = pod_container_id(task, arena);

@@ -132,11 +132,6 @@ void pod_wait(struct pod_task *task)
     }
     task->wait_timer.run = run_wait;
     AUTO_ARENA struct arena *arena = arena_new(1024, 0);
-    Mesos__V1__Agent__Call *call = WIRE_NEW(arena, Mesos__V1__Agent__Call, mesos__v1__agent__call);
-    call->has_type = true;
-    call->type = MESOS__V1__AGENT__CALL__TYPE__WAIT_CONTAINER;
-    call->wait_container = WIRE_NEW(arena, Mesos__V1__Agent__Call__WaitContainer,
-                                    mesos__v1__agent__call__wait_container);
-    call->wait_container->container_id = pod_container_id(task, arena);
+    const Mesos__V1__Agent__Call *call = pod_make_wait(arena, pod_container_id(task, arena));
     task->wait = pod_call(task, call, on_wait_answer);
 }

@@ -14,11 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "api/api.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/fd.h"
-#include "base/flags.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -26,6 +24,7 @@
 #include "check/task_checks.h"
 #include "client/executor.h"
 #include "env/env.h"
+#include "executor_flags.h"
 #include "model/framework.h"
 #include "model/task_state.h"
 #include "model/validate.h"
@@ -468,44 +467,6 @@ static void on_ended(void *ctx, const struct error *why)
 
 // ---- the program ----
 
-struct options {
-    char *launcher_dir;
-};
-
-static const struct flag flag_rows[] = {
-    FLAG_ROW(struct options, launcher_dir, "launcher_dir", NULL, FLAG_TEXT, NULL, 0,
-             "Directory of the helper programs, which HTTP checks need. Otherwise this program's "
-             "own directory."),
-};
-
-static const struct flag_table flag_tables[] = {{flag_rows, ARRAY_COUNT(flag_rows)}};
-
-// `ret_launcher_dir`: NULL when it was not given.
-static int read_flags(int argc, char **argv, char **ret_launcher_dir, int *ret_status)
-{
-    struct options options = {0};
-    struct error err = {0};
-    int r = flags_parse(flag_tables, ARRAY_COUNT(flag_tables), &options, argc, argv, NULL, "MESOS_",
-                        NULL, &err);
-    AUTO_BUF struct buf help = BUF_INIT;
-    if (r != FLAGS_DONE) {
-        flags_put_help(flag_tables, ARRAY_COUNT(flag_tables), "mesos-executor", &help);
-    }
-    if (r == FLAGS_HELP) {
-        fputs(help.data, stdout);
-        *ret_status = EXIT_SUCCESS;
-    } else if (r == FLAGS_VERSION) {
-        printf("mesos %s\n", MESOS_VERSION);
-        *ret_status = EXIT_SUCCESS;
-    } else if (r < 0) {
-        fprintf(stderr, "%s\n\n%s", err.text, help.data);
-        *ret_status = EXIT_FAILURE;
-    }
-    *ret_launcher_dir = options.launcher_dir != NULL ? mem_strdup(options.launcher_dir) : NULL;
-    flags_free(flag_tables, ARRAY_COUNT(flag_tables), &options);
-    return r;
-}
-
 static void command_executor_init(struct command_executor *e)
 {
     static const struct executor_callbacks callbacks = {.on_event = on_event, .on_ended = on_ended};
@@ -523,8 +484,8 @@ int main(int argc, char **argv)
 {
     int status = EXIT_FAILURE;
     struct command_executor e = {0};
-    if (argc > 1 && read_flags(argc, argv, &e.launcher_dir, &status) != FLAGS_DONE) {
-        mem_free(e.launcher_dir);
+    if (argc > 1 &&
+        executor_flags_read("mesos-executor", argc, argv, &e.launcher_dir, &status) != FLAGS_DONE) {
         return status;
     }
     if (e.launcher_dir == NULL) {

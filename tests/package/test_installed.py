@@ -152,7 +152,7 @@ def test_the_life_of_the_package(debian):
     assert debian.run("service mesos-master status")[0] == 3
     assert debian.run("service mesos-slave status")[0] == 3
     debian.check("ls /usr/sbin/mesos-master /usr/sbin/mesos-agent /usr/sbin/mesos-slave /usr/bin/mesos-execute"
-                 " /usr/bin/mesos-local /usr/bin/mesos-init-wrapper /usr/libexec/mesos/mesos-executor"
+                 " /usr/bin/mesos-local /usr/bin/mesos-swarm /usr/bin/mesos-init-wrapper /usr/libexec/mesos/mesos-executor"
                  " /usr/libexec/mesos/mesos-default-executor /usr/libexec/mesos/mesos-http-check"
                  " /usr/libexec/mesos/mesos-containerizer /usr/libexec/mesos/mesos-fetcher"
                  " /usr/include/mesos/scheduler.h /usr/lib/*/libmesos.so.1 /usr/lib/*/pkgconfig/mesos.pc"
