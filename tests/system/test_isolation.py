@@ -32,7 +32,8 @@ def test_containers_in_uml(cgroups, name, least):
     if "asan" in os.path.basename(harness.BUILD):
         pytest.skip("user-mode Linux gives a process less address space than the address sanitizer needs")
     program = os.path.join(harness.BUILD, "tests", "unit", "container", name)
-    done = run_in_uml(program, cgroups=cgroups)
+    # What runs without cgroups runs on the host, too; here it would only take time.
+    done = run_in_uml(program, "*(linux)*", cgroups=cgroups)
     assert done.returncode == 0, done.stdout + done.stderr
     passed = re.findall(r"^\[ +OK \] .*\(linux\)", done.stdout + done.stderr, re.M)
     assert len(passed) >= least, done.stdout + done.stderr
