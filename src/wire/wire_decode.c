@@ -254,7 +254,9 @@ static inline int store_text(struct wire_build *b, const struct wire_path *path,
     if (copy == NULL) {
         return -EFBIG;
     }
-    memcpy(copy, item->data, item->size);
+    if (item->size > 0) {
+        memcpy(copy, item->data, item->size);
+    }
     copy[item->size] = '\0';
     if (f->type == PROTOBUF_C_TYPE_BYTES) {
         *(ProtobufCBinaryData *)slot = (ProtobufCBinaryData){item->size, copy};
