@@ -164,7 +164,7 @@ static void call(struct bench *b, const struct buf *json)
     struct error err;
     Mesos__V1__Scheduler__Call *message =
         read_json(b, &mesos__v1__scheduler__call__descriptor, json);
-    CHECK(master_call(b->master, message, "s", b->now, &err) == 202);
+    CHECK(master_call(b->master, message, "s", NULL, b->now, &err) == 202);
     arena_reset(b->arena);
 }
 

@@ -117,8 +117,10 @@ static void scheduler(void *ctx, struct http_request *r)
         !api_response_type(r, type, false, &unused, &recordio))
         return;
     const char *stream_id = http_get_header(r, "Mesos-Stream-Id");
-    int status = master_call(server->core, call, stream_id, env_now(server->env), &err);
+    int status = master_call(server->core, call, stream_id, r, env_now(server->env), &err);
     master_server_touch(server);
+    if (status == 0)
+        return; // its rate limit holds it up; the core answers
     if (status >= 400)
         http_respond_text(r, status, "%s", err.text);
     else

@@ -465,6 +465,8 @@ struct master_server *master_server_free(struct master_server *server)
     CHECK(server->magic == MASTER_SERVER_MAGIC);
     election_free(server->election);
     env_timer_cancel(server->env, &server->timer);
+    if (server->core != NULL)
+        master_refuse_held_calls(server->core);
     env_hook_cancel(&server->turn);
     master_free(server->core);
     master_scheduler_free_all(server);

@@ -242,17 +242,18 @@ static int dispatch(struct framework *f, Mesos__V1__Scheduler__Call *call, struc
     }
 }
 
-int master_call(struct master *m, Mesos__V1__Scheduler__Call *call, const char *stream_id,
-                struct instant now, struct error *err)
+// Who makes the call; 0, or the status with which it is refused.
+static int find_caller(struct master *m, const Mesos__V1__Scheduler__Call *call,
+                       const char *stream_id, bool is_new, struct framework **ret_framework,
+                       struct error *err)
 {
-    master_enter(m, now);
     const char *id = call->framework_id != NULL ? call->framework_id->value : "";
     struct framework *f = master_framework(m, id);
     if (f == NULL) {
         error_set(err, -ENOENT, "Framework cannot be found");
         return 400;
     }
-    if (call->has_type && (size_t)call->type < ARRAY_COUNT(f->calls))
+    if (is_new && call->has_type && (size_t)call->type < ARRAY_COUNT(f->calls))
         f->calls[call->type]++;
     if (f->subscriber == NULL) {
         error_set(err, -EACCES, "Framework is not subscribed");
@@ -270,5 +271,38 @@ int master_call(struct master *m, Mesos__V1__Scheduler__Call *call, const char *
                   stream_id, f->id);
         return 400;
     }
+    *ret_framework = f;
+    return 0;
+}
+
+int master_call_now(struct master *m, Mesos__V1__Scheduler__Call *call, const char *stream_id,
+                    struct error *err)
+{
+    struct framework *f;
+    int status = find_caller(m, call, stream_id, false, &f, err);
+    if (status != 0)
+        return status;
+    master_principal_count(f, true);
+    return dispatch(f, call, err);
+}
+
+int master_call(struct master *m, Mesos__V1__Scheduler__Call *call, const char *stream_id,
+                void *waiter, struct instant now, struct error *err)
+{
+    master_enter(m, now);
+    struct framework *f;
+    int status = find_caller(m, call, stream_id, true, &f, err);
+    if (status != 0)
+        return status;
+    master_principal_count(f, false);
+    switch (master_limit_call(f, call, stream_id, waiter, err)) {
+    case LIMIT_PASSES:
+        break;
+    case LIMIT_HELD:
+        return 0;
+    case LIMIT_DROPPED:
+        return 429;
+    }
+    master_principal_count(f, true);
     return dispatch(f, call, err);
 }

@@ -204,6 +204,7 @@ struct framework *master_framework_add(struct master *m, const Mesos__V1__Framew
     list_init(&f->in_completed);
     set_info(f, info, suppressed, suppressed_count);
     map_put(&m->frameworks, f->id, f);
+    master_principal_add(f);
     allocator_add_framework(m->allocator, f->id, f->roles, f->role_count, f->suppressed,
                             f->suppressed_count, f->capabilities, false);
     allocator_set_offer_filters(m->allocator, f->id, f->info);
@@ -497,6 +498,7 @@ void master_framework_remove(struct framework *f)
     CHECK(list_is_empty(&f->uses));
     master_inverse_forget_framework(f, true);
     map_remove(&m->frameworks, f->id);
+    master_principal_remove(f);
     allocator_remove_framework(m->allocator, f->id);
     master_operations_orphan(f);
     master_notice_framework(f, NOTICE_FRAMEWORK_REMOVED);

@@ -48,6 +48,26 @@ void master_count(struct master *m, enum counter counter);
 struct framework *master_framework(const struct master *m, const char *id); // not completed ones
 struct agent *master_agent(const struct master *m, const char *id);
 
+// ---- calls.c ----
+// A call whose turn has come: checked again, as its framework may have gone.
+int master_call_now(struct master *m, Mesos__V1__Scheduler__Call *call, const char *stream_id,
+                    struct error *err);
+
+// ---- limits.c: rate limits of frameworks' calls ----
+enum limit_result { LIMIT_PASSES, LIMIT_HELD, LIMIT_DROPPED };
+void master_limits_init(struct master *m, const Mesos__V1__RateLimits *limits);
+void master_limits_free(struct master *m);
+// Dropped: `err` says so, and the framework was told by an ERROR event.
+enum limit_result master_limit_call(struct framework *f, Mesos__V1__Scheduler__Call *call,
+                                    const char *stream_id, void *waiter, struct error *err);
+// The numbers of a framework's principal, which may be none; they begin with its first framework
+// and go with its last.
+void master_principal_add(struct framework *f);
+void master_principal_remove(struct framework *f);
+void master_principal_count(struct framework *f, bool is_processed);
+void master_principals_put(const struct master *m,
+                           void (*put)(void *ctx, const char *name, double value), void *ctx);
+
 // ---- registry.c: what must be durable first ----
 // One batch that somebody waits for. Embedded in what is known of it, which `done` or `drop` frees.
 struct write {

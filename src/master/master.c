@@ -169,6 +169,8 @@ struct master *master_new(const struct master_options *options, const struct mas
     list_init(&m->removal_queue);
     m->removal_turn.run = master_removal_turn;
     copy_options(m, options);
+    master_limits_init(m, options->rate_limits);
+    m->options.rate_limits = NULL; // the caller's
     prng_seed(&m->prng, options->seed);
     if (m->options.id != NULL) {
         m->id = arena_strdup(m->arena, m->options.id);
@@ -264,6 +266,7 @@ struct master *master_free(struct master *m)
     MAP_FOREACH (&m->task_losses, entry)
         mem_free(entry->value);
     map_free(&m->task_losses);
+    master_limits_free(m);
     allocator_free(m->allocator);
     arena_free(m->scratch);
     arena_free(m->arena);

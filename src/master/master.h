@@ -82,9 +82,9 @@ struct master_ops {
     // The master must end, for that reason: it may decide nothing more. May be NULL, see
     // recovery_agent_removal_limit.
     void (*give_up)(void *ctx, const char *why);
-    // Answers a call that had to wait for the registry, with an HTTP status and a text (NULL:
-    // none). `waiter` is what came with the call; the core forgets it. May be NULL when none is
-    // handed in.
+    // Answers a call that had to wait, for the registry or its rate limit, with an HTTP status and
+    // a text (NULL: none). `waiter` is what came with the call; the core forgets it. May be NULL
+    // when none is handed in.
     void (*answer)(void *ctx, void *waiter, int status, const char *text);
     // Something changed that those who watch the cluster are told. May be NULL.
     void (*notice)(void *ctx, const struct master_notice *notice);
@@ -133,8 +133,12 @@ struct master_options {
     size_t max_completed_tasks_per_framework;
     size_t max_unreachable_tasks_per_framework;
     bool publish_per_framework_metrics;
+    const Mesos__V1__RateLimits *rate_limits; // checked (master_check_rate_limits); NULL: none
     uint64_t seed;
 };
+
+// What a protobuf of rate limits cannot say: each principal once, rates more than nothing.
+int master_check_rate_limits(const Mesos__V1__RateLimits *limits, struct error *err);
 
 // Fills in Mesos' defaults.
 void master_options_init(struct master_options *options);
@@ -172,9 +176,14 @@ void master_subscribe(struct master *m, Mesos__V1__Scheduler__Call__Subscribe *c
 void master_subscriber_closed(struct master *m, struct master_subscriber *subscriber,
                               struct instant now);
 // Any other call, validated. Returns the HTTP status: 202 or 200 when it was taken; otherwise a 4xx
-// or 501 with the text in `err`. `stream_id` is the request's header or NULL.
+// or 501 with the text in `err`. `stream_id` is the request's header or NULL. 0: its principal's
+// rate limit holds it up, and it is answered by ops.answer with `waiter` (NULL only without rate
+// limits); `call` and `stream_id` must stay until then.
 int master_call(struct master *m, Mesos__V1__Scheduler__Call *call, const char *stream_id,
-                struct instant now, struct error *err);
+                void *waiter, struct instant now, struct error *err);
+// Answers those that are held up with 503, so that nobody waits for the core any more: before
+// master_free.
+void master_refuse_held_calls(struct master *m);
 // An operator's teardown. False when the framework is unknown.
 bool master_teardown(struct master *m, const char *framework_id, struct instant now);
 

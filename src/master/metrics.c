@@ -307,6 +307,7 @@ void master_put_metrics(const struct master *m, struct instant now,
     MAP_FOREACH (&m->task_losses, entry)
         put(ctx, entry->key, (double)*(uint64_t *)entry->value);
     put_allocator(m, &out);
+    master_principals_put(m, put, ctx);
     if (!m->options.publish_per_framework_metrics)
         return;
     MAP_FOREACH (&m->frameworks, entry)

@@ -368,7 +368,10 @@ struct master {
     int64_t removal_next;      // the next turn, monotonic
     bool offering;             // within the allocator's round
     uint64_t counters[COUNTER_COUNT];
-    struct map task_losses; // metric name -> uint64_t *
+    struct map task_losses;          // metric name -> uint64_t *
+    struct map limiters;             // principal -> struct limiter
+    struct limiter *default_limiter; // of those that are not there; NULL: they are not limited
+    struct map principals;           // of the frameworks there are -> struct principal
 };
 
 // ---- for those who show the records ----

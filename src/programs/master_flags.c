@@ -117,6 +117,12 @@ static const struct flag rows[] = {
         "How long an unreachable agent is remembered."),
     ROW(registry_max_agent_count, FLAG_SIZE, "102400", 0,
         "Unreachable agents that are remembered; the oldest are forgotten first."),
+    ROW(rate_limits, FLAG_TEXT, NULL, FLAG_FILE,
+        "How many calls a second frameworks may make, by their principal, as JSON: "
+        "{\"limits\":[{\"principal\":..,\"qps\":..,\"capacity\":..}], "
+        "\"aggregate_default_qps\":.., \"aggregate_default_capacity\":..}. What comes too soon "
+        "waits for its turn; beyond the capacity it is dropped, and the framework gets an ERROR. "
+        "Without qps a principal is not limited; those not listed share the default."),
     ROW(max_completed_frameworks, FLAG_SIZE, "50", 0, "Ended frameworks that are remembered."),
     ROW(max_completed_tasks_per_framework, FLAG_SIZE, "1000", 0,
         "Ended tasks that are remembered, per framework."),
@@ -166,7 +172,6 @@ static const struct flag pending_rows[] = {
     PENDING_TEXT(16, "credentials", NULL),
     PENDING_TEXT(17, "acls", NULL),
     PENDING_TEXT(18, "firewall_rules", NULL),
-    PENDING_TEXT(19, "rate_limits", NULL),
     PENDING(20, "max_executors_per_agent", "max_executors_per_slave", FLAG_SIZE, NULL),
     PENDING_TEXT(21, "modules", NULL),
     PENDING_TEXT(22, "modules_dir", NULL),

@@ -59,6 +59,7 @@ struct master_flags {
     int64_t registry_gc_interval;
     int64_t registry_max_agent_age;
     uint64_t registry_max_agent_count;
+    char *rate_limits; // JSON; NULL: none
     uint64_t max_completed_frameworks;
     uint64_t max_completed_tasks_per_framework;
     uint64_t max_unreachable_tasks_per_framework;

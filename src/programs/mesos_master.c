@@ -185,6 +185,22 @@ static int read_domain(const struct master_flags *flags, struct arena *arena,
     return 0;
 }
 
+static int read_rate_limits(const struct master_flags *flags, struct arena *arena,
+                            const Mesos__V1__RateLimits **ret_limits, struct error *err)
+{
+    if (flags->rate_limits == NULL)
+        return 0;
+    ProtobufCMessage *message;
+    int r = wire_json_decode(&mesos__v1__rate_limits__descriptor, arena, flags->rate_limits,
+                             strlen(flags->rate_limits), &message, err);
+    if (r == 0)
+        r = master_check_rate_limits((Mesos__V1__RateLimits *)(void *)message, err);
+    if (r < 0)
+        return error_wrap(err, r, "Flag 'rate_limits'");
+    *ret_limits = (Mesos__V1__RateLimits *)(void *)message;
+    return 0;
+}
+
 static int serve(struct env *env, const struct master_flags *flags, struct store *store,
                  const struct name_list *roles, struct error *err)
 {
@@ -213,6 +229,8 @@ static int serve(struct env *env, const struct master_flags *flags, struct store
     AUTO_ARENA struct arena *arena = arena_new(0, 0);
     struct master_server *server;
     int r = read_domain(flags, arena, &options.master.domain, err);
+    if (r == 0)
+        r = read_rate_limits(flags, arena, &options.master.rate_limits, err);
     if (r == 0)
         r = master_server_new(&options, &server, err);
     if (r < 0)

@@ -364,7 +364,7 @@ static void take_call(struct door *door, const char *data, size_t size)
     TRACE(sim, "framework %s -> master: %s", framework_id,
           wire_enum_name(&mesos__v1__scheduler__call__type__descriptor, (int)call->type));
     books_call_begins(door->host->books, id, call);
-    int status = master_call(door->host->core, call, data, sim->now, &err);
+    int status = master_call(door->host->core, call, data, NULL, sim->now, &err);
     books_call_ends(door->host->books, id, call, status);
     if (status >= 400) {
         TRACE(sim, "call of framework %s: %d %s", id, status, err.text);

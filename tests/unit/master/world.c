@@ -228,7 +228,7 @@ int stream_call(struct world *w, struct stream *s, const char *format, ...)
     Mesos__V1__Scheduler__Call *call =
         decode(w, &mesos__v1__scheduler__call__descriptor, text.data);
     w->err.text[0] = '\0';
-    int status = master_call(w->master, call, s->id, w->now, &w->err);
+    int status = master_call(w->master, call, s->id, w, w->now, &w->err);
     world_settle(w);
     return status;
 }
