@@ -166,9 +166,12 @@ void agent_status_make_own(struct agent *agent, const struct own_update *update,
     }
     struct agent_task *task =
         framework != NULL ? map_get(&framework->tasks, update->task_id) : NULL;
-    if (framework != NULL && framework->is_terminating) {
+    // What the master asks for, it believes in, and needs an answer.
+    bool is_asked = update->reason == MESOS__V1__TASK_STATUS__REASON__REASON_RECONCILIATION;
+    bool is_ending = framework != NULL && framework->is_terminating;
+    if (is_ending && !is_asked) {
         agent->metrics.invalid_status_updates++;
-    } else if (task == NULL || task_apply(task, status)) {
+    } else if (is_ending || task == NULL || task_apply(task, status)) {
         agent->metrics.valid_status_updates++;
         agent_stream_update(agent, update->framework_id, status, now);
     }
