@@ -2,8 +2,7 @@
 //
 // The flags of mesos-executor and mesos-default-executor.
 
-#ifndef MESETA_PROGRAMS_EXECUTOR_FLAGS_H
-#define MESETA_PROGRAMS_EXECUTOR_FLAGS_H
+#pragma once
 
 #include "base/flags.h"
 
@@ -11,5 +10,3 @@
 // with. `*ret_launcher_dir`: NULL when it was not given; the caller frees it.
 int executor_flags_read(const char *program, int argc, char **argv, char **ret_launcher_dir,
                         int *ret_status);
-
-#endif
