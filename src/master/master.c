@@ -197,6 +197,27 @@ struct master *master_new(const struct master_options *options, const struct mas
     return m;
 }
 
+// Those that are awaited, unreachable or gone.
+static void free_absent_agents(struct master *m)
+{
+    MAP_FOREACH (&m->recovered, entry) {
+        struct recovered_agent *r = entry->value;
+        arena_free(r->arena);
+        mem_free(r->id);
+        mem_free(r);
+    }
+    map_free(&m->recovered);
+    MAP_FOREACH (&m->unreachable, entry) {
+        struct unreachable_agent *u = entry->value;
+        mem_free(u->id);
+        mem_free(u);
+    }
+    map_free(&m->unreachable);
+    MAP_FOREACH (&m->gone, entry)
+        mem_free(entry->value);
+    map_free(&m->gone);
+}
+
 struct master *master_free(struct master *m)
 {
     if (m == NULL)
@@ -236,22 +257,7 @@ struct master *master_free(struct master *m)
         master_agent_free(entry->value);
     map_free(&m->agents);
     map_free(&m->agents_by_pid);
-    MAP_FOREACH (&m->recovered, entry) {
-        struct recovered_agent *r = entry->value;
-        arena_free(r->arena);
-        mem_free(r->id);
-        mem_free(r);
-    }
-    map_free(&m->recovered);
-    MAP_FOREACH (&m->unreachable, entry) {
-        struct unreachable_agent *u = entry->value;
-        mem_free(u->id);
-        mem_free(u);
-    }
-    map_free(&m->unreachable);
-    MAP_FOREACH (&m->gone, entry)
-        mem_free(entry->value);
-    map_free(&m->gone);
+    free_absent_agents(m);
     master_deactivations_free(m);
     master_writes_free(m);
     map_free(&m->writing);

@@ -47,12 +47,7 @@ def pytest_runtest_makereport(item, call):
             report.sections.append(("log of " + daemon.name, daemon.read_log()))
 
 
-@pytest.fixture
-def cluster():
-    started = harness.Cluster()
-    yield started
-    complaints = started.close()
-    assert not complaints, "\n".join(complaints)
+cluster = pytest.fixture(harness.run_cluster)
 
 
 @pytest.fixture

@@ -597,3 +597,11 @@ class Cluster:
             self.complaints.append("mounts left: %s" % mounts)
             for point in reversed(mounts):
                 subprocess.run(["umount", "-l", point], check=False)
+
+
+def run_cluster():
+    """A fixture `cluster`: conftest.py makes it for each test, some files for all of theirs."""
+    cluster = Cluster()
+    yield cluster
+    complaints = cluster.close()
+    assert not complaints, "\n".join(complaints)

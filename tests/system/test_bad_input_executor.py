@@ -16,12 +16,7 @@ from bystander import Bystander
 from harness import Stream, make_task, post, scalar, wait_for
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    started = harness.Cluster()
-    yield started
-    complaints = started.close()
-    assert not complaints, "\n".join(complaints)
+cluster = pytest.fixture(scope="module")(harness.run_cluster)
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,7 @@ from bystander import Bystander
 from harness import PATIENCE, Response, post
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    started = harness.Cluster()
-    yield started
-    complaints = started.close()
-    assert not complaints, "\n".join(complaints)
+cluster = pytest.fixture(scope="module")(harness.run_cluster)
 
 
 @pytest.fixture(scope="module")

@@ -17,12 +17,7 @@ INFO = {"name": "calls", "principal": "p", "roles": [ROLE], "failover_timeout": 
         "capabilities": [{"type": "MULTI_ROLE"}, {"type": "RESERVATION_REFINEMENT"}, {"type": "PARTITION_AWARE"}]}
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    started = harness.Cluster()
-    yield started
-    complaints = started.close()
-    assert not complaints, "\n".join(complaints)
+cluster = pytest.fixture(scope="module")(harness.run_cluster)
 
 
 @pytest.fixture(scope="module")

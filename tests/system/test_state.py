@@ -144,12 +144,7 @@ for pages in PAGES.values():
 ALL = [(which, path) for which, pages in PAGES.items() for path in pages]
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    started = harness.Cluster()
-    yield started
-    complaints = started.close()
-    assert not complaints, "\n".join(complaints)
+cluster = pytest.fixture(scope="module")(harness.run_cluster)
 
 
 @pytest.fixture(scope="module")
