@@ -496,11 +496,6 @@ struct master *master_server_core(struct master_server *server)
     return server->core;
 }
 
-struct api_common *master_server_common(struct master_server *server)
-{
-    return server->common;
-}
-
 uint16_t master_server_port(const struct master_server *server)
 {
     return http_server_port(server->http);

@@ -43,5 +43,4 @@ struct master_server *master_server_free(struct master_server *server);
 void master_server_set_whitelist(struct master_server *server, const char *const *hosts,
                                  size_t count);
 struct master *master_server_core(struct master_server *server);
-struct api_common *master_server_common(struct master_server *server); // to attach files
 uint16_t master_server_port(const struct master_server *server);

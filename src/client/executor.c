@@ -489,8 +489,3 @@ size_t executor_unacknowledged(const struct executor *x)
 {
     return x->update_count;
 }
-
-bool executor_is_subscribed(const struct executor *x)
-{
-    return x->state == EXECUTOR_SUBSCRIBED;
-}

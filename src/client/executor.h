@@ -68,4 +68,3 @@ int executor_message(struct executor *executor, const void *data, size_t size, s
 
 // Updates that were not acknowledged yet.
 size_t executor_unacknowledged(const struct executor *executor);
-bool executor_is_subscribed(const struct executor *executor);

@@ -316,11 +316,6 @@ struct cgroup *cgroup_adopt_nested(const struct cgroup *parent, const char *name
     return cgroup;
 }
 
-bool cgroup_owns_limits(const struct cgroup *cgroup)
-{
-    return cgroup->owns_limits;
-}
-
 bool cgroup_has_directory(const struct cgroup *cgroup, size_t base)
 {
     return cgroup->owns_limits || (int)base == cgroup->driver->base_of[CGROUP_FREEZER];

@@ -63,7 +63,6 @@ struct cgroup *cgroup_adopt(struct cgroup_driver *driver, const char *id);
 int cgroup_new_nested(const struct cgroup *parent, const char *name, bool owns_limits,
                       struct cgroup **ret_cgroup, struct error *err);
 struct cgroup *cgroup_adopt_nested(const struct cgroup *parent, const char *name, bool owns_limits);
-bool cgroup_owns_limits(const struct cgroup *cgroup);
 // After cgroup_adopt, for one that goes on: opens what cgroup_oom_fd tells.
 int cgroup_watch_again(struct cgroup *cgroup, struct error *err);
 struct cgroup *cgroup_free(struct cgroup *cgroup); // frees the object, not the directories

@@ -71,7 +71,6 @@ const char *http_form(struct http_request *r, const char *name);
 const char *http_peer(const struct http_request *r);     // "127.0.0.1:40312"
 const char *http_local_ip(const struct http_request *r); // the address it came in on
 struct arena *http_arena(struct http_request *r);        // lives as long as the request
-bool http_is_keep_alive(const struct http_request *r);
 // Of a request that is handed over in parts, from the handler: `on_part` gets the body as it comes,
 // `is_last` with the last part (which may be empty). It never runs inside the handler. An answer
 // before the last part ends the connection.

@@ -27,11 +27,6 @@ const char *http_raw_target(const struct http_request *r)
     return r->head.data + r->target_at;
 }
 
-bool http_is_keep_alive(const struct http_request *r)
-{
-    return r->keep_alive;
-}
-
 struct arena *http_arena(struct http_request *r)
 {
     if (r->arena == NULL) {

@@ -367,11 +367,6 @@ size_t transport_queued(const struct transport *t)
     return t->queued - t->writing_size + uv_stream_get_write_queue_size((uv_stream_t *)&t->tcp);
 }
 
-bool transport_is_broken(const struct transport *t)
-{
-    return t->broken != 0;
-}
-
 void transport_finish(struct transport *t)
 {
     if (!t->finishing) {

@@ -52,7 +52,6 @@ char *transport_reserve(struct transport *t, size_t size);
 void transport_commit(struct transport *t, size_t size);
 // Bytes that the kernel has not taken yet.
 size_t transport_queued(const struct transport *t);
-bool transport_is_broken(const struct transport *t);
 // Tells the peer that no more will come, when the queue is empty. Nothing may be written after it.
 void transport_finish(struct transport *t);
 // Closes at once, dropping what is queued. NULL is fine; returns NULL.

@@ -90,11 +90,6 @@ const char *agent_stream_framework(const struct agent_host *a)
     return NULL;
 }
 
-size_t agent_timer_count(const struct agent_host *a)
-{
-    return a->core->timers.count;
-}
-
 bool agent_awaits_update(const struct agent_host *a, const char *framework_id, const char *task_id,
                          bool in_subscribe)
 {

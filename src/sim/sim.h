@@ -323,7 +323,6 @@ bool agent_host_is_registered(const struct agent_host *a);
 // A framework with streams of updates there, or NULL; not one that the master has long forgotten.
 const char *agent_stream_framework(const struct agent_host *a);
 size_t agent_list_tasks(const struct agent_host *a, struct arena *arena, const char ***ret);
-size_t agent_timer_count(const struct agent_host *a);
 struct resources *agent_host_total(const struct agent_host *a);
 size_t agent_operation_count(const struct agent_host *a);
 // Whether an executor's update of that task counts: it is here and has not ended.
