@@ -416,12 +416,14 @@ static void handle_reconcile(struct agent *agent, const Meseta__Link__ToAgent__R
 {
     const char *framework_id = message->framework_id->value;
     struct agent_framework *framework = map_get(&agent->frameworks, framework_id);
+    bool aware = message->has_partition_aware
+                     ? message->partition_aware
+                     : framework != NULL && agent_framework_is_partition_aware(framework);
     for (size_t i = 0; i < message->n_task_ids; i++) {
         const char *task_id = message->task_ids[i]->value;
         if (framework != NULL && map_has(&framework->tasks, task_id)) {
             continue;
         }
-        bool aware = framework != NULL && agent_framework_is_partition_aware(framework);
         struct own_update update = {
             .framework_id = framework_id,
             .framework = framework,

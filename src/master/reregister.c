@@ -197,6 +197,8 @@ static void ask_about(struct agent *a, struct framework *f, const char **task_id
     Meseta__Link__ToAgent__Reconcile *reconcile =
         WIRE_NEW(arena, Meseta__Link__ToAgent__Reconcile, meseta__link__to_agent__reconcile);
     reconcile->framework_id = master_make_framework_id(arena, f->id);
+    reconcile->has_partition_aware = true;
+    reconcile->partition_aware = FRAMEWORK_HAS(f->capabilities, PARTITION_AWARE);
     reconcile->task_ids = arena_calloc(arena, count, sizeof(*reconcile->task_ids));
     for (size_t i = 0; i < count; i++)
         reconcile->task_ids[reconcile->n_task_ids++] = master_make_task_id(arena, task_ids[i]);

@@ -288,6 +288,11 @@ static void test_reconcile(void **state)
     assert_string_equal(f_last_status(f)->task_id->value, "gone");
     assert_int_equal(f_last_status(f)->state, STATE(LOST));
     assert_string_equal(f_last_status(f)->message, "Reconciliation: task unknown to the agent");
+    // The master knows what a framework can read that is not here.
+    f_receive(f, "{'type':'RECONCILE','reconcile':{'framework_id':{'value':'other'},"
+                 "'task_ids':[{'value':'gone'}],'partition_aware':true}}");
+    assert_int_equal(count_sent(f, TO_MASTER(STATUS_UPDATE)), 2);
+    assert_int_equal(f_last_status(f)->state, STATE(DROPPED));
 }
 
 // Somebody new listens for a framework: what is outstanding is sent again at once, but when it was

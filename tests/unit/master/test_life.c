@@ -265,6 +265,7 @@ static void test_link_breaks(void **state)
     Meseta__Link__ToAgent *ask = end_next(&e[1], TO_AGENT(RECONCILE));
     assert_non_null(ask);
     assert_string_equal(ask->reconcile->task_ids[0]->value, "lost");
+    assert_true(ask->reconcile->has_partition_aware && !ask->reconcile->partition_aware);
     Meseta__Link__ToAgent *kill = end_next(&e[1], TO_AGENT(KILL_TASK));
     assert_non_null(kill);
     assert_string_equal(kill->kill_task->task_id->value, "lost");
