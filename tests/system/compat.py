@@ -21,6 +21,7 @@ sys.path.insert(0, HERE)
 
 import harness  # noqa: E402
 import leftovers  # noqa: E402
+import task_reasons  # noqa: E402
 from harness import make_task, scalar, wait_for  # noqa: E402
 
 PAGE = os.path.join(harness.ROOT, "docs", "compatibility.md")
@@ -430,7 +431,7 @@ def write_page(record):
                      for name, (found, note) in sorted(rows.items(), key=lambda row: order[row[0]]) if found == result]
             if names:
                 lines.append("\n**%s** (%d): %s\n" % (result, len(names), ", ".join(names)))
-    return "".join(lines)
+    return "".join(lines) + task_reasons.write_section()
 
 
 def main():

@@ -3,8 +3,8 @@
 """A custom executor on the bare v1 API, over JSON, for several tasks at once.
 
 A task's data tells what to do: "finish", "fail", "run" (until it is killed), "die" (the executor
-exits with status 7), "echo" (its data come back as a framework message). What it saw goes to `seen`
-in its sandbox, a line of JSON each.
+exits with status 7), "echo" (its data come back as a framework message), "say STATE REASON" (tells just
+that; REASON may be missing). What it saw goes to `seen` in its sandbox, a line of JSON each.
 """
 
 import base64
@@ -46,6 +46,10 @@ def launch(task):
     what = base64.b64decode(task.get("data", "")).decode()
     if what == "die":
         os._exit(7)
+    if what.startswith("say "):
+        _, state, *reason = what.split()
+        update(task_id, state, **({"reason": reason[0]} if reason else {}))
+        return
     update(task_id, "TASK_RUNNING")
     if what == "finish":
         update(task_id, "TASK_FINISHED", message="done", data=base64.b64encode(b"result").decode())

@@ -248,6 +248,13 @@ def test_revocable_resources_are_offered_and_taken_back(cluster):
     assert status["reason"] == "REASON_CONTAINER_PREEMPTED"
     assert "Container preempted by QoS correction" in status["message"]
     assert quick.metrics()["slave/executors_preempted"] == 1
+    scheduler.teardown()
+    old = cluster.scheduler(master, capabilities=[{"type": "REVOCABLE_RESOURCES"}])
+    offer = old.take_offer(lambda o: any("revocable" in r for r in o["resources"]))
+    old.launch(offer, [{"name": "third", "task_id": {"value": "third"}, "command": task["command"],
+                        "resources": task["resources"]}])
+    status = old.wait_update("third", "TASK_LOST", timeout=20)
+    assert (status["source"], status["reason"]) == ("SOURCE_AGENT", "REASON_CONTAINER_PREEMPTED")
 
 
 def test_modules_that_are_not_built_in_are_refused(cluster):
