@@ -267,8 +267,9 @@ void swarm_behave_offer(struct swarm_framework *f, const Mesos__V1__Offer *offer
     uint64_t fit = fit_of(s, offer);
     uint64_t wants = swarm_framework_wants(f);
     if (s->phase != SWARM_RUNS || wants == 0 || fit == 0) {
-        // A long refusal does not hold back the agent's offers when more of it is free.
-        answer_offer(f, id, agent_id, 0, 3600);
+        // A long refusal of too little does not hold back the agent's offers when more of it is
+        // free. Who wants nothing now may have to launch a task again.
+        answer_offer(f, id, agent_id, 0, fit == 0 ? 3600 : 5);
         return;
     }
     if (!wants_agent(f, offer)) {
@@ -296,8 +297,8 @@ static void use_held(struct swarm_framework *f, int64_t now)
         if (held->due > now || (allowed == 0 && swarm_framework_wants(f) > 0))
             return;
         arena_reset(f->swarm->scratch);
-        answer_offer(f, held->id, held->agent_id, use < allowed ? use : allowed,
-                     use < held->fit ? 0 : 3600);
+        use = use < allowed ? use : allowed;
+        answer_offer(f, held->id, held->agent_id, use, use < held->fit ? 0 : 3600);
         held_free(f, held);
     }
 }
