@@ -115,6 +115,20 @@ static void put_tasks(Meseta__Link__FrameworkOnAgent *f, const struct list *task
     }
 }
 
+// One that has ended is named until its end is told, but holds nothing: what it had may be
+// another's.
+static Mesos__V1__ExecutorInfo *describe_executor(const struct agent_executor *executor,
+                                                  struct arena *arena)
+{
+    if (executor->state != EXECUTOR_TERMINATED) {
+        return executor->info;
+    }
+    Mesos__V1__ExecutorInfo *info = arena_dup(arena, executor->info, sizeof(*executor->info));
+    info->n_resources = 0;
+    info->resources = NULL;
+    return info;
+}
+
 static Meseta__Link__FrameworkOnAgent *describe_framework(const struct agent_framework *framework,
                                                           struct arena *arena)
 {
@@ -127,7 +141,7 @@ static Meseta__Link__FrameworkOnAgent *describe_framework(const struct agent_fra
         struct agent_executor *executor = CHECK_CAST(agent_executor, EXECUTOR_MAGIC, entry->value);
         if (!executor->is_generated &&
             (executor->state != EXECUTOR_TERMINATED || executor->has_unsent_exit)) {
-            f->executors[f->n_executors++] = executor->info;
+            f->executors[f->n_executors++] = describe_executor(executor, arena);
         }
         put_tasks(f, &executor->queued, arena);
         put_tasks(f, &executor->launched, arena);

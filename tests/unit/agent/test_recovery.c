@@ -224,6 +224,37 @@ static void test_container_that_ended(void **state)
     assert_int_equal(f->kept.count, 1);
 }
 
+// An executor that ended long ago is found to have ended by each process that waits for its last
+// acknowledgement. The master may have given away what it had: it is named without resources.
+static void test_ended_executor_holds_nothing(void **state)
+{
+    struct fixture *f = *state;
+    f->is_checkpointing = true;
+    f_register(f);
+    f_run_custom(f, "a", "e");
+    agent_container_launched(f->agent, f->launched[0], 77, f->now);
+    assert_int_equal(f_subscribe(f, "e", &stream), 0);
+    assert_int_equal(f_update(f, "e", "a", "TASK_FINISHED", 1), 0);
+    f_run_custom(f, "b", "alive");
+    f_terminate(f, 0, NULL);
+    assert_int_equal(f_last_sent(f)->type, MESETA__LINK__TO_MASTER__TYPE__EXECUTOR_EXITED);
+    restart(f);
+    agent_recovery_start(f->agent, f->now);
+    agent_container_launched(f->agent, f_executor(f, "alive")->container_id, 78, f->now);
+    come_back(f, "alive", "");
+    static const struct agent_termination unknown = {.has_status = false};
+    agent_container_terminated(f->agent, f_executor(f, "e")->container_id, &unknown, f->now);
+    assert_false(f->agent->is_recovering);
+    agent_link_opened(f->agent, f->now);
+    f_advance(f, NS_PER_S / 100);
+    const Meseta__Link__FrameworkOnAgent *named = f_last_sent(f)->reregister->frameworks[0];
+    assert_int_equal(named->n_executors, 2);
+    for (size_t i = 0; i < named->n_executors; i++) {
+        bool is_alive = strcmp(named->executors[i]->executor_id->value, "alive") == 0;
+        assert_int_equal(named->executors[i]->n_resources, is_alive ? 2 : 0);
+    }
+}
+
 static void test_executor_that_stays_away(void **state)
 {
     struct fixture *f = *state;
@@ -504,6 +535,7 @@ int main(void)
         TEST(test_launch_that_may_not_have_arrived),
         TEST(test_custom_executor_drops_what_it_does_not_name),
         TEST(test_container_that_ended),
+        TEST(test_ended_executor_holds_nothing),
         TEST(test_executor_that_stays_away),
         TEST(test_cleanup),
         TEST(test_without_checkpoint_only_the_agent_is_kept),
