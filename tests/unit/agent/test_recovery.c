@@ -508,6 +508,30 @@ static void test_killed_while_a_framework_ends(void **state)
     assert_int_equal(f_last_sent(f)->reregister->n_frameworks, 0);
 }
 
+// A launch may have got lost with the link: when the master asks about its task, it gets an answer
+// also from a process that goes on ending the framework.
+static void test_ending_framework_answers_what_is_asked(void **state)
+{
+    struct fixture *f = *state;
+    run(f, "t");
+    f_acknowledge(f, "t");
+    f_receive(f,
+              "{'type':'SHUTDOWN_FRAMEWORK','shutdown_framework':{'framework_id':{'value':'F'}}}");
+    restart(f);
+    containers_run(f);
+    come_back(f, "t", "");
+    f_advance(f, 3 * NS_PER_S);
+    reregister(f);
+    assert_true(map_has(&f->agent->frameworks, "F"));
+    f_receive(f, "{'type':'RECONCILE','reconcile':{'framework_id':{'value':'F'},"
+                 "'task_ids':[{'value':'u'}]}}");
+    assert_int_equal(f_last_sent(f)->type, MESETA__LINK__TO_MASTER__TYPE__STATUS_UPDATE);
+    assert_int_equal(f_last_status(f)->state, MESOS__V1__TASK_STATE__TASK_LOST);
+    assert_int_equal(f_last_status(f)->reason,
+                     MESOS__V1__TASK_STATUS__REASON__REASON_RECONCILIATION);
+    assert_string_equal(f_last_status(f)->task_id->value, "u");
+}
+
 // Its only task was killed before it was sent: also the next process ends it.
 static void test_executor_without_a_task(void **state)
 {
@@ -546,6 +570,7 @@ int main(void)
         TEST(test_port_of_an_ended_task),
         TEST(test_pending_update_counts_as_told),
         TEST(test_killed_while_a_framework_ends),
+        TEST(test_ending_framework_answers_what_is_asked),
         TEST(test_executor_without_a_task),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
