@@ -485,6 +485,19 @@ void master_agent_reregister(struct master *m, struct master_channel *channel,
     write_agent(admission, description->info);
 }
 
+// Whether the agent was admitted since over a newer link. What it said over this one is older than
+// all that came of the other: a task may have ended and been acknowledged. Then that is the end of
+// the old link, and nothing else changes.
+static bool close_if_old(struct master *m, const struct agent *known,
+                         struct master_channel *channel)
+{
+    if (known == NULL || channel->number >= known->channel_number)
+        return false;
+    log_info("Ignoring an older reregistration of agent %s", known->id);
+    m->ops->close_agent(m->ctx, channel);
+    return true;
+}
+
 // The registry has it, but it is not here. It is waited for like one known from before this master
 // began, unless its frameworks know it as unreachable: that it stays until it comes.
 static void await_return(struct master *m, const Mesos__V1__AgentInfo *info)
@@ -505,6 +518,8 @@ static void admit_again(struct admission *admission)
         return;
     }
     struct master_channel *channel = admission->channel;
+    if (close_if_old(m, known, channel))
+        return;
     if (master_machine_is_down(m, message->agent)) {
         master_channel_send_shutdown(m, channel, "Machine is `DOWN`", false);
         await_return(m, message->agent->info);
@@ -536,6 +551,7 @@ static void admit_again(struct admission *admission)
     a->reregistered = m->now.wall;
     a->active = true;
     a->channel = channel;
+    a->channel_number = channel->number;
     channel->agent = a;
     master_count(m, COUNT_SLAVE_REREGISTRATIONS);
     master_agent_take_over(a, message, was_unreachable, was_recovered);

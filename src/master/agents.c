@@ -275,6 +275,7 @@ void master_agent_connect(struct agent *a, struct master_channel *channel)
         m->ops->close_agent(m->ctx, old);
     }
     a->channel = channel;
+    a->channel_number = channel->number;
     channel->agent = a;
     a->pings_missed = 0;
     master_removal_cancel(m, a->id, "it reregistered");
@@ -689,6 +690,8 @@ void master_agent_message(struct master *m, struct master_channel *channel,
                           Meseta__Link__ToMaster *message, struct instant now)
 {
     master_enter(m, now);
+    if (channel->number == 0)
+        channel->number = ++m->channel_count;
     struct agent *a = channel->agent;
     if (message->type == TO_MASTER(REGISTER) && message->register_ != NULL) {
         master_agent_register(m, channel, message->register_);

@@ -38,6 +38,7 @@ struct master_subscriber {
 struct master_channel {
     struct agent *agent;         // once admitted
     struct admission *admission; // while the registry is being written
+    uint64_t number;             // in the order of their first messages; 0: there was none
 };
 
 // One durable key; a NULL value deletes it.

@@ -138,6 +138,41 @@ static void test_reregistered_twice_at_once(void **state)
     end(c);
 }
 
+// A reregistration that waits for the registry is older than one that was admitted meanwhile: of
+// its task the end was acknowledged since, and must not be asked for again.
+static void test_pending_reregistration_is_older(void **state)
+{
+    (void)state;
+    struct scene *c = begin();
+    subscribe(c, 0, NULL);
+    const char *id = c->s[0].framework_id;
+    const char *held = amount(&c->w, "cpus:1");
+    reregister(c, 0, "OLD-S1", "cpus:2", with_task(c, id, "t", "TASK_FINISHED", held));
+    struct framework *f = map_get(&c->w.master->frameworks, id);
+    assert_int_equal(f->tasks.count, 1);
+    c->w.hold_writes = true;
+    reregister(c, 1, "OLD-S1", "cpus:4", with_task(c, id, "t", "TASK_FINISHED", held));
+    reregister(c, 2, "OLD-S1", "cpus:2", with_task(c, id, "t", "TASK_FINISHED", held));
+    end_update(&c->w, &c->e[2], id, "t", "TASK_FINISHED", 'a');
+    assert_int_equal(stream_call(&c->w, &c->s[0],
+                                 "\"type\":\"ACKNOWLEDGE\",\"acknowledge\":{\"agent_id\":"
+                                 "{\"value\":\"OLD-S1\"},\"task_id\":{\"value\":\"t\"},"
+                                 "\"uuid\":\"%s\"}",
+                                 uuid_base64(&c->w, 'a')),
+                     202);
+    assert_int_equal(f->tasks.count, 0);
+    c->w.hold_writes = false;
+    world_settle(&c->w);
+    assert_int_equal(f->tasks.count, 0);
+    struct agent *a = map_get(&c->w.master->agents, "OLD-S1");
+    assert_true(c->e[0].closed);
+    assert_true(c->e[1].closed);
+    assert_ptr_equal(a->channel, &c->e[2].base);
+    assert_int_equal(resources_scalar(a->total, "cpus"), 2000);
+    assert_int_equal(c->w.master->writing.count, 0);
+    end(c);
+}
+
 // A second REREGISTER that left before the first was answered knows nothing of what was launched in
 // between: that stays.
 static void test_retry_is_older_than_a_launch(void **state)
@@ -355,6 +390,7 @@ int main(void)
         cmocka_unit_test(test_ids_are_nobodys),
         cmocka_unit_test(test_registered_twice_at_once),
         cmocka_unit_test(test_reregistered_twice_at_once),
+        cmocka_unit_test(test_pending_reregistration_is_older),
         cmocka_unit_test(test_retry_is_older_than_a_launch),
         cmocka_unit_test(test_unsound_reregistrations_are_refused),
         cmocka_unit_test(test_use_without_a_role),
