@@ -28,9 +28,10 @@ static const char json[] =
 
 static const struct mesos_message *event(void)
 {
+    static struct arena *arena; // lives as long as the process
     static ProtobufCMessage *message;
-    if (message == NULL) {
-        struct arena *arena = arena_new(0, 0); // for as long as the process
+    if (arena == NULL) {
+        arena = arena_new(0, 0);
         CHECK(wire_json_decode(&mesos__v1__scheduler__event__descriptor, arena, json,
                                sizeof(json) - 1, &message, NULL) == 0);
     }

@@ -50,6 +50,12 @@ static int end(void **state)
     return 0;
 }
 
+// Streams last as long as the world, which lets go of them at its end.
+static struct stream *stream_new(struct case_ *c)
+{
+    return arena_calloc(c->arena, 1, sizeof(struct stream));
+}
+
 static void subscribe(struct case_ *c, struct stream *s, const char *principal)
 {
     AUTO_FREE char *more =
@@ -86,11 +92,11 @@ static double number(struct case_ *c, const char *name)
 static void test_calls_wait_for_their_turn(void **state)
 {
     struct case_ *c = *state;
-    struct stream s = {0};
-    subscribe(c, &s, "slow");
-    assert_int_equal(revive(c, &s), 202);
+    struct stream *s = stream_new(c);
+    subscribe(c, s, "slow");
+    assert_int_equal(revive(c, s), 202);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(revive(c, &s), 0);
+        assert_int_equal(revive(c, s), 0);
     assert_int_equal(number(c, "frameworks/slow/messages_received"), 4);
     assert_int_equal(number(c, "frameworks/slow/messages_processed"), 1);
     for (int i = 2; i <= 4; i++) {
@@ -104,32 +110,33 @@ static void test_calls_wait_for_their_turn(void **state)
     }
     // Time that nobody used is not saved up.
     world_pass(&c->w, 60);
-    assert_int_equal(revive(c, &s), 202);
-    assert_int_equal(revive(c, &s), 0);
+    assert_int_equal(revive(c, s), 202);
+    assert_int_equal(revive(c, s), 0);
     world_pass(&c->w, 0.5);
 }
 
 static void test_order_and_a_framework_that_goes(void **state)
 {
     struct case_ *c = *state;
-    struct stream s = {0}, other = {0};
-    subscribe(c, &s, "slow");
-    subscribe(c, &other, "slow");
-    assert_int_equal(revive(c, &s), 202);
-    assert_int_equal(stream_call(&c->w, &s, "\"type\":\"TEARDOWN\""), 0);
-    assert_int_equal(revive(c, &s), 0);
+    struct stream *s = stream_new(c);
+    struct stream *other = stream_new(c);
+    subscribe(c, s, "slow");
+    subscribe(c, other, "slow");
+    assert_int_equal(revive(c, s), 202);
+    assert_int_equal(stream_call(&c->w, s, "\"type\":\"TEARDOWN\""), 0);
+    assert_int_equal(revive(c, s), 0);
     // Of one principal: they share the limit, and the numbers.
-    assert_int_equal(revive(c, &other), 0);
+    assert_int_equal(revive(c, other), 0);
     world_pass(&c->w, 0.5);
     assert_int_equal(c->w.answer, 202);
-    assert_true(s.closed);
+    assert_true(s->closed);
     world_pass(&c->w, 0.5);
     assert_int_equal(c->w.answer, 400);
     assert_string_equal(c->w.answer_text, "Framework cannot be found");
     world_pass(&c->w, 0.5);
     assert_int_equal(c->w.answer, 202);
     assert_int_equal(number(c, "frameworks/slow/messages_processed"), 3);
-    assert_int_equal(stream_call(&c->w, &other, "\"type\":\"TEARDOWN\""), 0);
+    assert_int_equal(stream_call(&c->w, other, "\"type\":\"TEARDOWN\""), 0);
     world_pass(&c->w, 0.5);
     assert_true(number(c, "frameworks/slow/messages_processed") < 0);
 }
@@ -149,57 +156,61 @@ static void expect_dropped(struct case_ *c, struct stream *s, const char *capaci
 static void test_capacity(void **state)
 {
     struct case_ *c = *state;
-    struct stream s = {0}, shut = {0};
-    subscribe(c, &s, "small");
-    assert_int_equal(revive(c, &s), 202);
-    assert_int_equal(revive(c, &s), 0);
-    assert_int_equal(revive(c, &s), 0);
-    expect_dropped(c, &s, "2");
+    struct stream *s = stream_new(c);
+    struct stream *shut = stream_new(c);
+    subscribe(c, s, "small");
+    assert_int_equal(revive(c, s), 202);
+    assert_int_equal(revive(c, s), 0);
+    assert_int_equal(revive(c, s), 0);
+    expect_dropped(c, s, "2");
     world_pass(&c->w, 1);
-    assert_int_equal(revive(c, &s), 0);
-    expect_dropped(c, &s, "2");
+    assert_int_equal(revive(c, s), 0);
+    expect_dropped(c, s, "2");
     world_pass(&c->w, 3);
     assert_int_equal(number(c, "frameworks/small/messages_received"), 6);
     assert_int_equal(number(c, "frameworks/small/messages_processed"), 4);
-    subscribe(c, &shut, "shut");
-    expect_dropped(c, &shut, "0");
+    subscribe(c, shut, "shut");
+    expect_dropped(c, shut, "0");
 }
 
 static void test_others_are_not_held_up(void **state)
 {
     struct case_ *c = *state;
-    struct stream slow = {0}, free_ = {0}, stranger = {0}, nameless = {0};
-    subscribe(c, &slow, "slow");
-    subscribe(c, &free_, "free");
-    subscribe(c, &stranger, "stranger");
-    subscribe(c, &nameless, NULL);
-    revive(c, &slow);
+    struct stream *slow = stream_new(c);
+    struct stream *free_ = stream_new(c);
+    struct stream *stranger = stream_new(c);
+    struct stream *nameless = stream_new(c);
+    subscribe(c, slow, "slow");
+    subscribe(c, free_, "free");
+    subscribe(c, stranger, "stranger");
+    subscribe(c, nameless, NULL);
+    revive(c, slow);
     for (int i = 0; i < 10; i++) {
-        assert_int_equal(revive(c, &slow), 0);
-        assert_int_equal(revive(c, &free_), 202);
+        assert_int_equal(revive(c, slow), 0);
+        assert_int_equal(revive(c, free_), 202);
     }
     // Those who are not listed share what is left for them.
-    assert_int_equal(revive(c, &stranger), 202);
-    assert_int_equal(revive(c, &nameless), 0);
-    expect_dropped(c, &stranger, "1");
+    assert_int_equal(revive(c, stranger), 202);
+    assert_int_equal(revive(c, nameless), 0);
+    expect_dropped(c, stranger, "1");
     // A call that would be refused takes nobody's turn.
     world_pass(&c->w, 2);
-    memcpy(stranger.id, "x", 2);
-    assert_int_equal(revive(c, &stranger), 400);
-    assert_int_equal(revive(c, &nameless), 202);
+    memcpy(stranger->id, "x", 2);
+    assert_int_equal(revive(c, stranger), 400);
+    assert_int_equal(revive(c, nameless), 202);
 }
 
 static void test_the_master_ends(void **state)
 {
     struct case_ *c = *state;
-    struct stream s = {0};
-    subscribe(c, &s, "slow");
-    revive(c, &s);
-    assert_int_equal(revive(c, &s), 0);
+    struct stream *s = stream_new(c);
+    subscribe(c, s, "slow");
+    revive(c, s);
+    assert_int_equal(revive(c, s), 0);
     master_refuse_held_calls(c->w.master);
     assert_int_equal(c->w.answer, 503);
     // And one that is held when it is freed is forgotten.
-    assert_int_equal(revive(c, &s), 0);
+    assert_int_equal(revive(c, s), 0);
 }
 
 static void test_what_is_refused(void **state)
