@@ -333,9 +333,7 @@ void agent_container_terminated(struct agent *agent, const char *container_id,
         agent->ops.close_stream(agent->ctx, stream);
     }
     end_tasks(executor, termination, now);
-    // Of a framework that is being shut down the master has nothing in its books here; one of that
-    // name may be on its way when the framework lives on elsewhere.
-    if (!executor->is_generated && !executor->framework->is_terminating) {
+    if (!executor->is_generated) {
         executor->exit_status = termination->has_status ? termination->status : -1;
         // Where no registration is under way, the next one names it, if updates keep it, and its
         // end is told then. What no registration names must not be told: the master may know

@@ -532,32 +532,6 @@ static void test_ending_framework_answers_what_is_asked(void **state)
     assert_string_equal(f_last_status(f)->task_id->value, "u");
 }
 
-// Its executor is not named, so its end is not told: the master may have launched another one.
-static void test_ending_framework_tells_of_no_end(void **state)
-{
-    struct fixture *f = *state;
-    f->is_checkpointing = true;
-    f_register(f);
-    f_run_custom(f, "a", "e");
-    f_receive(f,
-              "{'type':'SHUTDOWN_FRAMEWORK','shutdown_framework':{'framework_id':{'value':'F'}}}");
-    restart(f);
-    containers_run(f);
-    come_back(f, "e", "");
-    f_advance(f, 3 * NS_PER_S);
-    agent_link_opened(f->agent, f->now);
-    f_advance(f, NS_PER_S / 100);
-    assert_int_equal(f_last_sent(f)->type, MESETA__LINK__TO_MASTER__TYPE__REREGISTER);
-    assert_int_equal(f_last_sent(f)->reregister->n_frameworks, 0);
-    static const struct agent_termination exited = {.has_status = true};
-    agent_container_terminated(f->agent, f_executor(f, "e")->container_id, &exited, f->now);
-    f_receive(f, "{'type':'REREGISTERED','registered':{'agent_id':{'value':'S1'},"
-                 "'master_info':{'id':'M','ip':1,'port':5050},"
-                 "'ping_timeout_total_ns':75000000000}}");
-    assert_int_equal(f->agent->state, AGENT_REGISTERED);
-    assert_int_equal(f_last_sent(f)->type, MESETA__LINK__TO_MASTER__TYPE__REREGISTER);
-}
-
 // Its only task was killed before it was sent: also the next process ends it.
 static void test_executor_without_a_task(void **state)
 {
@@ -597,7 +571,6 @@ int main(void)
         TEST(test_pending_update_counts_as_told),
         TEST(test_killed_while_a_framework_ends),
         TEST(test_ending_framework_answers_what_is_asked),
-        TEST(test_ending_framework_tells_of_no_end),
         TEST(test_executor_without_a_task),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
