@@ -320,7 +320,8 @@ def test_a_leader_that_is_late_in_taking_over_deposes_nobody(cluster, zk, how):
     proxy.hold(b"/mesos/json.info_0000000000\xff\xff\xff\xff")  # a check of that znode, any version
     try:
         session = "10secs" if how == "is deaf" else "2secs"
-        late = start_master(cluster, zk, zk="zk://127.0.0.1:%d/mesos" % proxy.port, zk_session_timeout=session)
+        late = start_master(cluster, zk, wait=False, zk="zk://127.0.0.1:%d/mesos" % proxy.port,
+                            zk_session_timeout=session)
         assert proxy.held.wait(20 * PATIENCE)
         if how == "is deaf":
             with zk.client() as client:
