@@ -223,6 +223,8 @@ def test_revocable_resources_are_offered_and_taken_back(cluster):
     master = cluster.start_master()
     daemon = cluster.start_agent(master, resources="cpus:1;mem:512", modules=FIXED,
                                  resource_estimator="org_apache_mesos_FixedResourceEstimator")
+    # One offer has all: what the agent tells later comes as an offer of its own.
+    wait_for(lambda: master.metrics()["master/cpus_revocable_total"] == 2, what="the estimate to come to the master")
     scheduler = cluster.scheduler(master, capabilities=[{"type": "REVOCABLE_RESOURCES"}, {"type": "PARTITION_AWARE"}])
     offer = scheduler.take_offer(lambda o: any("revocable" in r for r in o["resources"]))
     assert {("revocable" in r, r["scalar"]["value"]) for r in offer["resources"] if r["name"] == "cpus"} == {
