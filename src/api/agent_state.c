@@ -279,5 +279,5 @@ void agent_state_add_routes(struct agent_daemon *daemon)
         {"/state", NULL, handle_state,
          "What the agent knows: resources, frameworks, executors and tasks."},
     };
-    api_router_add(daemon->router, routes, ARRAY_COUNT(routes), daemon);
+    api_router_add_open(daemon->router, routes, ARRAY_COUNT(routes), daemon);
 }

@@ -37,6 +37,10 @@ struct api_router *api_router_new(const char *process);
 struct api_router *api_router_free(struct api_router *router);
 void api_router_add(struct api_router *router, const struct api_route *routes, size_t count,
                     void *ctx);
+// Likewise, for what pages from anywhere may read, as they can through ?jsonp= in any case: answers
+// carry Access-Control-Allow-Origin.
+void api_router_add_open(struct api_router *router, const struct api_route *routes, size_t count,
+                         void *ctx);
 void api_router_dispatch(struct api_router *router, struct http_request *request);
 
 // ---- negotiation ----

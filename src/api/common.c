@@ -224,15 +224,18 @@ static const struct api_route routes[] = {
     {"/health", NULL, handle_health, "200 while the daemon is well; no body."},
     {"/flags", NULL, handle_flags, "The value of each flag."},
     {"/metrics/snapshot", NULL, api_metrics_snapshot, "All metrics as numbers, by name."},
-    {"/files/browse", NULL, api_files_browse, "Lists the directory `path`."},
-    {"/files/read", NULL, api_files_read, "Reads `length` bytes of the file `path` at `offset`."},
-    {"/files/download", NULL, api_files_download, "The file `path` as it is."},
-    {"/files/debug", NULL, api_files_debug, "Which directories stand behind which virtual paths."},
     {"/logging/toggle", NULL, handle_logging_toggle,
      "Sets the verbosity to `level` for `duration`; without both, tells it."},
     {"/system/stats.json", NULL, handle_system_stats,
      "Load, processors and memory of the machine."},
     {"/help", NULL, api_help, "This page; `format=json` for programs."},
+};
+
+static const struct api_route file_routes[] = {
+    {"/files/browse", NULL, api_files_browse, "Lists the directory `path`."},
+    {"/files/read", NULL, api_files_read, "Reads `length` bytes of the file `path` at `offset`."},
+    {"/files/download", NULL, api_files_download, "The file `path` as it is."},
+    {"/files/debug", NULL, api_files_debug, "Which directories stand behind which virtual paths."},
 };
 
 struct api_common *api_common_new(const struct api_common_options *options)
@@ -262,4 +265,5 @@ void api_common_add_routes(struct api_common *common, struct api_router *router)
 {
     common->router = router;
     api_router_add(router, routes, ARRAY_COUNT(routes), common);
+    api_router_add_open(router, file_routes, ARRAY_COUNT(file_routes), common);
 }

@@ -51,7 +51,9 @@ struct master_server {
     double load_took_ms;       // negative: the registry is not loaded
     struct map registry_sizes; // key -> bytes of key and value, as uintptr_t
     uint64_t registry_size;
-    size_t write_count; // of `writes`
+    size_t write_count;  // of `writes`
+    struct list proxies; // requests that are with an agent: proxy.link
+    size_t proxy_count;
 };
 
 // Runs the turn's end for the core. After every input to it.
@@ -81,6 +83,7 @@ void master_state_add_routes(struct master_server *server);
 void master_roles_add_routes(struct master_server *server);
 void master_assets_add_routes(struct master_server *server);
 void master_allocator_add_routes(struct master_server *server);
+void master_proxy_add_routes(struct master_server *server);
 void master_quota_add_routes(struct master_server *server);
 void master_registry_add_routes(struct master_server *server);
 void master_maintenance_add_routes(struct master_server *server);

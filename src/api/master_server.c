@@ -390,6 +390,7 @@ static void make_router(struct master_server *server, const struct master_server
     master_roles_add_routes(server);
     master_allocator_add_routes(server);
     master_assets_add_routes(server);
+    master_proxy_add_routes(server);
     master_quota_add_routes(server);
     master_registry_add_routes(server);
     master_maintenance_add_routes(server);
@@ -476,6 +477,7 @@ struct master_server *master_server_free(struct master_server *server)
     LIST_FOREACH (&server->writes, struct pending_write, link, write)
         mem_free(write);
     http_server_free(server->http);
+    CHECK(server->proxy_count == 0);
     api_router_free(server->router);
     api_common_free(server->common);
     timing_free(&server->rounds);

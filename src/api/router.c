@@ -20,6 +20,7 @@
 struct entry {
     const struct api_route *route;
     void *ctx;
+    bool is_open; // to pages of other origins
 };
 
 struct api_router {
@@ -52,16 +53,28 @@ struct api_router *api_router_free(struct api_router *router)
     return NULL;
 }
 
-void api_router_add(struct api_router *router, const struct api_route *routes, size_t count,
-                    void *ctx)
+static void add(struct api_router *router, const struct api_route *routes, size_t count, void *ctx,
+                bool is_open)
 {
     CHECK(router->magic == ROUTER_MAGIC);
     for (size_t i = 0; i < count; i++) {
         CHECK(routes[i].path[0] == '/' && routes[i].handler != NULL);
         struct entry *entry = mem_alloc(sizeof(*entry));
-        *entry = (struct entry){&routes[i], ctx};
+        *entry = (struct entry){&routes[i], ctx, is_open};
         CHECK(map_put(&router->entries, routes[i].path, entry) == NULL);
     }
+}
+
+void api_router_add(struct api_router *router, const struct api_route *routes, size_t count,
+                    void *ctx)
+{
+    add(router, routes, count, ctx, false);
+}
+
+void api_router_add_open(struct api_router *router, const struct api_route *routes, size_t count,
+                         void *ctx)
+{
+    add(router, routes, count, ctx, true);
 }
 
 const char *api_router_process(const struct api_router *router)
@@ -120,6 +133,9 @@ void api_router_dispatch(struct api_router *router, struct http_request *request
     if (entry == NULL) {
         http_respond_text(request, 404, "There is nothing at '%s'\n", http_path(request));
         return;
+    }
+    if (entry->is_open) {
+        http_add_answer_header(request, "Access-Control-Allow-Origin", "*");
     }
     if (entry->route->methods != NULL && !api_require_method(request, entry->route->methods)) {
         return;

@@ -424,6 +424,9 @@ static void on_drained(void *ctx)
     case CONN_ANSWERING:
         if (conn->file != NULL) {
             file_sender_drained(conn->file);
+        } else if (conn->request != NULL && conn->request->stream.on_drained != NULL) {
+            struct http_stream *s = &conn->request->stream;
+            s->on_drained(s->ctx, s);
         }
         return;
     case CONN_DEAD:

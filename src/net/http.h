@@ -68,6 +68,10 @@ const char *http_get_header(const struct http_request *r, const char *name); // 
 const void *http_body(const struct http_request *r, size_t *ret_size);
 // A field of an application/x-www-form-urlencoded body, or NULL.
 const char *http_form(struct http_request *r, const char *name);
+// A header for whatever answer this request will get, up to HTTP_ANSWER_HEADERS_MAX of them. Both
+// texts are constants.
+enum { HTTP_ANSWER_HEADERS_MAX = 4 };
+void http_add_answer_header(struct http_request *r, const char *name, const char *value);
 const char *http_peer(const struct http_request *r);     // "127.0.0.1:40312"
 const char *http_local_ip(const struct http_request *r); // the address it came in on
 struct arena *http_arena(struct http_request *r);        // lives as long as the request
@@ -110,6 +114,18 @@ struct http_stream *http_respond_stream(struct http_request *r, const char *cont
                                         const struct http_header *headers, size_t header_count,
                                         void (*on_close)(void *ctx, struct http_stream *s),
                                         void *ctx);
+// The same for a body of a known size, which is sent as it is, with Content-Length: pieces sum up
+// to `size`. Closed before that, the connection is broken, and so the peer knows.
+struct http_stream *http_respond_sized_stream(struct http_request *r, const char *content_type,
+                                              uint64_t size, const struct http_header *headers,
+                                              size_t header_count,
+                                              void (*on_close)(void *ctx, struct http_stream *s),
+                                              void *ctx);
+// Called whenever all that was sent is with the kernel, with the ctx of on_close.
+void http_stream_on_drained(struct http_stream *s,
+                            void (*on_drained)(void *ctx, struct http_stream *s));
+// Ends the answer out of order: the connection is closed at the turn's end, without on_close.
+void http_stream_break(struct http_stream *s);
 // One chunk, whole, in one write. Dropped silently when the stream is broken.
 void http_stream_send(struct http_stream *s, const void *data, size_t size);
 // How many bytes may wait on this stream, instead of the server's queue_size_max.

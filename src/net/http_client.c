@@ -373,6 +373,14 @@ void http_client_pipeline(struct http_client *c, size_t under_way_max)
     c->under_way_max = under_way_max;
 }
 
+void http_client_pause(struct http_client *c, bool is_paused)
+{
+    CHECK(c->magic == CLIENT_MAGIC);
+    if (c->connected && c->transport != NULL) {
+        transport_read(c->transport, !is_paused);
+    }
+}
+
 struct http_client *http_client_free(struct http_client *c)
 {
     if (c == NULL) {

@@ -43,6 +43,8 @@ void http_client_pipeline(struct http_client *c, size_t under_way_max);
 struct http_client *http_client_free(struct http_client *c); // running calls end without callback
 struct http_call *http_client_send(struct http_client *c, const struct http_call_options *options,
                                    const struct http_call_callbacks *callbacks, void *ctx);
+// Reads no more of the connection until it is told to again: what the peer sends waits with it.
+void http_client_pause(struct http_client *c, bool is_paused);
 const char *http_call_header(const struct http_call *call, const char *name); // in on_head
 void http_call_cancel(struct http_call *call);                                // no further callback
 // The local address of the connection, "" before it stands.

@@ -31,8 +31,11 @@ struct http_stream {
     uint32_t magic;
     bool chunked; // false towards HTTP/1.0: the end of the connection ends the answer
     bool overflowed;
+    bool is_sized;
     size_t queue_size_max; // 0: as of the server's options
+    uint64_t left;         // of a sized one
     void (*on_close)(void *ctx, struct http_stream *s);
+    void (*on_drained)(void *ctx, struct http_stream *s);
     void *ctx;
 };
 
@@ -75,6 +78,8 @@ struct http_request {
     void (*on_abort)(void *ctx, struct http_request *r);
     void *on_abort_ctx;
     struct http_stream stream;
+    struct http_header answer_headers[HTTP_ANSWER_HEADERS_MAX];
+    size_t answer_header_count;
     struct env_hook hook; // tells the end of a stream whose connection has gone before it began
 };
 

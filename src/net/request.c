@@ -117,6 +117,12 @@ static const char *keep_name(const struct http_request *r,
     return arena_strdup(http_arena((struct http_request *)(uintptr_t)r), name);
 }
 
+void http_add_answer_header(struct http_request *r, const char *name, const char *value)
+{
+    CHECK(r->answer_header_count < HTTP_ANSWER_HEADERS_MAX);
+    r->answer_headers[r->answer_header_count++] = (struct http_header){name, value};
+}
+
 const char *http_peer(const struct http_request *r)
 {
     return keep_name(r, transport_peer);

@@ -104,6 +104,9 @@ static void send_head(struct http_request *r, const struct answer *a)
     for (size_t i = 0; i < a->header_count; i++) {
         size += strlen(a->headers[i].name) + strlen(a->headers[i].value) + 4;
     }
+    for (size_t i = 0; i < r->answer_header_count; i++) {
+        size += strlen(r->answer_headers[i].name) + strlen(r->answer_headers[i].value) + 4;
+    }
     char *start = transport_reserve(t, size);
     char *at = put(start, "HTTP/1.1 ");
     at = put_u64(at, (uint64_t)a->status);
@@ -121,6 +124,9 @@ static void send_head(struct http_request *r, const struct answer *a)
     at = put_framing(at, r, a);
     for (size_t i = 0; i < a->header_count; i++) {
         at = put_header(at, a->headers[i].name, a->headers[i].value);
+    }
+    for (size_t i = 0; i < r->answer_header_count; i++) {
+        at = put_header(at, r->answer_headers[i].name, r->answer_headers[i].value);
     }
     at = put(at, "\r\n");
     CHECK((size_t)(at - start) <= size);
@@ -334,35 +340,67 @@ static void on_orphan_hook(struct env_hook *hook, struct instant now)
     request_free(r);
 }
 
-struct http_stream *http_respond_stream(struct http_request *r, const char *content_type,
-                                        const struct http_header *headers, size_t header_count,
-                                        void (*on_close)(void *ctx, struct http_stream *s),
-                                        void *ctx)
+static struct http_stream *open_stream(struct http_request *r, struct answer *a,
+                                       void (*on_close)(void *ctx, struct http_stream *s),
+                                       void *ctx)
 {
     CHECK(r->magic == REQUEST_MAGIC && r->stream.magic == 0);
     struct http_stream *s = &r->stream;
     s->magic = STREAM_MAGIC;
     s->on_close = on_close;
     s->ctx = ctx;
-    s->chunked = !r->is_http_1_0;
+    s->is_sized = a->framing == FRAMING_LENGTH;
+    s->left = a->size;
+    s->chunked = a->framing == FRAMING_CHUNKED;
     if (r->conn == NULL) {
         r->hook.run = on_orphan_hook;
         env_at_turn_end(r->env, &r->hook);
         return s;
     }
-    if (!s->chunked) {
+    if (a->framing == FRAMING_CLOSE) {
         r->keep_alive = false;
     }
+    a->keep_alive = r->keep_alive;
+    send_head(r, a);
+    return s;
+}
+
+struct http_stream *http_respond_stream(struct http_request *r, const char *content_type,
+                                        const struct http_header *headers, size_t header_count,
+                                        void (*on_close)(void *ctx, struct http_stream *s),
+                                        void *ctx)
+{
     struct answer a = {
         .status = 200,
         .content_type = content_type,
         .headers = headers,
         .header_count = header_count,
-        .framing = s->chunked ? FRAMING_CHUNKED : FRAMING_CLOSE,
-        .keep_alive = r->keep_alive,
+        .framing = r->is_http_1_0 ? FRAMING_CLOSE : FRAMING_CHUNKED,
     };
-    send_head(r, &a);
-    return s;
+    return open_stream(r, &a, on_close, ctx);
+}
+
+struct http_stream *http_respond_sized_stream(struct http_request *r, const char *content_type,
+                                              uint64_t size, const struct http_header *headers,
+                                              size_t header_count,
+                                              void (*on_close)(void *ctx, struct http_stream *s),
+                                              void *ctx)
+{
+    struct answer a = {
+        .status = 200,
+        .content_type = content_type,
+        .headers = headers,
+        .header_count = header_count,
+        .framing = FRAMING_LENGTH,
+        .size = size,
+    };
+    return open_stream(r, &a, on_close, ctx);
+}
+
+void http_stream_on_drained(struct http_stream *s,
+                            void (*on_drained)(void *ctx, struct http_stream *s))
+{
+    s->on_drained = on_drained;
 }
 
 static struct http_request *stream_request(const struct http_stream *s)
@@ -388,6 +426,10 @@ void http_stream_send(struct http_stream *s, const void *data, size_t size)
     struct http_request *r = stream_request(s);
     if (r->conn == NULL || s->overflowed || r->is_head || size == 0) {
         return;
+    }
+    if (s->is_sized) {
+        CHECK(size <= s->left);
+        s->left -= size;
     }
     struct transport *t = conn_transport(r->conn);
     size_t most = s->queue_size_max > 0 ? s->queue_size_max : conn_queue_size_max(r->conn);
@@ -421,10 +463,28 @@ size_t http_stream_queued(const struct http_stream *s)
     return r->conn == NULL ? 0 : transport_queued(conn_transport(r->conn));
 }
 
-void http_stream_close(struct http_stream *s)
+void http_stream_break(struct http_stream *s)
 {
     struct http_request *r = stream_request(s);
     s->on_close = NULL;
+    s->on_drained = NULL;
+    if (r->conn == NULL) {
+        request_free(r);
+        return;
+    }
+    s->overflowed = true; // nothing more is sent
+    conn_break_later(r->conn);
+}
+
+void http_stream_close(struct http_stream *s)
+{
+    struct http_request *r = stream_request(s);
+    if (s->is_sized && s->left > 0 && !r->is_head && !s->overflowed) {
+        http_stream_break(s);
+        return;
+    }
+    s->on_close = NULL;
+    s->on_drained = NULL;
     if (r->conn == NULL) {
         request_free(r);
         return;

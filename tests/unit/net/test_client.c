@@ -309,6 +309,35 @@ static void test_by_hand(void **state)
     harness_free(&h);
 }
 
+// What comes while a client is paused stays with the peer.
+static void test_pause(void **state)
+{
+    (void)state;
+    struct harness h;
+    struct record record;
+    uint16_t port;
+    harness_init(&h, NULL);
+    int listener = harness_listen(&port);
+    record_init(&record, &h, "127.0.0.1", port);
+    http_client_pause(record.client, true); // there is no connection yet
+    call(&record, "/path", 0);
+    int fd = harness_accept(&h, listener);
+    struct buf request AUTO_BUF = BUF_INIT;
+    harness_receive(&h, fd, &request, "body");
+    harness_puts(&h, fd, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab");
+    HARNESS_UNTIL(&h, record.text.size > 0 && strstr(record.text.data, "data ab;") != NULL);
+    http_client_pause(record.client, true);
+    harness_puts(&h, fd, "cd");
+    harness_turn_for(&h, 20);
+    assert_string_equal(record.text.data, "head 200 -;data ab;");
+    http_client_pause(record.client, false);
+    EXPECT(&record, "head 200 -;data ab;data cd;end 0;");
+    close(fd);
+    close(listener);
+    record_free(&record);
+    harness_free(&h);
+}
+
 // Three calls of which the first has made the connection known; their requests come at once.
 static int pipeline_three(struct harness *h, struct record records[3], int listener, int fd)
 {
@@ -502,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_answer_limits),
         cmocka_unit_test(test_calls_on_one_connection),
         cmocka_unit_test(test_by_hand),
+        cmocka_unit_test(test_pause),
         cmocka_unit_test(test_pipeline),
         cmocka_unit_test(test_pipeline_ends),
         cmocka_unit_test(test_failures),

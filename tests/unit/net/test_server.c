@@ -344,6 +344,93 @@ static void test_stream_ends(void **state)
     harness_free(&h);
 }
 
+struct sized {
+    struct harness h;
+    struct http_stream *stream;
+    unsigned drained;
+    unsigned closed;
+};
+
+static void sized_closed(void *ctx, struct http_stream *s)
+{
+    struct sized *sized = ctx;
+    assert_ptr_equal(sized->stream, s);
+    sized->closed++;
+}
+
+static void sized_drained(void *ctx, struct http_stream *s)
+{
+    struct sized *sized = ctx;
+    assert_ptr_equal(sized->stream, s);
+    sized->drained++;
+}
+
+static void handle_sized(void *ctx, struct http_request *r)
+{
+    struct sized *sized = ctx;
+    http_add_answer_header(r, "X-Added", "1");
+    if (strcmp(http_path(r), "/sized") != 0) {
+        http_respond_text(r, 404, "no");
+        return;
+    }
+    struct http_header header = {"X-Own", "2"};
+    sized->stream = http_respond_sized_stream(r, "a/b", 6, &header, 1, sized_closed, sized);
+    http_stream_on_drained(sized->stream, sized_drained);
+}
+
+// A body of a known size: sent as it is; the connection goes on when it was whole, and is broken
+// when it was not.
+static void test_sized_stream(void **state)
+{
+    (void)state;
+    struct sized sized = {0};
+    struct harness *h = &sized.h;
+    harness_init(h, NULL);
+    h->handler = handle_sized;
+    h->handler_ctx = &sized;
+    int fd = harness_dial(h);
+    struct buf out AUTO_BUF = BUF_INIT;
+    harness_puts(h, fd, "GET /sized HTTP/1.1\r\nHost: a\r\n\r\n");
+    HARNESS_UNTIL(h, sized.stream != NULL && sized.drained == 1);
+    http_stream_send(sized.stream, "abc", 3);
+    HARNESS_UNTIL(h, sized.drained == 2);
+    http_stream_send(sized.stream, "def", 3);
+    http_stream_close(sized.stream);
+    harness_puts(h, fd, "GET /else HTTP/1.1\r\nHost: a\r\n\r\n");
+    harness_receive(h, fd, &out, "no");
+    drop_dates(&out);
+    assert_string_equal(out.data,
+                        "HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 6\r\n"
+                        "X-Own: 2\r\nX-Added: 1\r\n\r\nabcdef"
+                        "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                        "Content-Length: 2\r\nX-Added: 1\r\n\r\nno");
+    assert_int_equal(sized.drained, 2);
+    for (int way = 0; way < 2; way++) {
+        sized.stream = NULL;
+        buf_clear(&out);
+        harness_puts(h, fd, "GET /sized HTTP/1.1\r\nHost: a\r\n\r\n");
+        HARNESS_UNTIL(h, sized.stream != NULL);
+        http_stream_send(sized.stream, "abc", 3);
+        harness_receive(h, fd, &out, "abc");
+        if (way == 0) {
+            http_stream_close(sized.stream); // too early
+        } else {
+            http_stream_break(sized.stream);
+        }
+        harness_receive(h, fd, &out, NULL);
+        assert_null(strstr(out.data, "abcd"));
+        assert_int_equal(sized.closed, 0);
+        close(fd);
+        fd = harness_dial(h);
+    }
+    sized.stream = NULL;
+    harness_puts(h, fd, "GET /sized HTTP/1.1\r\nHost: a\r\n\r\n");
+    HARNESS_UNTIL(h, sized.stream != NULL);
+    close(fd);
+    HARNESS_UNTIL(h, sized.closed == 1);
+    harness_free(h);
+}
+
 // A stream that its owner closes in the same turn in which its queue has overflowed.
 static void test_stream_closed_after_overflow(void **state)
 {
@@ -703,6 +790,7 @@ int main(void)
         cmocka_unit_test(test_abort),
         cmocka_unit_test(test_stream),
         cmocka_unit_test(test_stream_ends),
+        cmocka_unit_test(test_sized_stream),
         cmocka_unit_test(test_stream_closed_after_overflow),
         cmocka_unit_test(test_free_with_everything_open),
         cmocka_unit_test(test_free_in_handler),
