@@ -255,6 +255,49 @@ static bool put_thousandths(struct buf *out, double value)
     return true;
 }
 
+// Numbers from 1 to 2^52 with a fraction: times, as a rule. What lies behind the point is a whole
+// number of 2^-bits, so the shortest digits that tell the number from its neighbours come out of
+// exact arithmetic on one word (the free-format method of Steele and White).
+static bool put_fraction(struct buf *out, double value)
+{
+    uint64_t word, bits, whole, one, rest, half_step = 1;
+    char digits[24];
+    size_t count = 0;
+
+    if (!(value >= 1 && value < 4503599627370496.0))
+        return false;
+    memcpy(&word, &value, sizeof(word));
+    bits = 1075 - (word >> 52);
+    word = (word & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52;
+    whole = word >> bits;
+    rest = (word & ((UINT64_C(1) << bits) - 1)) * 2;
+    if (rest == 0)
+        return false;
+    one = UINT64_C(1) << (bits + 1);
+    bool is_even = (word & 1) == 0;
+    for (;;) {
+        rest *= 10;
+        half_step *= 10;
+        char digit = (char)('0' + (rest >> (bits + 1)));
+        rest &= one - 1;
+        bool is_low = is_even ? rest <= half_step : rest < half_step;
+        bool is_high = is_even ? rest + half_step >= one : rest + half_step > one;
+        if (!is_low && !is_high) {
+            digits[count++] = digit;
+            continue;
+        }
+        // In the middle between two digits: the even one, as printf does it.
+        bool is_up =
+            is_high && (!is_low || rest * 2 > one || (rest * 2 == one && (digit & 1) == 1));
+        digits[count++] = (char)(digit + is_up);
+        break;
+    }
+    buf_put_u64(out, whole);
+    buf_putc(out, '.');
+    buf_append(out, digits, count);
+    return true;
+}
+
 // Writes `count` digits whose decimal point stands behind the first `point` of them.
 static void put_digits(struct buf *out, const char *digits, int count, int point)
 {
@@ -292,7 +335,7 @@ void text_put_double(struct buf *out, double value)
         buf_puts(out, "null");
         return;
     }
-    if (put_thousandths(out, value))
+    if (put_thousandths(out, value) || put_fraction(out, value))
         return;
     if (signbit(value)) {
         buf_putc(out, '-');

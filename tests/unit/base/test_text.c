@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -242,6 +243,41 @@ static void doubles_round_trip(void **state)
     }
 }
 
+// What printf says with the fewest digits that are read back as the same number.
+static void put_slowly(char *text, size_t size, double value)
+{
+    for (int precision = 1; precision <= 20; precision++) {
+        snprintf(text, size, "%.*f", precision, value);
+        if (strtod(text, NULL) == value)
+            return;
+    }
+}
+
+static void fractions_are_the_shortest(void **state)
+{
+    AUTO_BUF struct buf buf = BUF_INIT;
+    struct prng prng;
+    char text[64];
+
+    (void)state;
+    prng_seed(&prng, 12);
+    for (int i = 0; i < 200000; i++) {
+        // Times of these years, and numbers of all sizes from 1 to 2^52.
+        double value = 1.7e9 + (double)(prng_u64(&prng) >> 11) * 0x1p-53 * 1e8;
+        if (i % 2 == 0) {
+            uint64_t bits = prng_u64(&prng);
+            bits = (bits >> 12) | (1023 + bits % 52) << 52;
+            memcpy(&value, &bits, sizeof(value));
+        }
+        if (i % 4 == 1)
+            value = (double)(int64_t)(value * 1e6) / 1e6;
+        buf_clear(&buf);
+        text_put_double(&buf, value);
+        put_slowly(text, sizeof(text), value);
+        assert_string_equal(buf.data, text);
+    }
+}
+
 static void percent_coding(void **state)
 {
     static const char *const wrong[] = {"%", "%1", "%zz", "%00", "a%2", "%-1"};
@@ -330,6 +366,7 @@ int main(void)
         cmocka_unit_test(sizes_parse_and_print),
         cmocka_unit_test(doubles_print_as_short_as_can_be),
         cmocka_unit_test(doubles_round_trip),
+        cmocka_unit_test(fractions_are_the_shortest),
         cmocka_unit_test(percent_coding),
         cmocka_unit_test(base64_round_trips),
         cmocka_unit_test(base64_takes_both_alphabets_and_no_padding),
