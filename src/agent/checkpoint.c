@@ -79,6 +79,8 @@ void agent_checkpoint_executor(const struct agent_executor *executor)
     message.container_id = (char *)executor->container_id;
     message.directory = executor->directory;
     message.user = executor->user;
+    message.has_instance = executor->instance != 0;
+    message.instance = executor->instance;
     put(framework->agent, key_of(arena, "executor", framework->id, executor->id), &message.base);
 }
 

@@ -341,7 +341,7 @@ void agent_container_terminated(struct agent *agent, const char *container_id,
         executor->has_unsent_exit = !agent->was_asked;
         if (!executor->has_unsent_exit) {
             agent_send_exited(agent, executor->framework->info->id, executor->info->executor_id,
-                              executor->exit_status);
+                              executor->instance, executor->exit_status);
         }
     }
     agent_recovery_executor_done(executor, now);

@@ -242,7 +242,7 @@ void agent_send_oversubscribed(struct agent *agent); // when it is registered, a
 // Without a link nothing is sent: the reregistration tells by not naming it. What ends while the
 // master is about to admit the agent, which then named it, is told once it is admitted.
 void agent_send_exited(struct agent *agent, Mesos__V1__FrameworkID *framework_id,
-                       Mesos__V1__ExecutorID *executor_id, int status);
+                       Mesos__V1__ExecutorID *executor_id, uint64_t instance, int status);
 
 void agent_forget_exits(struct agent *agent);
 

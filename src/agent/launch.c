@@ -35,6 +35,7 @@ struct run {
     const Mesos__V1__ExecutorInfo *executor_info;
     bool is_generated;
     bool books_executor;   // the master counts on a new executor,
+    uint64_t instance;     // with this number,
     bool expects_executor; // or on one that it knows
 };
 
@@ -53,10 +54,13 @@ static void drop_tasks(const struct run *run, struct agent_framework *framework,
                                    run->now);
         }
     }
-    // The executor that the master booked with the tasks will never be: it may give that back.
+    // The executor that the master booked with the tasks will never be: it may give that back. One
+    // that has no number cannot be told from another that lives here.
     const struct agent_executor *executor = map_get(&framework->executors, executor_id);
-    if (run->books_executor && (executor == NULL || executor->state == EXECUTOR_TERMINATED)) {
-        agent_send_exited(run->agent, framework->info->id, run->executor_info->executor_id, -1);
+    if (run->books_executor &&
+        (run->instance != 0 || executor == NULL || executor->state == EXECUTOR_TERMINATED)) {
+        agent_send_exited(run->agent, framework->info->id, run->executor_info->executor_id,
+                          run->instance, -1);
     }
 }
 
@@ -88,6 +92,7 @@ static struct agent_executor *start_executor(const struct run *run,
     struct agent_executor *executor =
         agent_executor_new(framework, run->executor_info, run->is_generated);
     executor->allocated = own;
+    executor->instance = run->instance;
     agent_checkpoint_executor(executor);
     log_info("Launching executor '%s' of framework %s in container %s", id, framework->id,
              executor->container_id);
@@ -292,6 +297,7 @@ void agent_run_task(struct agent *agent, const Meseta__Link__ToAgent__RunTask *m
     if (message->has_launch_executor) {
         run.books_executor = message->launch_executor;
         run.expects_executor = !message->launch_executor;
+        run.instance = message->executor_instance;
     }
     Mesos__V1__TaskInfo *task = WIRE_COPY(arena, Mesos__V1__TaskInfo, message->task);
     run.tasks = &task;
@@ -342,6 +348,7 @@ void agent_run_task_group(struct agent *agent, const Meseta__Link__ToAgent__RunT
         .task_count = group->n_tasks,
         .is_group = true,
         .books_executor = message->launch_executor,
+        .instance = message->executor_instance,
         .expects_executor = !message->launch_executor,
     };
     Mesos__V1__ExecutorInfo *executor =

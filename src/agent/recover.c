@@ -90,6 +90,7 @@ static int load_executor(struct loading *l, const ProtobufCMessage *message, str
     executor->directory = mem_strdup(m->directory);
     mem_free(executor->user);
     executor->user = m->user != NULL ? mem_strdup(m->user) : NULL;
+    executor->instance = m->instance;
     executor->is_recovering = true;
     agent->recovering_executors++;
     return 0;

@@ -41,6 +41,7 @@ struct ended_executor {
     struct list link;
     char *framework_id;
     char *executor_id;
+    uint64_t instance;
     int status;
 };
 
@@ -55,12 +56,13 @@ void agent_forget_exits(struct agent *agent)
 }
 
 void agent_send_exited(struct agent *agent, Mesos__V1__FrameworkID *framework_id,
-                       Mesos__V1__ExecutorID *executor_id, int status)
+                       Mesos__V1__ExecutorID *executor_id, uint64_t instance, int status)
 {
     if (agent->state == AGENT_CONNECTED && agent->was_asked && !agent->is_resetting) {
         struct ended_executor *ended = mem_zalloc(sizeof(*ended));
         ended->framework_id = mem_strdup(framework_id->value);
         ended->executor_id = mem_strdup(executor_id->value);
+        ended->instance = instance;
         ended->status = status;
         list_append(&agent->exits, &ended->link);
     }
@@ -71,6 +73,8 @@ void agent_send_exited(struct agent *agent, Mesos__V1__FrameworkID *framework_id
     exited.framework_id = framework_id;
     exited.executor_id = executor_id;
     exited.status = status;
+    exited.has_instance = instance != 0;
+    exited.instance = instance;
     Meseta__Link__ToMaster message = MESETA__LINK__TO_MASTER__INIT;
     message.type = MESETA__LINK__TO_MASTER__TYPE__EXECUTOR_EXITED;
     message.executor_exited = &exited;
@@ -84,7 +88,7 @@ static void send_exits(struct agent *agent)
         Mesos__V1__ExecutorID executor_id = MESOS__V1__EXECUTOR_ID__INIT;
         framework_id.value = ended->framework_id;
         executor_id.value = ended->executor_id;
-        agent_send_exited(agent, &framework_id, &executor_id, ended->status);
+        agent_send_exited(agent, &framework_id, &executor_id, ended->instance, ended->status);
     }
     agent_forget_exits(agent);
 }
@@ -137,11 +141,14 @@ static Meseta__Link__FrameworkOnAgent *describe_framework(const struct agent_fra
     f->info = framework->info;
     f->tasks = arena_calloc(arena, framework->tasks.count + 1, sizeof(f->tasks[0]));
     f->executors = arena_calloc(arena, framework->executors.count + 1, sizeof(f->executors[0]));
+    f->executor_instances =
+        arena_calloc(arena, framework->executors.count + 1, sizeof(f->executor_instances[0]));
     MAP_FOREACH (&framework->executors, entry) {
         struct agent_executor *executor = CHECK_CAST(agent_executor, EXECUTOR_MAGIC, entry->value);
         if (!executor->is_generated &&
             (executor->state != EXECUTOR_TERMINATED || executor->has_unsent_exit)) {
             f->executors[f->n_executors++] = describe_executor(executor, arena);
+            f->executor_instances[f->n_executor_instances++] = executor->instance;
         }
         put_tasks(f, &executor->queued, arena);
         put_tasks(f, &executor->launched, arena);
@@ -285,7 +292,7 @@ static void send_earlier_exits(struct agent *agent)
             if (executor->has_unsent_exit) {
                 executor->has_unsent_exit = false;
                 agent_send_exited(agent, framework->info->id, executor->info->executor_id,
-                                  executor->exit_status);
+                                  executor->instance, executor->exit_status);
             }
         }
     }
@@ -436,6 +443,12 @@ static void handle_reconcile(struct agent *agent, const Meseta__Link__ToAgent__R
     for (size_t i = 0; i < message->n_task_ids; i++) {
         const char *task_id = message->task_ids[i]->value;
         if (framework != NULL && map_has(&framework->tasks, task_id)) {
+            // Of one that is being shut down no end will be told, and its streams go with it.
+            if (framework->is_terminating) {
+                agent_status_refuse_task(agent, framework, task_id, NULL,
+                                         MESOS__V1__TASK_STATUS__REASON__REASON_RECONCILIATION,
+                                         "Reconciliation: its framework is being shut down", now);
+            }
             continue;
         }
         struct own_update update = {

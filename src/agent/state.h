@@ -73,6 +73,7 @@ struct agent_executor {
     struct arena *arena; // owns `info`
     Mesos__V1__ExecutorInfo *info;
     const char *id;    // in `info`
+    uint64_t instance; // the master's number for it; 0: it has none
     bool is_generated; // made by the agent for a command task
     enum agent_executor_state state;
     char container_id[UUID_TEXT_SIZE];

@@ -198,9 +198,10 @@ static void launch_task(struct accepting *c, Mesos__V1__TaskInfo *info)
         master_refuse_task(f, info, STATE(ERROR), REASON(TASK_INVALID), why);
         return;
     }
+    uint64_t instance = executor != NULL ? master_make_instance(m) : 0;
     if (executor != NULL) {
         take_consumed(c, executor);
-        master_executor_add(a, f, info->executor, executor);
+        master_executor_add(a, f, info->executor, instance, executor);
     }
     take_consumed(c, wanted);
     struct task *t = master_task_add(a, f, master_make_task(m->scratch, f, info), wanted);
@@ -214,6 +215,8 @@ static void launch_task(struct accepting *c, Mesos__V1__TaskInfo *info)
     message->run_task->task = info;
     message->run_task->has_launch_executor = info->executor != NULL;
     message->run_task->launch_executor = executor != NULL;
+    message->run_task->has_executor_instance = executor != NULL;
+    message->run_task->executor_instance = instance;
     log_info("Launching task %s of framework %s on agent %s", t->id, f->id, a->id);
     master_agent_send(a, message);
 }

@@ -233,12 +233,15 @@ static int check_framework(struct master *m, const Mesos__V1__FrameworkInfo *inf
 }
 
 static int take_executor(const struct agent *known, const struct framework *f,
-                         const Mesos__V1__ExecutorInfo *executor, enum pass pass,
-                         struct resources *left, struct error *err)
+                         const Meseta__Link__FrameworkOnAgent *on_agent, size_t index,
+                         enum pass pass, struct resources *left, struct error *err)
 {
+    const Mesos__V1__ExecutorInfo *executor = on_agent->executors[index];
     const char *id = executor->executor_id->value;
     const struct executor *booked =
-        known != NULL && f != NULL ? master_agent_find_executor(known, f, id) : NULL;
+        known != NULL && f != NULL
+            ? master_agent_find_instance(known, f, id, master_named_instance(on_agent, index))
+            : NULL;
     int r = 0;
     if (pass == PASS_NEW)
         r = take_used(left, executor->resources, executor->n_resources, booked == NULL, err);
@@ -275,7 +278,7 @@ static int take_named(struct master *m, const struct agent *known,
         const struct framework *f = master_framework(m, id);
         int r = 0;
         for (size_t k = 0; r == 0 && k < on_agent->n_executors; k++)
-            r = take_executor(known, f, on_agent->executors[k], pass, left, err);
+            r = take_executor(known, f, on_agent, k, pass, left, err);
         for (size_t k = 0; r == 0 && k < on_agent->n_tasks; k++)
             r = take_task(known, f, on_agent->tasks[k], pass, left, err);
         if (r < 0)
@@ -284,9 +287,9 @@ static int take_named(struct master *m, const struct agent *known,
     return 0;
 }
 
-// Takes what the books say that runs there and it does not name. It counts until the agent has
-// answered for it, as far as it is there: what an operation made that never reached the agent
-// is not.
+// Takes what tasks use that, as the books say, run there, and that it does not name. It counts
+// until the agent has answered for it, as far as it is there: what an operation made that never
+// reached the agent is not. Executors that it does not name are no more.
 static void take_unnamed(struct master *m, const struct agent *known,
                          const Meseta__Link__ToMaster__Reregister *message, struct resources *left)
 {
@@ -299,13 +302,9 @@ static void take_unnamed(struct master *m, const struct agent *known,
             if (t != NULL && t->agent == known && t->holds)
                 resources_subtract_available(unnamed, t->resources);
         }
-        for (size_t k = 0; f != NULL && k < on_agent->n_executors; k++) {
-            const struct executor *e =
-                master_agent_find_executor(known, f, on_agent->executors[k]->executor_id->value);
-            if (e != NULL)
-                resources_subtract_available(unnamed, e->resources);
-        }
     }
+    LIST_FOREACH (&known->executors, const struct executor, by_agent, e)
+        resources_subtract_available(unnamed, e->resources);
     resources_unallocate(unnamed);
     resources_subtract_available(left, unnamed);
 }
@@ -424,6 +423,19 @@ static void admit_new(struct admission *admission)
 
 // ---- reregistration ----
 
+// Whether the agent was admitted since over a newer link. What it said over this one is older than
+// all that came of the other: a task may have ended and been acknowledged. Then that is the end of
+// the old link, and nothing else changes.
+static bool close_if_old(struct master *m, const struct agent *known,
+                         struct master_channel *channel)
+{
+    if (known == NULL || channel->number >= known->channel_number)
+        return false;
+    log_info("Ignoring an older reregistration of agent %s", known->id);
+    m->ops->close_agent(m->ctx, channel);
+    return true;
+}
+
 void master_agent_reregister(struct master *m, struct master_channel *channel,
                              Meseta__Link__ToMaster *message)
 {
@@ -457,6 +469,8 @@ void master_agent_reregister(struct master *m, struct master_channel *channel,
         return;
     }
     struct agent *known = master_agent(m, id);
+    if (r == 0 && close_if_old(m, known, channel))
+        return;
     if (known != NULL && known->channel == channel && !known->marking) {
         // It asked twice before it had the answer. What it says of its tasks is older than what
         // was sent to it since.
@@ -483,19 +497,6 @@ void master_agent_reregister(struct master *m, struct master_channel *channel,
     struct admission *admission =
         begin(m, known != NULL ? UPDATE_KNOWN : ADMIT_AGAIN, id, channel, message);
     write_agent(admission, description->info);
-}
-
-// Whether the agent was admitted since over a newer link. What it said over this one is older than
-// all that came of the other: a task may have ended and been acknowledged. Then that is the end of
-// the old link, and nothing else changes.
-static bool close_if_old(struct master *m, const struct agent *known,
-                         struct master_channel *channel)
-{
-    if (known == NULL || channel->number >= known->channel_number)
-        return false;
-    log_info("Ignoring an older reregistration of agent %s", known->id);
-    m->ops->close_agent(m->ctx, channel);
-    return true;
 }
 
 // The registry has it, but it is not here. It is waited for like one known from before this master

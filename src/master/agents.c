@@ -120,8 +120,25 @@ struct executor *master_agent_find_executor(const struct agent *a, const struct 
     return NULL;
 }
 
+struct executor *master_agent_find_instance(const struct agent *a, const struct framework *f,
+                                            const char *executor_id, uint64_t instance)
+{
+    struct executor *e = master_agent_find_executor(a, f, executor_id);
+    bool is_other = e != NULL && e->instance != 0 && instance != 0 && e->instance != instance;
+    return is_other ? NULL : e;
+}
+
+uint64_t master_make_instance(struct master *m)
+{
+    uint64_t instance;
+    do
+        instance = prng_u64(&m->prng);
+    while (instance == 0);
+    return instance;
+}
+
 struct executor *master_executor_add(struct agent *a, struct framework *f,
-                                     const Mesos__V1__ExecutorInfo *info,
+                                     const Mesos__V1__ExecutorInfo *info, uint64_t instance,
                                      struct resources *resources)
 {
     struct executor *e = mem_zalloc(sizeof(*e));
@@ -129,6 +146,7 @@ struct executor *master_executor_add(struct agent *a, struct framework *f,
     e->agent = a;
     e->id = mem_strdup(info->executor_id->value);
     e->info = master_pack(&info->base);
+    e->instance = instance;
     e->resources = resources;
     list_append(&a->executors, &e->by_agent);
     list_append(&f->executors, &e->by_framework);
@@ -602,7 +620,8 @@ static void executor_exited(struct agent *a, Meseta__Link__ToMaster__ExecutorExi
     master_count(m, COUNT_MESSAGES_EXITED_EXECUTOR);
     const char *executor_id = message->executor_id->value;
     struct framework *f = master_framework(m, message->framework_id->value);
-    struct executor *e = f != NULL ? master_agent_find_executor(a, f, executor_id) : NULL;
+    struct executor *e =
+        f != NULL ? master_agent_find_instance(a, f, executor_id, message->instance) : NULL;
     if (e == NULL) {
         log_info("Ignoring unknown exited executor '%s' of framework %s on agent %s", executor_id,
                  message->framework_id->value, a->id);

@@ -184,9 +184,14 @@ void master_agent_unhold(struct agent *a, struct framework *f);
 void master_send_registered(struct agent *a, bool again);
 struct executor *master_agent_find_executor(const struct agent *a, const struct framework *f,
                                             const char *executor_id);
+// The one with that number. Where a number is 0 (it is not known), the id has to do.
+struct executor *master_agent_find_instance(const struct agent *a, const struct framework *f,
+                                            const char *executor_id, uint64_t instance);
 struct executor *master_executor_add(struct agent *a, struct framework *f,
-                                     const Mesos__V1__ExecutorInfo *info,
+                                     const Mesos__V1__ExecutorInfo *info, uint64_t instance,
                                      struct resources *resources);
+// A number for an executor that is to be launched; not 0.
+uint64_t master_make_instance(struct master *m);
 void master_executor_remove(struct executor *e, bool recover);
 // `deadline_ns`: when it is given up (monotonic); 0: with all those of the registry.
 void master_recovered_add(struct master *m, const Mesos__V1__AgentInfo *info, int64_t deadline_ns);
@@ -265,6 +270,8 @@ void master_recovery_is_over(struct timer *timer, struct instant now); // of rec
 // ---- reregister.c: what a returning agent brings ----
 void master_agent_take_over(struct agent *a, Meseta__Link__ToMaster__Reregister *message,
                             bool was_unreachable, bool was_recovered);
+// The number of the executor that stands there; 0: it is not known.
+uint64_t master_named_instance(const Meseta__Link__FrameworkOnAgent *on_agent, size_t index);
 void master_agent_return(struct agent *a, Meseta__Link__ToMaster__Reregister *message);
 
 // ---- tasks.c ----

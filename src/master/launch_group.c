@@ -48,9 +48,10 @@ void master_launch_group(struct framework *f, struct agent *a,
         return;
     }
     f->operation_counts[OPERATION(LAUNCH_GROUP)]++;
+    uint64_t instance = own != NULL ? master_make_instance(m) : 0;
     if (own != NULL) {
         resources_subtract(remaining, own);
-        master_executor_add(a, f, executor, own);
+        master_executor_add(a, f, executor, instance, own);
     }
     for (size_t i = 0; i < group->n_tasks; i++) {
         Mesos__V1__TaskInfo *task = group->tasks[i];
@@ -66,6 +67,8 @@ void master_launch_group(struct framework *f, struct agent *a,
     message->run_task_group->executor_info = executor;
     message->run_task_group->task_group = group;
     message->run_task_group->launch_executor = own != NULL;
+    message->run_task_group->has_executor_instance = own != NULL;
+    message->run_task_group->executor_instance = instance;
     log_info("Launching a task group of %zu tasks of framework %s on agent %s, executor %s",
              group->n_tasks, f->id, a->id, executor->executor_id->value);
     master_agent_send(a, message);

@@ -71,6 +71,7 @@ struct executor {
     struct resources *resources;
     struct packed *info; // encoded ExecutorInfo, resources normalised, framework id set
     char *id;
+    uint64_t instance; // tells it from others of that id, before and after it; 0: not known
 };
 
 struct offer {

@@ -55,16 +55,21 @@ static void tell_of_return(struct framework *f, struct task *t, const char *mess
     master_framework_send_update(f, status);
 }
 
+uint64_t master_named_instance(const Meseta__Link__FrameworkOnAgent *on_agent, size_t index)
+{
+    return index < on_agent->n_executor_instances ? on_agent->executor_instances[index] : 0;
+}
+
 static void add_executors(struct agent *a, struct framework *f,
                           Meseta__Link__FrameworkOnAgent *on_agent, bool track)
 {
     for (size_t i = 0; i < on_agent->n_executors; i++) {
         Mesos__V1__ExecutorInfo *info = on_agent->executors[i];
         if (master_agent_find_executor(a, f, info->executor_id->value) != NULL)
-            continue;
+            continue; // it is this one: others of that id were removed
         struct resources *amount = read_amount(f, info->resources, info->n_resources);
         master_normalise_executor(f, info, amount);
-        master_executor_add(a, f, info, amount);
+        master_executor_add(a, f, info, master_named_instance(on_agent, i), amount);
         if (track && !resources_is_empty(amount))
             allocator_track(a->master->allocator, f->id, a->id, amount);
     }
@@ -170,7 +175,7 @@ void master_agent_take_over(struct agent *a, Meseta__Link__ToMaster__Reregister 
 
 // ---- an agent that is in the books ----
 
-// "<framework>\n<task or executor>" of all that the agent named.
+// "<framework>\n<task or executor>" of all that the agent named; of executors, to their numbers.
 static const char *pair(struct arena *arena, const char *framework_id, const char *id)
 {
     return arena_printf(arena, "%s\n%s", framework_id, id);
@@ -184,10 +189,19 @@ static void name_all(struct arena *arena, Meseta__Link__ToMaster__Reregister *me
         const char *id = on_agent->info->id->value;
         for (size_t k = 0; k < on_agent->n_tasks; k++)
             map_put(tasks, pair(arena, id, on_agent->tasks[k]->task_id->value), on_agent->tasks[k]);
-        for (size_t k = 0; k < on_agent->n_executors; k++)
+        for (size_t k = 0; k < on_agent->n_executors; k++) {
+            uint64_t instance = master_named_instance(on_agent, k);
             map_put(executors, pair(arena, id, on_agent->executors[k]->executor_id->value),
-                    on_agent->executors[k]);
+                    arena_dup(arena, &instance, sizeof(instance)));
+        }
     }
+}
+
+static bool is_named(const struct map *executors, const struct executor *e)
+{
+    struct arena *arena = e->framework->master->scratch;
+    const uint64_t *instance = map_get(executors, pair(arena, e->framework->id, e->id));
+    return instance != NULL && (*instance == 0 || e->instance == 0 || *instance == e->instance);
 }
 
 static void ask_about(struct agent *a, struct framework *f, const char **task_ids, size_t count)
@@ -252,7 +266,7 @@ void master_agent_return(struct agent *a, Meseta__Link__ToMaster__Reregister *me
     allocator_update_agent(m->allocator, a->id, a->total);
     master_send_registered(a, true);
     LIST_FOREACH (&a->executors, struct executor, by_agent, e) {
-        if (!map_has(&executors, pair(m->scratch, e->framework->id, e->id)))
+        if (!is_named(&executors, e))
             master_executor_remove(e, true);
     }
     ask_about_missing(a, &tasks);

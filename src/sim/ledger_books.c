@@ -17,6 +17,7 @@ struct share {
 struct amount {
     struct resources *plain; // without the roles that it is allocated to
     struct share share;
+    uint64_t instance; // of an executor: its number, as the master gave it
 };
 
 struct book_offer {
@@ -465,6 +466,7 @@ void books_run_task(struct books *l, const char *agent_id,
     struct amount *own =
         read_amount(l, framework_id, task->executor->resources, task->executor->n_resources);
     spend(l, own->plain, executor_id);
+    own->instance = run->executor_instance;
     map_put(&a->executors, pair(l, framework_id, executor_id), own);
 }
 
@@ -484,10 +486,13 @@ static void take_named(struct books *l, struct book_agent *a,
     for (size_t i = 0; i < message->n_frameworks; i++) {
         const Meseta__Link__FrameworkOnAgent *f = message->frameworks[i];
         const char *framework_id = f->info->id->value;
-        for (size_t k = 0; k < f->n_executors; k++)
+        for (size_t k = 0; k < f->n_executors; k++) {
+            struct amount *amount = read_amount(l, framework_id, f->executors[k]->resources,
+                                                f->executors[k]->n_resources);
+            amount->instance = f->executor_instances[k];
             map_put(&a->executors, pair(l, framework_id, f->executors[k]->executor_id->value),
-                    read_amount(l, framework_id, f->executors[k]->resources,
-                                f->executors[k]->n_resources));
+                    amount);
+        }
         for (size_t k = 0; k < f->n_tasks; k++) {
             const Mesos__V1__Task *task = f->tasks[k];
             const char *key = pair(l, framework_id, task->task_id->value);
@@ -570,9 +575,15 @@ void books_from_agent(struct books *l, const char *agent_id, const Meseta__Link_
             map_put(&a->ended, key, l);
         }
     }
-    if (message->executor_exited != NULL)
-        release(&a->executors, pair(l, message->executor_exited->framework_id->value,
-                                    message->executor_exited->executor_id->value));
+    const Meseta__Link__ToMaster__ExecutorExited *exited = message->executor_exited;
+    if (exited != NULL) {
+        const char *key = pair(l, exited->framework_id->value, exited->executor_id->value);
+        const struct amount *amount = map_get(&a->executors, key);
+        if (amount != NULL && amount->instance == exited->instance)
+            release(&a->executors, key);
+        else if (amount != NULL)
+            mark(l->sim, MARK_EXECUTOR_NAMESAKE_EXITED);
+    }
     if (message->type == MESETA__LINK__TO_MASTER__TYPE__UNREGISTER)
         free_agent(map_remove(&l->agents, agent_id));
 }

@@ -262,6 +262,8 @@ static void refuse_executor(struct swarm_agent *a, const Meseta__Link__ToAgent__
     exited.framework_id = run->framework_info->id;
     exited.executor_id = info->executor->executor_id;
     exited.status = 1 << 8; // as waitpid gives an exit with 1
+    exited.has_instance = run->has_executor_instance;
+    exited.instance = run->executor_instance;
     message.type = MESETA__LINK__TO_MASTER__TYPE__EXECUTOR_EXITED;
     message.executor_exited = &exited;
     swarm_agent_send(a, &message);

@@ -341,6 +341,17 @@ void f_run_custom(struct fixture *f, const char *task_id, const char *executor_i
               CHECKPOINT(f), task_id, executor_id);
 }
 
+void f_run_instance(struct fixture *f, const char *task_id, const char *executor_id,
+                    unsigned instance)
+{
+    f_receive(f,
+              "{'type':'RUN_TASK','run_task':{" FRAMEWORK ",'task':{'name':'n',"
+              "'task_id':{'value':'%s'},'agent_id':{'value':'S1'},"
+              "'executor':{'executor_id':{'value':'%s'},'framework_id':{'value':'F'},"
+              "'command':{'value':'./exec'}}},'launch_executor':true,'executor_instance':'%u'}}",
+              CHECKPOINT(f), task_id, executor_id, instance);
+}
+
 static int act(struct fixture *f, void *stream, ProtobufCMessage *message)
 {
     const Mesos__V1__Executor__Call *call = (void *)message;

@@ -71,6 +71,9 @@ void f_advance(struct fixture *f, int64_t ns); // runs the timers on the way
 void f_run_task(struct fixture *f, const char *task_id, const char *more);
 // A task of the custom executor `executor_id`, which has 0.5 cpus.
 void f_run_custom(struct fixture *f, const char *task_id, const char *executor_id);
+// The same, with the master's number for the executor, which is a new one.
+void f_run_instance(struct fixture *f, const char *task_id, const char *executor_id,
+                    unsigned instance);
 // The status of agent_check_call; the call is acted on when that is 0.
 int f_call(struct fixture *f, void *stream, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -532,6 +532,46 @@ static void test_ending_framework_answers_what_is_asked(void **state)
     assert_string_equal(f_last_status(f)->task_id->value, "u");
 }
 
+// Also about a task that it still has: of its end nothing will be told.
+static void test_ending_framework_disowns_its_task(void **state)
+{
+    struct fixture *f = *state;
+    run(f, "t");
+    f_receive(f,
+              "{'type':'SHUTDOWN_FRAMEWORK','shutdown_framework':{'framework_id':{'value':'F'}}}");
+    f_receive(f, "{'type':'RECONCILE','reconcile':{'framework_id':{'value':'F'},"
+                 "'task_ids':[{'value':'t'}]}}");
+    assert_int_equal(f_last_sent(f)->type, MESETA__LINK__TO_MASTER__TYPE__STATUS_UPDATE);
+    assert_int_equal(f_last_status(f)->state, MESOS__V1__TASK_STATE__TASK_LOST);
+    assert_false(f_last_status(f)->has_uuid);
+    assert_string_equal(f_last_status(f)->task_id->value, "t");
+}
+
+// Whoever is told that an executor ended must know which one of that id: the master's number for it
+// outlives the agent's process, and an executor that could not be launched is told by its own.
+static void test_end_names_the_instance(void **state)
+{
+    struct fixture *f = *state;
+    f->is_checkpointing = true;
+    f_register(f);
+    f_run_instance(f, "a", "e", 7);
+    f_receive(f,
+              "{'type':'SHUTDOWN_FRAMEWORK','shutdown_framework':{'framework_id':{'value':'F'}}}");
+    restart(f);
+    containers_run(f);
+    come_back(f, "e", "");
+    f_advance(f, 3 * NS_PER_S);
+    reregister(f);
+    assert_int_equal(f_last_sent(f)->reregister->n_frameworks, 0);
+    f_run_instance(f, "b", "e", 8);
+    assert_int_equal(f_last_sent(f)->type, MESETA__LINK__TO_MASTER__TYPE__EXECUTOR_EXITED);
+    assert_int_equal(f_last_sent(f)->executor_exited->instance, 8);
+    static const struct agent_termination exited = {.has_status = true};
+    agent_container_terminated(f->agent, f_executor(f, "e")->container_id, &exited, f->now);
+    assert_int_equal(f_last_sent(f)->type, MESETA__LINK__TO_MASTER__TYPE__EXECUTOR_EXITED);
+    assert_int_equal(f_last_sent(f)->executor_exited->instance, 7);
+}
+
 // Its only task was killed before it was sent: also the next process ends it.
 static void test_executor_without_a_task(void **state)
 {
@@ -571,6 +611,8 @@ int main(void)
         TEST(test_pending_update_counts_as_told),
         TEST(test_killed_while_a_framework_ends),
         TEST(test_ending_framework_answers_what_is_asked),
+        TEST(test_ending_framework_disowns_its_task),
+        TEST(test_end_names_the_instance),
         TEST(test_executor_without_a_task),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -195,6 +195,76 @@ static void test_retry_is_older_than_a_launch(void **state)
     end(c);
 }
 
+// A reregistration that comes late over an older link than the one that the agent was admitted
+// over: it is older than all that was said since, and the end of that link.
+static void test_late_reregistration_over_an_older_link(void **state)
+{
+    (void)state;
+    struct scene *c = begin();
+    subscribe(c, 0, NULL);
+    const char *id = c->s[0].framework_id;
+    end_send(&c->w, &c->e[0], "{\"type\":\"PONG\"}"); // the older one by number
+    reregister(c, 1, "OLD-S1", "cpus:2", "");
+    struct agent *a = map_get(&c->w.master->agents, "OLD-S1");
+    assert_ptr_equal(a->channel, &c->e[1].base);
+    const char *held = amount(&c->w, "cpus:1");
+    reregister(c, 0, "OLD-S1", "cpus:2", with_task(c, id, "t", "TASK_RUNNING", held));
+    assert_true(c->e[0].closed);
+    assert_ptr_equal(a->channel, &c->e[1].base);
+    assert_int_equal(((struct framework *)map_get(&c->w.master->frameworks, id))->tasks.count, 0);
+    end(c);
+}
+
+// The end of an executor unbooks the one that was meant, and no other of its id.
+static void test_end_of_an_earlier_executor(void **state)
+{
+    (void)state;
+    struct scene *c = begin();
+    subscribe(c, 0, NULL);
+    reregister(c, 0, "OLD-S1", "cpus:2;mem:64", "");
+    launch(c, "t", "cpus:1;mem:32",
+           "\"executor\":{\"executor_id\":{\"value\":\"x\"},\"command\":{\"value\":\"run\"},"
+           "\"resources\":[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":0.5}}]}");
+    struct agent *a = map_get(&c->w.master->agents, "OLD-S1");
+    Meseta__Link__ToAgent *run = end_next(&c->e[0], TO_AGENT(RUN_TASK));
+    assert_true(run->run_task->has_executor_instance);
+    uint64_t instance = run->run_task->executor_instance;
+    assert_int_equal(resources_scalar(a->used, "cpus"), 1500);
+    for (int i = 1; i >= 0; i--) {
+        end_send(&c->w, &c->e[0],
+                 "{\"type\":\"EXECUTOR_EXITED\",\"executor_exited\":{\"framework_id\":{\"value\":"
+                 "\"%s\"},\"executor_id\":{\"value\":\"x\"},\"status\":0,\"instance\":\"%llu\"}}",
+                 c->s[0].framework_id, (unsigned long long)(instance - (uint64_t)i));
+        assert_int_equal(resources_scalar(a->used, "cpus"), i == 1 ? 1500 : 1000);
+    }
+    end(c);
+}
+
+// A returning agent that names another executor of an id than the one that is booked: the booked
+// one is no more.
+static void test_another_executor_is_named(void **state)
+{
+    (void)state;
+    struct scene *c = begin();
+    static const char executor[] =
+        "{\"info\":{\"user\":\"u\",\"name\":\"f\",\"id\":{\"value\":\"F\"}},\"executors\":["
+        "{\"executor_id\":{\"value\":\"x\"},\"framework_id\":{\"value\":\"F\"},\"command\":{"
+        "\"value\":"
+        "\"run\"},\"resources\":[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":%s}}]"
+        "}],"
+        "\"executor_instances\":[\"%d\"]}";
+    char named[1024];
+    snprintf(named, sizeof(named), executor, "1.5", 7);
+    reregister(c, 0, "OLD-S1", "cpus:2", named);
+    struct agent *a = map_get(&c->w.master->agents, "OLD-S1");
+    assert_int_equal(resources_scalar(a->used, "cpus"), 1500);
+    snprintf(named, sizeof(named), executor, "1", 8);
+    reregister(c, 1, "OLD-S1", "cpus:2", named);
+    assert_ptr_equal(a->channel, &c->e[1].base);
+    assert_int_equal(resources_scalar(a->used, "cpus"), 1000);
+    end(c);
+}
+
 static void expect_refusal(struct scene *c, size_t i, const char *text)
 {
     Meseta__Link__ToAgent *refused = end_next(&c->e[i], TO_AGENT(REFUSED));
@@ -391,6 +461,9 @@ int main(void)
         cmocka_unit_test(test_registered_twice_at_once),
         cmocka_unit_test(test_reregistered_twice_at_once),
         cmocka_unit_test(test_pending_reregistration_is_older),
+        cmocka_unit_test(test_late_reregistration_over_an_older_link),
+        cmocka_unit_test(test_end_of_an_earlier_executor),
+        cmocka_unit_test(test_another_executor_is_named),
         cmocka_unit_test(test_retry_is_older_than_a_launch),
         cmocka_unit_test(test_unsound_reregistrations_are_refused),
         cmocka_unit_test(test_use_without_a_role),
