@@ -78,17 +78,33 @@ static void put_status(struct json_writer *w, const struct agent_daemon *d,
     put_message(w, "status", &status.base);
 }
 
+static bool is_wanted(const char *only, const char *id)
+{
+    return only == NULL || strcmp(only, id) == 0;
+}
+
 static void handle_containers(void *ctx, struct http_request *r)
 {
     struct agent_daemon *d = ctx;
-    const char *wanted = http_query(r, "container_id");
+    const char *container_id = http_query(r, "container_id");
+    const char *framework_id = http_query(r, "framework_id");
+    const char *executor_id = http_query(r, "executor_id");
+    if ((container_id != NULL && (executor_id != NULL || framework_id != NULL)) ||
+        (executor_id != NULL && framework_id == NULL)) {
+        http_respond_text(r, 400,
+                          "Supported query parameters are container_id only, framework_id only, "
+                          "or executor_id and framework_id only");
+        return;
+    }
     struct buf text AUTO_BUF = BUF_INIT;
     struct json_writer w;
     json_begin(&w, &text);
     json_array_open(&w);
     MAP_FOREACH (&d->agent->containers, entry) {
         const struct agent_executor *executor = entry->value;
-        if (wanted != NULL && strcmp(wanted, executor->container_id) != 0) {
+        if (!is_wanted(container_id, executor->container_id) ||
+            !is_wanted(framework_id, executor->framework->id) ||
+            !is_wanted(executor_id, executor->id)) {
             continue;
         }
         struct arena *arena AUTO_ARENA = arena_new(2048, 0);

@@ -243,7 +243,7 @@ static void put_state(struct agent_daemon *d, struct json_writer *w)
     if (agent->drain != NULL) {
         json_key(w, "drain_config");
         wire_json_put(w, &agent->drain->base);
-        json_key_double(w, "estimated_drain_start_time_seconds", agent->drain_start_time);
+        json_key_i64(w, "estimated_drain_start_time_seconds", (int64_t)agent->drain_start_time);
     }
     json_key(w, "flags");
     json_object_open(w);

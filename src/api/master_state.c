@@ -368,10 +368,6 @@ static void state_summary(void *ctx, struct http_request *r)
     json_key_string(&w, "hostname", m->info->hostname);
     if (server->cluster != NULL)
         json_key_string(&w, "cluster", server->cluster);
-    if (m->info->domain != NULL) {
-        json_key(&w, "domain");
-        v0_put_domain(&w, m->info->domain);
-    }
     json_key(&w, "slaves");
     json_array_open(&w);
     MAP_FOREACH (&m->agents, entry) {

@@ -307,5 +307,12 @@ void master_v0_put_framework(struct json_writer *w, const struct framework *f)
         json_key(w, "labels");
         v0_put_labels(w, f->info->labels);
     }
+    json_key(w, "offer_constraints");
+    if (f->offer_constraints != NULL) {
+        wire_json_put(w, &f->offer_constraints->base);
+    } else {
+        json_object_open(w);
+        json_object_close(w);
+    }
     json_object_close(w);
 }

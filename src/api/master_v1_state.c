@@ -117,6 +117,7 @@ Mesos__V1__Master__Response__GetFrameworks__Framework *master_v1_framework(
         framework->reregistered_time = make_time(arena, f->reregistered);
     if (f->unregistered != 0)
         framework->unregistered_time = make_time(arena, f->unregistered);
+    framework->offer_constraints = f->offer_constraints;
     put_offers(arena, f, framework);
     framework->n_allocated_resources =
         put_resources(arena, f->used, &framework->allocated_resources);

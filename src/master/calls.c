@@ -173,7 +173,7 @@ static int call_update_framework(struct framework *f,
     bool changed = !wire_is_equal(&f->info->base, &call->framework_info->base);
     master_framework_update(f, call->framework_info, (const char *const *)call->suppressed_roles,
                             call->n_suppressed_roles);
-    allocator_set_constraints(m->allocator, f->id, constraints);
+    master_framework_set_constraints(f, call->offer_constraints, constraints);
     if (changed)
         master_framework_tell_agents(f);
     master_notice_framework(f, NOTICE_FRAMEWORK_UPDATED);

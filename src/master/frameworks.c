@@ -159,6 +159,9 @@ static void set_info(struct framework *f, const Mesos__V1__FrameworkInfo *info,
     f->role_count = framework_roles(copy, arena, &f->roles);
     f->suppressed = copy_texts(arena, suppressed, suppressed_count);
     f->suppressed_count = suppressed_count;
+    if (f->offer_constraints != NULL)
+        f->offer_constraints =
+            WIRE_COPY(arena, Mesos__V1__Scheduler__OfferConstraints, f->offer_constraints);
     f->arena = arena;
     arena_free(old);
 }
@@ -317,6 +320,16 @@ static void connect_framework(struct framework *f, struct master_subscriber *sub
     master_operations_resend(f);
 }
 
+void master_framework_set_constraints(struct framework *f,
+                                      const Mesos__V1__Scheduler__OfferConstraints *message,
+                                      struct constraints *constraints)
+{
+    allocator_set_constraints(f->master->allocator, f->id, constraints);
+    f->offer_constraints =
+        message != NULL ? WIRE_COPY(f->arena, Mesos__V1__Scheduler__OfferConstraints, message)
+                        : NULL;
+}
+
 // Takes the constraints over.
 static void subscribe_known(struct framework *f, Mesos__V1__Scheduler__Call__Subscribe *call,
                             struct constraints *constraints, struct master_subscriber *subscriber,
@@ -336,7 +349,7 @@ static void subscribe_known(struct framework *f, Mesos__V1__Scheduler__Call__Sub
     }
     master_framework_update(f, info, (const char *const *)call->suppressed_roles,
                             call->n_suppressed_roles);
-    allocator_set_constraints(m->allocator, f->id, constraints);
+    master_framework_set_constraints(f, call->offer_constraints, constraints);
     f->reregistered = m->now.wall;
     if (f->recovered)
         f->registered = m->now.wall;
@@ -385,7 +398,7 @@ void master_subscribe(struct master *m, Mesos__V1__Scheduler__Call__Subscribe *c
     if (f == NULL) {
         f = master_framework_add(m, info, (const char *const *)call->suppressed_roles,
                                  call->n_suppressed_roles, false);
-        allocator_set_constraints(m->allocator, f->id, constraints);
+        master_framework_set_constraints(f, call->offer_constraints, constraints);
         connect_framework(f, subscriber, stream_id);
         master_notice_framework(f, NOTICE_FRAMEWORK_ADDED);
     } else {

@@ -137,6 +137,10 @@ struct constraints;
 int master_framework_read_constraints(struct master *m, const Mesos__V1__FrameworkInfo *info,
                                       const Mesos__V1__Scheduler__OfferConstraints *message,
                                       struct constraints **ret_constraints, struct error *err);
+// Lets them count from now on, and takes them over.
+void master_framework_set_constraints(struct framework *f,
+                                      const Mesos__V1__Scheduler__OfferConstraints *message,
+                                      struct constraints *constraints);
 int master_framework_check_suppressed(const Mesos__V1__FrameworkInfo *info, size_t count,
                                       char **roles, struct arena *arena, struct error *err);
 int master_framework_check_update(const struct framework *f, const Mesos__V1__FrameworkInfo *info,

@@ -162,7 +162,8 @@ struct framework {
     size_t role_count;
     const char **suppressed; // as of the last SUBSCRIBE
     size_t suppressed_count;
-    struct master_subscriber *subscriber; // NULL: not connected
+    Mesos__V1__Scheduler__OfferConstraints *offer_constraints; // in `arena`; NULL: none
+    struct master_subscriber *subscriber;                      // NULL: not connected
     char stream_id[UUID_TEXT_SIZE];
     bool active;    // gets offers
     bool recovered; // known from agents only, did not subscribe yet

@@ -77,7 +77,8 @@ FRAMEWORK = {**FRAMEWORK_SUMMARY, "user": TEXT, "failover_timeout": float, "chec
              "registered_time": float, "unregistered_time": float, "principal": Optional(TEXT),
              "resources": RESOURCES, "reregistered_time": Optional(float), "role": Optional(TEXT),
              "roles": Optional([TEXT]), "tasks": [TASK], "unreachable_tasks": [TASK], "completed_tasks": [TASK],
-             "offers": [OFFER], "executors": [MASTER_EXECUTOR], "labels": Optional(LABELS)}
+             "offers": [OFFER], "executors": [MASTER_EXECUTOR], "labels": Optional(LABELS),
+             "offer_constraints": ANY}
 SLAVE_SUMMARY = {"id": TEXT, "hostname": TEXT, "port": int, "attributes": {"*": (str, float)}, "domain": Optional(ANY),
                  "pid": r"slave\(1\)@%s:\d+" % IP, "registered_time": float, "reregistered_time": Optional(float),
                  "resources": RESOURCES, "used_resources": RESOURCES, "offered_resources": RESOURCES,
