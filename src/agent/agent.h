@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/timer.h"
+#include "model/hard_limits.h"
 #include "model/resources.h"
 #include "proto/executor.pb-c.h"
 #include "proto/link.pb-c.h"
@@ -34,6 +35,8 @@ struct agent_launch {
     const Mesos__V1__CommandInfo *command;
     char *const *environment;           // "NAME=value", complete, NULL-terminated
     const struct resources *resources;  // executor's and its first task's
+    struct hard_limits limits;          // of them together
+    bool is_command_task;               // the container is one task's alone
     bool outlives_agent;                // it goes on when the agent's process ends
     const struct agent_volume *volumes; // the executor's and its first tasks'
     size_t volume_count;
@@ -66,7 +69,7 @@ struct agent_ops {
     // 0: agent_container_terminated will be called once, some day. Negative: refused, with a text.
     int (*container_launch)(void *ctx, const struct agent_launch *launch, struct error *err);
     int (*container_update)(void *ctx, const char *container_id, const struct resources *resources,
-                            struct error *err);
+                            const struct hard_limits *limits, struct error *err);
     void (*container_destroy)(void *ctx, const char *container_id);
     // Out of the way at once, then agent_path_removed.
     void (*remove_path)(void *ctx, const char *path);
@@ -94,6 +97,9 @@ struct agent_options {
     const char *work_dir;     // absolute
     const char *launcher_dir; // absolute; where mesos-executor is
     bool switch_user;
+    // What containers can be held to (TaskInfo.limits); and whether what they ask for of cpus is a
+    // hard limit.
+    bool limits_cpus, limits_mem, enables_cfs;
     int64_t executor_registration_timeout_ns;
     int64_t executor_shutdown_grace_period_ns;
     int64_t registration_backoff_factor_ns;

@@ -248,6 +248,14 @@ void agent_call(struct agent *agent, const Mesos__V1__Executor__Call *call, stru
 
 // ---- its container ----
 
+int agent_executor_update_container(struct agent_executor *executor, struct error *err)
+{
+    struct agent *agent = executor->framework->agent;
+    struct hard_limits limits = agent_executor_limits(executor);
+    return agent->ops.container_update(agent->ctx, executor->container_id, executor->allocated,
+                                       &limits, err);
+}
+
 void agent_container_launched(struct agent *agent, const char *container_id, pid_t pid,
                               struct instant now)
 {

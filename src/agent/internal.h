@@ -42,12 +42,15 @@ struct agent_framework *agent_framework_free(struct agent_framework *framework);
 void agent_framework_set_info(struct agent_framework *framework,
                               const Mesos__V1__FrameworkInfo *info);
 bool agent_framework_is_partition_aware(const struct agent_framework *framework);
+// Takes `own`, the resources of its own, as what is allocated to it.
+void agent_executor_allocate_own(struct agent_executor *executor, struct resources *own);
 struct agent_executor *agent_executor_new(struct agent_framework *framework,
                                           const Mesos__V1__ExecutorInfo *info, bool is_generated);
 struct agent_executor *agent_executor_free(struct agent_executor *executor);
 void agent_executor_set_state(struct agent_executor *executor, enum agent_executor_state state);
 bool agent_executor_has_incomplete_tasks(const struct agent_executor *executor);
 // Takes `resources` over. Queues the task and counts it.
+void agent_task_allocate(struct agent_task *task); // to its executor
 struct agent_task *agent_task_new(struct agent_executor *executor, const Mesos__V1__TaskInfo *info,
                                   struct resources *resources);
 struct agent_task *agent_task_free(struct agent_task *task);
@@ -95,6 +98,8 @@ void agent_drain_mark_status(const struct agent_framework *framework,
 // ---- executor.c ----
 void agent_executor_send(struct agent_executor *executor, const Mesos__V1__Executor__Event *event);
 void agent_executor_arm_registration(struct agent_executor *executor, struct instant now);
+// Its container gets the limits that follow from its tasks.
+int agent_executor_update_container(struct agent_executor *executor, struct error *err);
 void agent_executor_arm_shutdown(struct agent_executor *executor, struct instant now);
 // Ended, as far as the agent has to do with it: out of its framework's map, sandbox to the
 // collector.

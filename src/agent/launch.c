@@ -91,7 +91,7 @@ static struct agent_executor *start_executor(const struct run *run,
     agent_gc_unschedule(agent, agent_path_executor(agent, framework->id, id, run->arena));
     struct agent_executor *executor =
         agent_executor_new(framework, run->executor_info, run->is_generated);
-    executor->allocated = own;
+    agent_executor_allocate_own(executor, own);
     executor->instance = run->instance;
     agent_checkpoint_executor(executor);
     log_info("Launching executor '%s' of framework %s in container %s", id, framework->id,
@@ -120,6 +120,8 @@ static void launch_container(const struct run *run, struct agent_executor *execu
         .command = command,
         .environment = agent_environment_make(executor, run->arena),
         .resources = executor->allocated,
+        .limits = agent_executor_limits(executor),
+        .is_command_task = executor->is_generated,
         .outlives_agent = agent_framework_is_durable(executor->framework),
     };
     struct error err;
@@ -130,6 +132,24 @@ static void launch_container(const struct run *run, struct agent_executor *execu
     }
 }
 
+// Limits that the containers of this agent would not be held to.
+static const char *find_loose_limit(const struct run *run)
+{
+    const struct agent_options *options = &run->agent->options;
+    for (size_t i = 0; i < run->task_count; i++) {
+        struct hard_limits limits = hard_limits_of_task(run->tasks[i]);
+        if (limits.cpus != HARD_LIMIT_UNSET && !options->limits_cpus) {
+            return "CPU limits can only be set on tasks launched in Mesos containers when the "
+                   "agent has loaded the 'cgroups/cpu' isolator";
+        }
+        if (limits.mem != HARD_LIMIT_UNSET && !options->limits_mem) {
+            return "Memory limits can only be set on tasks launched in Mesos containers when the "
+                   "agent has loaded the 'cgroups/mem' isolator";
+        }
+    }
+    return NULL;
+}
+
 // Why the tasks cannot go to the executor of that id, or NULL.
 static const char *find_obstacle(const struct run *run, const struct agent_framework *framework,
                                  const struct agent_executor *executor,
@@ -138,6 +158,11 @@ static const char *find_obstacle(const struct run *run, const struct agent_frame
     *ret_reason = MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED;
     if (framework->is_terminating) {
         return "Framework is terminating";
+    }
+    const char *loose = find_loose_limit(run);
+    if (loose != NULL) {
+        *ret_reason = MESOS__V1__TASK_STATUS__REASON__REASON_GC_ERROR; // as Mesos has it
+        return loose;
     }
     if (run->agent->drain != NULL) {
         *ret_reason = MESOS__V1__TASK_STATUS__REASON__REASON_AGENT_DRAINING;
@@ -414,14 +439,12 @@ static void send_launch_group(struct agent_executor *executor, uint64_t number)
 void agent_executor_send_queued(struct agent_executor *executor, struct instant now)
 {
     (void)now;
-    struct agent *agent = executor->framework->agent;
     if (list_is_empty(&executor->queued)) {
         return;
     }
     // A generated executor's container has had its one task's resources from the start.
     struct error err;
-    if (!executor->is_generated && (agent->ops.container_update(agent->ctx, executor->container_id,
-                                                                executor->allocated, &err) < 0 ||
+    if (!executor->is_generated && (agent_executor_update_container(executor, &err) < 0 ||
                                     agent_executor_update_volumes(executor, &err) < 0)) {
         struct arena *scratch AUTO_ARENA = arena_new(512, 0);
         agent_executor_fail(

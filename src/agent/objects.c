@@ -41,6 +41,47 @@ static bool task_is_live(const struct agent_task *task)
     return task->stage == TASK_QUEUED || task->stage == TASK_LAUNCHED;
 }
 
+void agent_task_allocate(struct agent_task *task)
+{
+    struct agent_executor *executor = task->executor;
+    struct hard_limits limits = hard_limits_of_task(task->info);
+    resources_add(executor->allocated, task->resources);
+    hard_limit_sum_add(&executor->cpus_limit, limits.cpus,
+                       resources_scalar(task->resources, "cpus"));
+    hard_limit_sum_add(&executor->mem_limit, limits.mem, resources_scalar(task->resources, "mem"));
+}
+
+static void task_deallocate(struct agent_task *task)
+{
+    struct agent_executor *executor = task->executor;
+    struct hard_limits limits = hard_limits_of_task(task->info);
+    resources_subtract(executor->allocated, task->resources);
+    hard_limit_sum_subtract(&executor->cpus_limit, limits.cpus,
+                            resources_scalar(task->resources, "cpus"));
+    hard_limit_sum_subtract(&executor->mem_limit, limits.mem,
+                            resources_scalar(task->resources, "mem"));
+}
+
+struct hard_limits agent_executor_limits(const struct agent_executor *executor)
+{
+    struct hard_limits limits = {
+        .cpus = hard_limit_sum_total(&executor->cpus_limit, executor->own_cpus),
+        .mem = hard_limit_sum_total(&executor->mem_limit, executor->own_mem),
+    };
+    // Tasks without a limit may use what is idle, unless cpus are a hard limit for all.
+    if (executor->cpus_limit.request > 0 && !executor->framework->agent->options.enables_cfs) {
+        limits.cpus = HARD_LIMIT_UNSET;
+    }
+    return limits;
+}
+
+void agent_executor_allocate_own(struct agent_executor *executor, struct resources *own)
+{
+    executor->allocated = own;
+    executor->own_cpus = resources_scalar(own, "cpus");
+    executor->own_mem = resources_scalar(own, "mem");
+}
+
 struct agent_task *agent_task_new(struct agent_executor *executor, const Mesos__V1__TaskInfo *info,
                                   struct resources *resources)
 {
@@ -54,7 +95,7 @@ struct agent_task *agent_task_new(struct agent_executor *executor, const Mesos__
     task->state = MESOS__V1__TASK_STATE__TASK_STAGING;
     task_agent(task)->task_states[task->state]++;
     if (!task_agent(task)->is_loading) {
-        resources_add(executor->allocated, resources);
+        agent_task_allocate(task);
     }
     list_append(&executor->queued, &task->link);
     map_put(&executor->framework->tasks, task->info->task_id->value, task);
@@ -97,7 +138,7 @@ void agent_task_set_stage(struct agent_task *task, enum agent_task_stage stage)
     if (was_live && !task_is_live(task)) {
         task_agent(task)->task_states[task->state]--;
         if (!task_agent(task)->is_loading) {
-            resources_subtract(executor->allocated, task->resources);
+            task_deallocate(task);
         }
     }
 }
@@ -143,6 +184,19 @@ static char *task_user(const Mesos__V1__TaskInfo *info)
     return NULL;
 }
 
+static void copy_limits(Mesos__V1__Task *message, const Mesos__V1__TaskInfo *info,
+                        struct arena *arena)
+{
+    message->limits = arena_calloc(arena, info->n_limits + 1, sizeof(message->limits[0]));
+    for (size_t i = 0; i < info->n_limits; i++) {
+        Mesos__V1__Task__LimitsEntry *entry =
+            WIRE_NEW(arena, Mesos__V1__Task__LimitsEntry, mesos__v1__task__limits_entry);
+        entry->key = info->limits[i]->key;
+        entry->value = info->limits[i]->value;
+        message->limits[message->n_limits++] = entry;
+    }
+}
+
 Mesos__V1__Task *agent_task_message(const struct agent_task *task, struct arena *arena)
 {
     const Mesos__V1__TaskInfo *info = task->info;
@@ -161,6 +215,7 @@ Mesos__V1__Task *agent_task_message(const struct agent_task *task, struct arena 
     message->health_check = info->health_check;
     message->kill_policy = info->kill_policy;
     message->user = task_user(info);
+    copy_limits(message, info, arena);
     message->n_statuses = task->status_count;
     message->statuses =
         arena_calloc(arena, task->status_count + 1, sizeof(Mesos__V1__TaskStatus *));

@@ -82,7 +82,7 @@ static int load_executor(struct loading *l, const ProtobufCMessage *message, str
         return r;
     }
     struct agent_executor *executor = agent_executor_new(framework, m->info, m->is_generated);
-    executor->allocated = own;
+    agent_executor_allocate_own(executor, own);
     map_remove(&agent->containers, executor->container_id);
     strcpy(executor->container_id, m->container_id);
     map_put(&agent->containers, executor->container_id, executor);
@@ -329,10 +329,10 @@ static void drop_idle_frameworks(struct agent *agent, struct instant now)
     }
 }
 
-static void add_tasks(struct agent_executor *executor, const struct list *tasks)
+static void add_tasks(const struct list *tasks)
 {
     LIST_FOREACH (tasks, struct agent_task, link, task) {
-        resources_add(executor->allocated, task->resources);
+        agent_task_allocate(task);
     }
 }
 
@@ -342,8 +342,8 @@ static void sum_allocated(struct agent *agent)
 {
     MAP_FOREACH (&agent->containers, entry) {
         struct agent_executor *executor = CHECK_CAST(agent_executor, EXECUTOR_MAGIC, entry->value);
-        add_tasks(executor, &executor->queued);
-        add_tasks(executor, &executor->launched);
+        add_tasks(&executor->queued);
+        add_tasks(&executor->launched);
     }
 }
 

@@ -24,6 +24,7 @@ static const Mesos__V1__AgentInfo__Capability__Type capability_types[] = {
     MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__RESIZE_VOLUME,
     MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__AGENT_OPERATION_FEEDBACK,
     MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__AGENT_DRAINING,
+    MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__TASK_RESOURCE_LIMITS,
 };
 
 size_t agent_capabilities(const Mesos__V1__AgentInfo__Capability__Type **ret_types)

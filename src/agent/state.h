@@ -91,8 +91,10 @@ struct agent_executor {
     struct list terminated;
     struct list completed;
     size_t completed_count;
-    struct resources *allocated; // its own and its live tasks'
-    struct timer timer;          // to register in time, then to end in time
+    struct resources *allocated;                 // its own and its live tasks'
+    int64_t own_cpus, own_mem;                   // thousandths
+    struct hard_limit_sum cpus_limit, mem_limit; // of its live tasks
+    struct timer timer;                          // to register in time, then to end in time
     struct timer heartbeat;
     bool has_pending_termination; // why the agent itself destroys the container:
     Mesos__V1__TaskState pending_state;
@@ -219,6 +221,8 @@ Mesos__V1__Operation *agent_operation_message(const struct agent_operation *oper
 // The volumes that the executor and its tasks use, in the arena.
 size_t agent_executor_volumes(const struct agent_executor *executor, struct arena *arena,
                               struct agent_volume **ret_volumes);
+// What holds for its container where that is not what was allocated to it.
+struct hard_limits agent_executor_limits(const struct agent_executor *executor);
 // What all executors hold, as a new object.
 struct resources *agent_used_resources(const struct agent *agent);
 // The capabilities that it announces.

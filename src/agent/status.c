@@ -79,10 +79,8 @@ static void task_end(struct agent_task *task)
         (executor->state != EXECUTOR_RUNNING && executor->state != EXECUTOR_TERMINATING)) {
         return;
     }
-    struct agent *agent = executor->framework->agent;
     struct error err;
-    if (agent->ops.container_update(agent->ctx, executor->container_id, executor->allocated, &err) <
-            0 ||
+    if (agent_executor_update_container(executor, &err) < 0 ||
         agent_executor_update_volumes(executor, &err) < 0) {
         struct arena *scratch AUTO_ARENA = arena_new(512, 0);
         agent_executor_fail(

@@ -112,6 +112,8 @@ static int container_launch(void *ctx, const struct agent_launch *launch, struct
         .command = launch->command,
         .environment = launch->environment,
         .resources = launch->resources,
+        .limits = launch->limits,
+        .is_burstable = launch->is_command_task,
         .stdout_name = "stdout",
         .stderr_name = "stderr",
         .outlives_agent = launch->outlives_agent,
@@ -120,9 +122,10 @@ static int container_launch(void *ctx, const struct agent_launch *launch, struct
 }
 
 static int container_update(void *ctx, const char *container_id, const struct resources *resources,
-                            struct error *err)
+                            const struct hard_limits *limits, struct error *err)
 {
-    return containerizer_update(daemon_cast(ctx)->containerizer, container_id, resources, err);
+    return containerizer_update(daemon_cast(ctx)->containerizer, container_id, resources, limits,
+                                err);
 }
 
 static void container_destroy(void *ctx, const char *container_id)
@@ -400,6 +403,9 @@ static int start_core(struct agent_daemon *d, struct error *err)
         .work_dir = d->work_dir,
         .launcher_dir = d->launcher_dir,
         .switch_user = f->switch_user,
+        .limits_cpus = containerizer_limits_cpus(d->containerizer),
+        .limits_mem = containerizer_limits_mem(d->containerizer),
+        .enables_cfs = f->cgroups_enable_cfs,
         .executor_registration_timeout_ns = f->executor_registration_timeout,
         .executor_shutdown_grace_period_ns = f->executor_shutdown_grace_period,
         .registration_backoff_factor_ns = f->registration_backoff_factor,

@@ -215,6 +215,7 @@ static void recover_containers(struct agent_daemon *d, bool is_rebooted)
             .sandbox = executor->directory,
             .user = executor->user,
             .resources = executor->allocated,
+            .limits = agent_executor_limits(executor),
             .volumes = agent_volumes_of_container(volumes, volume_count, arena),
             .volume_count = volume_count,
         };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// LAUNCH, WAIT, KILL and REMOVE of containers inside executors' containers, under their older names
-// (..._NESTED_CONTAINER) and the newer ones. A launch is answered when the container runs or could
-// not be started, a wait when it has ended.
+// LAUNCH, WAIT, KILL and REMOVE of containers inside other ones, under their older names
+// (..._NESTED_CONTAINER) and the newer ones, and of those that stand alone. A launch is answered
+// when the container runs or could not be started, a wait when it has ended.
 
 #include <errno.h>
 #include <signal.h>
@@ -227,6 +227,50 @@ static int check_launch_nested(const struct api_v1_request *q, struct error *err
     return r < 0 ? r : check_launch_parts(q, err);
 }
 
+// What the master books cannot be taken past it.
+static int check_standalone_resources(Mesos__V1__Resource *const *messages, size_t count,
+                                      struct error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        const Mesos__V1__Resource *resource = messages[i];
+        if (resource->n_reservations > 0 || resource->reservation != NULL ||
+            (resource->role != NULL && strcmp(resource->role, "*") != 0)) {
+            return error_set(err, -EINVAL, "'launch_container.resources' must be unreserved");
+        }
+        if (resource->disk != NULL && resource->disk->persistence != NULL) {
+            return error_set(err, -EINVAL,
+                             "'launch_container.resources' may not use persistent volumes");
+        }
+        if (resource->revocable != NULL) {
+            return error_set(err, -EINVAL, "'launch_container.resources' must be non-revocable");
+        }
+    }
+    return 0;
+}
+
+static int check_launch_amounts(const Mesos__V1__Agent__Call__LaunchContainer *body,
+                                struct error *err)
+{
+    const Mesos__V1__ContainerID *parent = body->container_id->parent;
+    if (parent != NULL && parent->parent != NULL && body->n_resources > 0) {
+        return error_set(err, -EINVAL,
+                         "'launch_container' is invalid: containers nested at the second level or "
+                         "greater cannot specify resources");
+    }
+    if (parent != NULL && parent->parent != NULL && body->n_limits > 0) {
+        return error_set(err, -EINVAL,
+                         "'launch_container' is invalid: containers nested at the second level or "
+                         "greater cannot specify resource limits");
+    }
+    const Mesos__V1__LinuxInfo *info = body->container != NULL ? body->container->linux_info : NULL;
+    if (parent == NULL && info != NULL && info->has_share_cgroups && info->share_cgroups) {
+        return error_set(err, -EINVAL,
+                         "'launch_container' is invalid: containers without a parent cannot set "
+                         "'share_cgroups' to 'true'");
+    }
+    return 0;
+}
+
 static int check_launch(const struct api_v1_request *q, struct error *err)
 {
     const Mesos__V1__Agent__Call__LaunchContainer *body = (const void *)q->body;
@@ -235,7 +279,13 @@ static int check_launch(const struct api_v1_request *q, struct error *err)
     if (r == 0 && validate_resources(body->resources, body->n_resources, &why) < 0) {
         r = error_set(err, -EINVAL, "Invalid resources: %s", why.text);
     }
-    return r < 0 ? r : check_launch_parts(q, err);
+    if (r == 0 && id_of(q)->parent == NULL) {
+        r = check_standalone_resources(body->resources, body->n_resources, err);
+    }
+    if (r == 0) {
+        r = check_launch_parts(q, err);
+    }
+    return r < 0 ? r : check_launch_amounts(body, err);
 }
 
 // ---- the calls ----
@@ -264,8 +314,35 @@ static int make_environment(const Mesos__V1__CommandInfo *command, struct arena 
     return 0;
 }
 
-static int launch_nested(struct api_v1_request *q, const char *container_id, bool is_session,
-                         const struct resources *resources, struct error *err)
+// What a launch asks for beside its ContainerInfo.
+struct amounts {
+    const struct resources *resources;
+    struct hard_limits limits;
+};
+
+static int read_limits(const struct api_v1_request *q, struct hard_limits *ret_limits,
+                       struct error *err)
+{
+    const struct agent_daemon *d = q->ctx;
+    *ret_limits = (struct hard_limits){0};
+    if (strcmp(q->name, "LAUNCH_CONTAINER") != 0) {
+        return 0;
+    }
+    const Mesos__V1__Agent__Call__LaunchContainer *body = (const void *)q->body;
+    for (size_t i = 0; i < body->n_limits; i++) {
+        hard_limits_note(ret_limits, body->limits[i]->key, body->limits[i]->value);
+    }
+    if ((ret_limits->cpus != HARD_LIMIT_UNSET && !containerizer_limits_cpus(d->containerizer)) ||
+        (ret_limits->mem != HARD_LIMIT_UNSET && !containerizer_limits_mem(d->containerizer))) {
+        return error_set(err, -ENOTSUP,
+                         "Resource limits can only be set when the agent has loaded the isolators "
+                         "'cgroups/cpu' and 'cgroups/mem'");
+    }
+    return 0;
+}
+
+static int launch_one(struct api_v1_request *q, const char *container_id, bool is_session,
+                      const struct amounts *amounts, struct error *err)
 {
     struct agent_daemon *d = q->ctx;
     struct arena *arena = http_arena(q->http);
@@ -301,12 +378,22 @@ static int launch_nested(struct api_v1_request *q, const char *container_id, boo
         .user = d->flags->switch_user ? command->user : NULL,
         .command = command,
         .environment = environment,
-        .resources = resources,
+        .resources = amounts->resources,
+        .limits = amounts->limits,
         .rlimits = info.rlimits,
         .rlimit_count = info.rlimit_count,
         .nesting = &nesting,
     };
-    return containerizer_launch_nested(d->containerizer, &launch, err);
+    if (id_of(q)->parent != NULL) {
+        return containerizer_launch_nested(d->containerizer, &launch, err);
+    }
+    AUTO_FREE char *sandbox = containerizer_standalone_sandbox(d->containerizer, container_id);
+    launch.sandbox = sandbox;
+    launch.nesting = NULL;
+    launch.is_standalone = true;
+    launch.stdout_name = "stdout";
+    launch.stderr_name = "stderr";
+    return containerizer_launch(d->containerizer, &launch, err);
 }
 
 static void launch(struct api_v1_request *q, bool is_session, Mesos__V1__Resource *const *messages,
@@ -316,11 +403,6 @@ static void launch(struct api_v1_request *q, bool is_session, Mesos__V1__Resourc
     const char *container_id = agent_v1_id_text(id_of(q), http_arena(q->http));
     struct error err;
     const struct container_termination *end;
-    if (id_of(q)->parent == NULL) {
-        http_respond_text(q->http, 400,
-                          "Containers without a parent are not supported by this agent");
-        return;
-    }
     if (containerizer_nested_end(d->containerizer, container_id, &end) >= 0) {
         // It runs, or it ended and was not removed: whoever lost the answer to the same call before
         // may wait for it now.
@@ -328,9 +410,14 @@ static void launch(struct api_v1_request *q, bool is_session, Mesos__V1__Resourc
         return;
     }
     AUTO_RESOURCES struct resources *resources = NULL;
+    struct amounts amounts;
     int r = resources_from_proto(messages, count, &resources, &err);
+    amounts.resources = resources;
     if (r == 0) {
-        r = launch_nested(q, container_id, is_session, resources, &err);
+        r = read_limits(q, &amounts.limits, &err);
+    }
+    if (r == 0) {
+        r = launch_one(q, container_id, is_session, &amounts, &err);
     }
     if (r < 0) {
         log_warning("Failed to launch container %s: %s", container_id, err.text);
@@ -367,10 +454,6 @@ static void launch_session(struct api_v1_request *q)
 static void launch_container(struct api_v1_request *q)
 {
     const Mesos__V1__Agent__Call__LaunchContainer *body = (const void *)q->body;
-    if (body->n_limits > 0) {
-        http_respond_text(q->http, 400, "Resource limits are not supported by this agent");
-        return;
-    }
     launch(q, false, body->resources, body->n_resources);
 }
 
@@ -396,10 +479,7 @@ static void kill_container(struct api_v1_request *q)
     int signal =
         api_v1_has(q->body, "signal") ? *(int32_t *)api_v1_member(q->body, "signal") : SIGKILL;
     struct error err;
-    int r = id_of(q)->parent == NULL
-                ? error_set(&err, -ENOENT, "Container '%s' cannot be found (or is already killed)",
-                            container_id)
-                : containerizer_kill(d->containerizer, container_id, signal, &err);
+    int r = containerizer_kill(d->containerizer, container_id, signal, &err);
     if (r < 0) {
         http_respond_text(q->http, r == -ENOENT ? 404 : 500, "%s", err.text);
     } else {
@@ -411,14 +491,12 @@ static void remove_container(struct api_v1_request *q)
 {
     struct agent_daemon *d = q->ctx;
     const char *container_id = agent_v1_id_text(id_of(q), http_arena(q->http));
-    if (id_of(q)->parent == NULL) {
-        not_found(q, container_id);
-        return;
-    }
     AUTO_FREE char *trash = agent_sandbox_trash_path(d);
     struct error err;
-    if (containerizer_remove_nested(d->containerizer, container_id, trash, &err) < 0) {
-        http_respond_text(q->http, 500, "%s", err.text);
+    int r = containerizer_remove(d->containerizer, container_id, trash, &err);
+    if (r < 0) {
+        bool is_unknown = r == -ENOENT && id_of(q)->parent == NULL;
+        http_respond_text(q->http, is_unknown ? 404 : 500, "%s", err.text);
         return;
     }
     agent_sandbox_discard(d, trash);

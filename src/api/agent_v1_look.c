@@ -236,16 +236,19 @@ static Mesos__V1__ContainerStatus *make_status(const struct agent_daemon *d, con
     return status;
 }
 
+// `executor` is NULL for one that stands alone.
 static void add_container(struct agent_daemon *d, struct messages *m, const char *id,
                           const struct agent_executor *executor)
 {
     Mesos__V1__Agent__Response__GetContainers__Container *one =
         WIRE_NEW(m->arena, Mesos__V1__Agent__Response__GetContainers__Container,
                  mesos__v1__agent__response__get_containers__container);
-    one->framework_id = executor->framework->info->id;
-    one->executor_id = executor->info->executor_id;
-    one->executor_name =
-        executor->info->name != NULL ? executor->info->name : arena_strdup(m->arena, "");
+    if (executor != NULL) {
+        one->framework_id = executor->framework->info->id;
+        one->executor_id = executor->info->executor_id;
+        one->executor_name =
+            executor->info->name != NULL ? executor->info->name : arena_strdup(m->arena, "");
+    }
     one->container_id = agent_v1_id_message(id, m->arena);
     one->container_status = make_status(d, id, containerizer_pid(d->containerizer, id), m->arena);
     // One that shares its parent's limits has no books of its own.
@@ -261,6 +264,7 @@ static void get_containers(struct api_v1_request *q)
     struct agent_daemon *d = q->ctx;
     const Mesos__V1__Agent__Call__GetContainers *call = (const void *)q->body;
     bool nested = call != NULL && call->has_show_nested && call->show_nested;
+    bool standalone = call != NULL && call->has_show_standalone && call->show_standalone;
     struct messages m = {.arena = http_arena(q->http)};
     const char *const *ids;
     size_t count = containerizer_list(d->containerizer, m.arena, &ids);
@@ -268,7 +272,10 @@ static void get_containers(struct api_v1_request *q)
         // An executor's own, or within it.
         const struct agent_executor *executor =
             map_get_n(&d->agent->containers, ids[i], strcspn(ids[i], "."));
-        if (executor != NULL && (nested || strchr(ids[i], '.') == NULL)) {
+        bool is_nested = strchr(ids[i], '.') != NULL;
+        bool is_alone = containerizer_is_standalone(d->containerizer, ids[i]);
+        bool is_known = executor != NULL || is_alone || is_nested;
+        if (is_known && (nested || !is_nested) && (standalone || !is_alone)) {
             add_container(d, &m, ids[i], executor);
         }
     }

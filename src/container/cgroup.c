@@ -439,17 +439,46 @@ int cgroup_new_nested(const struct cgroup *parent, const char *name, bool owns_l
     return 0;
 }
 
+static int set_cpus(struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *err)
+{
+    enum { QUOTA_MIN_US = 1000, US_PER_THOUSANDTH = 100 };
+    const struct cgroup_ops *ops = cgroup->driver->ops;
+    int code = ops->set_weight(cgroup, limits->cpus, err);
+    int64_t cpus = limits->cpus_max;
+    if (cpus == 0 && cgroup->driver->enable_cfs) {
+        cpus = limits->cpus;
+    } else if (cpus == 0) {
+        cpus = INT64_MAX;
+    }
+    bool is_limited = cpus < INT64_MAX / US_PER_THOUSANDTH;
+    if (code < 0 || (!is_limited && !cgroup->has_quota)) {
+        return code;
+    }
+    int64_t quota_us = !is_limited                               ? -1
+                       : cpus * US_PER_THOUSANDTH < QUOTA_MIN_US ? QUOTA_MIN_US
+                                                                 : cpus * US_PER_THOUSANDTH;
+    code = ops->set_quota(cgroup, quota_us, err);
+    if (code == 0) {
+        cgroup->has_quota = is_limited;
+    }
+    return code;
+}
+
 int cgroup_set_limits(struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *err)
 {
-    const struct cgroup_ops *ops = cgroup->driver->ops;
     CHECK(cgroup->owns_limits);
-    int code = 0;
-    if (cgroup->driver->cpu) {
-        code = ops->set_cpu(cgroup, limits->cpus, err);
+    int code = cgroup->driver->cpu ? set_cpus(cgroup, limits, err) : 0;
+    if (code < 0 || !cgroup->driver->memory) {
+        return code;
     }
-    if (code == 0 && cgroup->driver->memory) {
-        const uint64_t least = UINT64_C(32) * 1024 * 1024;
-        code = ops->set_memory(cgroup, limits->mem_bytes < least ? least : limits->mem_bytes, err);
+    const uint64_t least = UINT64_C(32) * 1024 * 1024;
+    uint64_t soft = limits->mem_bytes < least ? least : limits->mem_bytes;
+    uint64_t hard = limits->mem_max_bytes == 0 ? soft : limits->mem_max_bytes;
+    hard = hard < least ? least : hard;
+    code = cgroup->driver->ops->set_memory(cgroup, soft, hard, err);
+    if (code == 0 && (!cgroup->hard_limit_set || hard > cgroup->hard_limit_bytes)) {
+        cgroup->hard_limit_set = true;
+        cgroup->hard_limit_bytes = hard;
     }
     return code;
 }

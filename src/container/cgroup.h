@@ -32,9 +32,11 @@ struct cgroup_options {
     bool limit_swap;       // the memory limit holds for memory and swap
 };
 
+// What was asked for, and what is the most: 0 where what was asked for is the limit as well.
 struct cgroup_limits {
-    int64_t cpus; // thousandths
+    int64_t cpus, cpus_max; // thousandths; INT64_MAX: no limit
     uint64_t mem_bytes;
+    uint64_t mem_max_bytes; // UINT64_MAX: no limit
 };
 
 struct cgroup_driver;
@@ -67,8 +69,8 @@ struct cgroup *cgroup_adopt_nested(const struct cgroup *parent, const char *name
 int cgroup_watch_again(struct cgroup *cgroup, struct error *err);
 struct cgroup *cgroup_free(struct cgroup *cgroup); // frees the object, not the directories
 
-// Mesos' rules: shares and weights follow cpus; the soft memory limit always moves, the hard one is
-// only ever raised after it was first set.
+// Mesos' rules: shares and weights follow what was asked for; the soft memory limit always moves,
+// the hard one is only ever raised after it was first set.
 int cgroup_set_limits(struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *err);
 // A descriptor of the directory that a child may begin in (struct env_spawn), or -1 where it has to
 // enter by itself.

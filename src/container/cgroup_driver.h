@@ -42,9 +42,10 @@ struct cgroup {
     bool owns_limits; // they are the same
     int oom_fd;
     bool hard_limit_set; // by us
+    bool has_quota;      // cpus have a hard limit, set by us
     bool oomed;
-    uint64_t hard_limit_bytes;
-    unsigned frozen_tries; // version 1: how often the freeze was waited for; 0: not freezing
+    uint64_t hard_limit_bytes; // UINT64_MAX: none
+    unsigned frozen_tries;     // version 1: how often the freeze was waited for; 0: not freezing
 };
 
 struct cgroup_ops {
@@ -54,8 +55,12 @@ struct cgroup_ops {
     // Where a process with one thread writes "0" to enter.
     const char *enter_file;
     int (*create)(struct cgroup *cgroup, struct error *err);
-    int (*set_cpu)(struct cgroup *cgroup, int64_t cpus, struct error *err);
-    int (*set_memory)(struct cgroup *cgroup, uint64_t soft_bytes, struct error *err);
+    // What follows from the cpus that were asked for.
+    int (*set_weight)(struct cgroup *cgroup, int64_t cpus, struct error *err);
+    // Per 100 ms, which is the kernel's default; negative: no limit.
+    int (*set_quota)(struct cgroup *cgroup, int64_t quota_us, struct error *err);
+    int (*set_memory)(struct cgroup *cgroup, uint64_t soft_bytes, uint64_t hard_bytes,
+                      struct error *err);
     uint32_t oom_events;
     bool (*has_oomed)(struct cgroup *cgroup);
     uint64_t (*memory_peak)(const struct cgroup *cgroup);

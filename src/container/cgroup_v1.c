@@ -41,43 +41,39 @@ static int v1_create(struct cgroup *cgroup, struct error *err)
     return cgroup_write_file(cgroup, CGROUP_MEMORY, "cgroup.event_control", order, err);
 }
 
-static int v1_set_cpu(struct cgroup *cgroup, int64_t cpus, struct error *err)
+static int v1_set_weight(struct cgroup *cgroup, int64_t cpus, struct error *err)
 {
     int64_t shares = cpus * 1024 / 1000;
-    int code = cgroup_write_number(cgroup, CGROUP_CPU, "cpu.shares", shares < 2 ? 2 : shares, err);
-    if (code < 0 || !cgroup->driver->enable_cfs) {
-        return code;
-    }
-    // The period is the kernel's default of 100 ms.
-    int64_t quota_us = cpus * 100;
-    return cgroup_write_number(cgroup, CGROUP_CPU, "cpu.cfs_quota_us",
-                               quota_us < 1000 ? 1000 : quota_us, err);
+    return cgroup_write_number(cgroup, CGROUP_CPU, "cpu.shares", shares < 2 ? 2 : shares, err);
 }
 
-static int v1_set_memory(struct cgroup *cgroup, uint64_t soft_bytes, struct error *err)
+static int v1_set_quota(struct cgroup *cgroup, int64_t quota_us, struct error *err)
+{
+    return cgroup_write_number(cgroup, CGROUP_CPU, "cpu.cfs_quota_us", quota_us, err);
+}
+
+static int v1_set_memory(struct cgroup *cgroup, uint64_t soft_bytes, uint64_t hard_bytes,
+                         struct error *err)
 {
     static const char limit[] = "memory.limit_in_bytes";
     static const char swap_limit[] = "memory.memsw.limit_in_bytes";
     int code = cgroup_write_number(cgroup, CGROUP_MEMORY, "memory.soft_limit_in_bytes",
                                    (int64_t)soft_bytes, err);
-    if (code < 0 || (cgroup->hard_limit_set && soft_bytes <= cgroup->hard_limit_bytes)) {
+    if (code < 0 || (cgroup->hard_limit_set && hard_bytes <= cgroup->hard_limit_bytes)) {
         return code;
     }
+    int64_t hard = hard_bytes == UINT64_MAX ? -1 : (int64_t)hard_bytes;
     // The limit on memory with swap may never be the lower of the two.
     bool raising = cgroup->hard_limit_set;
     bool swap = cgroup->driver->limit_swap;
     if (swap && raising) {
-        code = cgroup_write_number(cgroup, CGROUP_MEMORY, swap_limit, (int64_t)soft_bytes, err);
+        code = cgroup_write_number(cgroup, CGROUP_MEMORY, swap_limit, hard, err);
     }
     if (code == 0) {
-        code = cgroup_write_number(cgroup, CGROUP_MEMORY, limit, (int64_t)soft_bytes, err);
+        code = cgroup_write_number(cgroup, CGROUP_MEMORY, limit, hard, err);
     }
     if (code == 0 && swap && !raising) {
-        code = cgroup_write_number(cgroup, CGROUP_MEMORY, swap_limit, (int64_t)soft_bytes, err);
-    }
-    if (code == 0) {
-        cgroup->hard_limit_set = true;
-        cgroup->hard_limit_bytes = soft_bytes;
+        code = cgroup_write_number(cgroup, CGROUP_MEMORY, swap_limit, hard, err);
     }
     return code;
 }
@@ -249,7 +245,8 @@ const struct cgroup_ops cgroup_v1_ops = {
     // ms and more for it.
     .enter_file = "tasks",
     .create = v1_create,
-    .set_cpu = v1_set_cpu,
+    .set_weight = v1_set_weight,
+    .set_quota = v1_set_quota,
     .set_memory = v1_set_memory,
     .oom_events = EPOLLIN,
     .has_oomed = v1_has_oomed,

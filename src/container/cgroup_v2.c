@@ -37,32 +37,32 @@ static int v2_create(struct cgroup *cgroup, struct error *err)
     return 0;
 }
 
-static int v2_set_cpu(struct cgroup *cgroup, int64_t cpus, struct error *err)
+static int v2_set_weight(struct cgroup *cgroup, int64_t cpus, struct error *err)
 {
     int64_t weight = cpus / 10; // 100 for each cpu
     weight = weight < 1 ? 1 : weight > 10000 ? 10000 : weight;
-    int code = cgroup_write_number(cgroup, TREE, "cpu.weight", weight, err);
-    if (code < 0 || !cgroup->driver->enable_cfs) {
-        return code;
+    return cgroup_write_number(cgroup, TREE, "cpu.weight", weight, err);
+}
+
+static int v2_set_quota(struct cgroup *cgroup, int64_t quota_us, struct error *err)
+{
+    char text[64] = "max";
+    if (quota_us >= 0) {
+        snprintf(text, sizeof(text), "%lld 100000", (long long)quota_us);
     }
-    int64_t quota_us = cpus * 100;
-    char text[64];
-    snprintf(text, sizeof(text), "%lld 100000", (long long)(quota_us < 1000 ? 1000 : quota_us));
     return cgroup_write_file(cgroup, TREE, "cpu.max", text, err);
 }
 
-static int v2_set_memory(struct cgroup *cgroup, uint64_t soft_bytes, struct error *err)
+static int v2_set_memory(struct cgroup *cgroup, uint64_t soft_bytes, uint64_t hard_bytes,
+                         struct error *err)
 {
     int code = cgroup_write_number(cgroup, TREE, "memory.low", (int64_t)soft_bytes, err);
-    if (code < 0 || (cgroup->hard_limit_set && soft_bytes <= cgroup->hard_limit_bytes)) {
+    if (code < 0 || (cgroup->hard_limit_set && hard_bytes <= cgroup->hard_limit_bytes)) {
         return code;
     }
-    code = cgroup_write_number(cgroup, TREE, "memory.max", (int64_t)soft_bytes, err);
-    if (code == 0) {
-        cgroup->hard_limit_set = true;
-        cgroup->hard_limit_bytes = soft_bytes;
-    }
-    return code;
+    return hard_bytes == UINT64_MAX
+               ? cgroup_write_file(cgroup, TREE, "memory.max", "max", err)
+               : cgroup_write_number(cgroup, TREE, "memory.max", (int64_t)hard_bytes, err);
 }
 
 // A kill in a container nested in this one, at that one's own limit, is counted here as well; only
@@ -166,7 +166,8 @@ const struct cgroup_ops cgroup_v2_ops = {
     .leaf = "leaf",
     .enter_file = "cgroup.procs",
     .create = v2_create,
-    .set_cpu = v2_set_cpu,
+    .set_weight = v2_set_weight,
+    .set_quota = v2_set_quota,
     .set_memory = v2_set_memory,
     .oom_events = EPOLLPRI,
     .has_oomed = v2_has_oomed,

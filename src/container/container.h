@@ -60,6 +60,7 @@ struct container {
     struct list sibling;      // in the parent's children
     struct map ended;         // of an outermost one: id -> struct container_end
     bool is_session;
+    bool is_standalone;
     bool shares_limits; // with the parent
     bool has_tty;
     uint16_t tty_rows, tty_columns;
@@ -82,6 +83,7 @@ struct container {
     struct container_rlimit *rlimits;
     size_t rlimit_count;
     struct cgroup_limits limits;
+    bool is_burstable;
 
     struct user *user;       // NULL: the agent's own
     int out_fd, err_fd;      // until it runs
@@ -119,8 +121,10 @@ struct containerizer {
     // Copies of what the options say.
     char *helper_path;
     char *containers_dir; // files of those that outlive the agent
+    char *work_dir;
     bool switch_user;
     bool cpu, memory, enable_cfs;
+    bool limits_cpus, limits_mem;
     int64_t destroy_timeout_ns;
 
     struct cgroup_driver *driver; // NULL: sessions
@@ -133,6 +137,9 @@ struct containerizer {
     uint64_t destroy_errors;
     bool leaves; // containerizer_leave was called
 };
+
+// ---- machine.c ----
+uint64_t machine_memory_bytes(void); // 0: not known
 
 // ---- container_launch.c ----
 // Takes one from the queue on its way. Failures end in container_fail.
@@ -147,6 +154,8 @@ int container_link_volumes(const struct container *container, int sandbox_fd, ui
                            struct error *err);
 
 // ---- container_nested.c ----
+// `own` and what must not be missing, into its arena; of a session the parent's before all.
+void container_complete_environment(struct container *container, char *const *own);
 // The nested container's directory, which is made, through nothing but directories; and the links
 // in it.
 int container_open_nested_sandbox(const struct container *container, int *ret_fd,
@@ -199,7 +208,8 @@ bool container_is_left(const struct container *container);
 struct container *container_new(struct containerizer *c, const char *id);
 struct container *container_make(struct containerizer *c, const struct container_launch *launch);
 void container_enqueue(struct container *container);
-void container_read_limits(const struct resources *resources, struct cgroup_limits *ret_limits);
+void container_read_limits(const struct resources *resources, const struct hard_limits *limits,
+                           struct cgroup_limits *ret_limits);
 // Destroys what has cgroups and is not known.
 void container_destroy_orphans(struct containerizer *c);
 void container_watch(struct container *container, struct container_watch *watch, int fd,

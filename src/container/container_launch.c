@@ -133,6 +133,24 @@ static void put_command(const struct container *container, struct buf *order)
     }
 }
 
+// The more of the machine's memory it asked for, the later it is killed when that runs out.
+static void put_oom_score(const struct container *container, struct buf *order)
+{
+    const struct cgroup_limits *limits = &container->limits;
+    if (!container->is_burstable || container->cgroup == NULL || container->shares_limits ||
+        !container->owner->limits_mem || limits->mem_max_bytes <= limits->mem_bytes) {
+        return;
+    }
+    uint64_t machine = machine_memory_bytes();
+    if (machine == 0) {
+        return;
+    }
+    uint64_t asked = limits->mem_bytes < machine ? limits->mem_bytes : machine;
+    char text[32];
+    snprintf(text, sizeof(text), "%d", 1000 - (int)((double)asked * 1000 / (double)machine));
+    order_put_text(order, ORDER_OOM_SCORE, text);
+}
+
 static int write_order(struct container *container, bool enters, int *ret_fd, struct error *err)
 {
     AUTO_BUF struct buf order = BUF_INIT;
@@ -149,6 +167,7 @@ static int write_order(struct container *container, bool enters, int *ret_fd, st
         int64_t numbers[] = {limit->resource, (int64_t)limit->soft, (int64_t)limit->hard};
         order_put_numbers(&order, ORDER_RLIMIT, numbers, ARRAY_COUNT(numbers));
     }
+    put_oom_score(container, &order);
     order_put_user(&order, container->user);
     if (container->outlives_agent) {
         order_put_number(&order, ORDER_SUPERVISE, 1);

@@ -266,7 +266,7 @@ static char **read_environment(const struct container *container, struct arena *
 }
 
 // The parent's (for a session), then `own`, each name once; then what must not be missing.
-static void complete_environment(struct container *container, char *const *own)
+void container_complete_environment(struct container *container, char *const *own)
 {
     struct arena *arena = container->arena;
     char **inherited = NULL;
@@ -400,7 +400,7 @@ int containerizer_launch_nested(struct containerizer *c, const struct container_
         container->links[i].path = arena_strdup(container->arena, link->path);
         container->links[i].target = arena_strdup(container->arena, link->target);
     }
-    complete_environment(container, launch->environment);
+    container_complete_environment(container, launch->environment);
     container_enqueue(container);
     return 0;
 }
@@ -508,9 +508,27 @@ int containerizer_kill(struct containerizer *c, const char *container_id, int si
     return 0;
 }
 
-int containerizer_remove_nested(struct containerizer *c, const char *container_id,
-                                const char *trash, struct error *err)
+static int remove_standalone(const struct containerizer *c, const char *container_id,
+                             const char *trash, struct error *err)
 {
+    if (map_has(&c->containers, container_id)) {
+        return error_set(err, -EBUSY, "Container has not terminated yet");
+    }
+    AUTO_FREE char *sandbox = containerizer_standalone_sandbox(c, container_id);
+    if (rename(sandbox, trash) == 0) {
+        return 0;
+    }
+    return errno == ENOENT
+               ? error_set(err, -ENOENT, "Container %s cannot be found", container_id)
+               : error_errno(err, -errno, "Failed to remove the sandbox directory '%s'", sandbox);
+}
+
+int containerizer_remove(struct containerizer *c, const char *container_id, const char *trash,
+                         struct error *err)
+{
+    if (strchr(container_id, '.') == NULL) {
+        return remove_standalone(c, container_id, trash, err);
+    }
     struct container *root = container_find_root(c, container_id);
     if (map_has(&c->containers, container_id)) {
         return error_set(err, -EBUSY, "Nested container has not terminated yet");
@@ -560,4 +578,15 @@ bool containerizer_owns_limits(const struct containerizer *c, const char *contai
 {
     const struct container *container = map_get(&c->containers, container_id);
     return container != NULL && !container->shares_limits;
+}
+
+bool containerizer_is_standalone(const struct containerizer *c, const char *container_id)
+{
+    const struct container *container = map_get(&c->containers, container_id);
+    return container != NULL && container->is_standalone;
+}
+
+char *containerizer_standalone_sandbox(const struct containerizer *c, const char *container_id)
+{
+    return mem_printf("%s/containers/%s", c->work_dir, container_id);
 }

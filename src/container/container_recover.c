@@ -62,7 +62,8 @@ struct run_file {
     pid_t inner;   // 0: not written
     bool has_status;
     int status;
-    // Of nested ones.
+    // Of nested ones, and of those that stand alone.
+    bool is_standalone;
     char user[USER_SIZE_MAX]; // "": the agent's own
     bool is_session;
     bool owns_limits;
@@ -83,14 +84,17 @@ static bool parse_line(const char **at, long *ret_number)
 }
 
 // What stands on lines that begin with a letter.
-enum run_mark { RUN_USER = 'u', RUN_SESSION = 's', RUN_LIMITS = 'l' };
+enum run_mark { RUN_USER = 'u', RUN_SESSION = 's', RUN_LIMITS = 'l', RUN_STANDALONE = 'a' };
 
 int container_write_head(const struct container *container, int fd, struct error *err)
 {
-    if (container->parent == NULL) {
+    if (container->parent == NULL && !container->is_standalone) {
         return 0;
     }
     AUTO_BUF struct buf head = BUF_INIT;
+    if (container->is_standalone) {
+        buf_printf(&head, "%c\n", RUN_STANDALONE);
+    }
     if (container->user_name != NULL) {
         buf_printf(&head, "%c%s\n", RUN_USER, container->user_name);
     }
@@ -98,8 +102,9 @@ int container_write_head(const struct container *container, int fd, struct error
         buf_printf(&head, "%c\n", RUN_SESSION);
     }
     if (!container->shares_limits) {
-        buf_printf(&head, "%c%" PRId64 " %" PRIu64 "\n", RUN_LIMITS, container->limits.cpus,
-                   container->limits.mem_bytes);
+        const struct cgroup_limits *limits = &container->limits;
+        buf_printf(&head, "%c%" PRId64 " %" PRIu64 " %" PRId64 " %" PRIu64 "\n", RUN_LIMITS,
+                   limits->cpus, limits->mem_bytes, limits->cpus_max, limits->mem_max_bytes);
     }
     if (head.size > FILE_SIZE_MAX / 2) {
         return error_set(err, -ENAMETOOLONG, "The name of user '%s' is too long",
@@ -118,12 +123,17 @@ static void read_mark(const char *line, size_t size, struct run_file *file)
     case RUN_USER:
         snprintf(file->user, sizeof(file->user), "%.*s", (int)(size - 1), line + 1);
         break;
+    case RUN_STANDALONE:
+        file->is_standalone = true;
+        break;
     case RUN_SESSION:
         file->is_session = true;
         break;
     case RUN_LIMITS:
-        file->owns_limits = sscanf(line + 1, "%" SCNd64 " %" SCNu64, &file->limits.cpus,
-                                   &file->limits.mem_bytes) == 2;
+        // What an earlier version wrote ends behind two numbers.
+        file->owns_limits = sscanf(line + 1, "%" SCNd64 " %" SCNu64 " %" SCNd64 " %" SCNu64,
+                                   &file->limits.cpus, &file->limits.mem_bytes,
+                                   &file->limits.cpus_max, &file->limits.mem_max_bytes) >= 2;
         break;
     case ORDER_RUN_INNER:
         file->inner = (pid_t)strtol(line + 1, NULL, 10);
@@ -310,7 +320,7 @@ static void recover_one(struct containerizer *c, const struct container_recovery
 {
     struct container *container =
         container_revive(c, recovery->container_id, recovery->sandbox, recovery->user);
-    container_read_limits(recovery->resources, &container->limits);
+    container_read_limits(recovery->resources, &recovery->limits, &container->limits);
     container_keep_volumes(container, recovery->volumes, recovery->volume_count);
     go_on_or_end(container, is_rebooted);
 }
@@ -370,6 +380,24 @@ static char **list_files(const struct containerizer *c, size_t *ret_count)
     return names;
 }
 
+static void recover_standalone(struct containerizer *c, const char *id, bool is_rebooted)
+{
+    struct run_file file;
+    read_run_file(c, id, &file);
+    AUTO_FREE char *sandbox = containerizer_standalone_sandbox(c, id);
+    struct container *container = container_revive(c, id, sandbox, file.user);
+    container->is_standalone = true;
+    container->limits = file.limits;
+    go_on_or_end(container, is_rebooted);
+}
+
+static bool is_standalone_file(const struct containerizer *c, const char *id)
+{
+    struct run_file file;
+    read_run_file(c, id, &file);
+    return file.is_standalone;
+}
+
 // Nobody asks for it, and nothing is around it: taken down when it is alive, else forgotten.
 static void recover_orphan(struct containerizer *c, const char *id)
 {
@@ -397,6 +425,8 @@ static void recover_others(struct containerizer *c, bool is_rebooted)
             // One of those that were asked for.
         } else if (parent != NULL && !parent->is_orphan) {
             recover_nested_one(parent, ids[i], is_rebooted);
+        } else if (parent_id == NULL && is_standalone_file(c, ids[i])) {
+            recover_standalone(c, ids[i], is_rebooted);
         } else {
             recover_orphan(c, ids[i]);
         }
@@ -431,7 +461,9 @@ void containerizer_leave(struct containerizer *c)
 
 bool container_is_left(const struct container *container)
 {
-    return container->owner->leaves && container->outlives_agent && !container->is_session &&
+    bool leaves = container->owner->leaves || container->is_standalone ||
+                  (container->parent != NULL && container_is_left(container->parent));
+    return leaves && container->outlives_agent && !container->is_session &&
            (container->state == CONTAINER_RUNNING || container->state == CONTAINER_STARTING) &&
            (container->parent == NULL || container_is_left(container->parent));
 }

@@ -21,7 +21,7 @@
 enum {
     STARTS_PER_TURN = 8,
     EVENTS_PER_TURN = 64,
-    ID_SIZE_MAX = 200,
+    ID_SIZE_MAX = 242,     // Mesos' number; it names files
     FREE_TRIES_MAX = 5000, // of a millisecond each
 };
 
@@ -191,7 +191,10 @@ static int prepare(struct containerizer *c, const struct containerizer_options *
     }
     c->cpu = isolation.posix_cpu;
     c->memory = isolation.posix_memory;
+    c->limits_cpus = isolation.cgroups_cpu;
+    c->limits_mem = isolation.cgroups_memory;
     c->containers_dir = mem_printf("%s/containers", options->runtime_dir);
+    c->work_dir = mem_strdup(options->work_dir);
     c->helper_path = mem_printf("%s/mesos-containerizer", options->launcher_dir);
     if (access(c->helper_path, X_OK) < 0) {
         return error_errno(err, -errno, "Failed to find the helper '%s'", c->helper_path);
@@ -293,6 +296,7 @@ struct containerizer *containerizer_free(struct containerizer *c)
     cgroup_driver_free(c->driver);
     mem_free(c->helper_path);
     mem_free(c->containers_dir);
+    mem_free(c->work_dir);
     c->magic = 0;
     mem_free(c);
     return NULL;
@@ -314,16 +318,33 @@ static bool is_id_sound(const char *id)
     return true;
 }
 
-void container_read_limits(const struct resources *resources, struct cgroup_limits *ret_limits)
+// Of thousandths of a MB.
+static uint64_t mem_bytes(int64_t mem)
 {
-    ret_limits->cpus = 0;
-    ret_limits->mem_bytes = 0;
+    return mem <= 0 ? 0 : (uint64_t)mem * 1024 / 1000 * 1024;
+}
+
+void container_read_limits(const struct resources *resources, const struct hard_limits *limits,
+                           struct cgroup_limits *ret_limits)
+{
+    *ret_limits = (struct cgroup_limits){
+        .cpus_max = limits->cpus,
+        .mem_max_bytes = limits->mem == HARD_LIMIT_INFINITE ? UINT64_MAX : mem_bytes(limits->mem),
+    };
     if (resources != NULL) {
         ret_limits->cpus = resources_scalar(resources, "cpus");
-        // Thousandths of a MB.
-        int64_t mem = resources_scalar(resources, "mem");
-        ret_limits->mem_bytes = mem <= 0 ? 0 : (uint64_t)mem * 1024 / 1000 * 1024;
+        ret_limits->mem_bytes = mem_bytes(resources_scalar(resources, "mem"));
     }
+}
+
+bool containerizer_limits_cpus(const struct containerizer *c)
+{
+    return c->limits_cpus;
+}
+
+bool containerizer_limits_mem(const struct containerizer *c)
+{
+    return c->limits_mem;
 }
 
 static char **copy_texts(struct arena *arena, char *const *texts)
@@ -356,7 +377,8 @@ struct container *container_make(struct containerizer *c, const struct container
         container->rlimits =
             arena_dup(arena, launch->rlimits, container->rlimit_count * sizeof(launch->rlimits[0]));
     }
-    container_read_limits(launch->resources, &container->limits);
+    container->is_burstable = launch->is_burstable || launch->nesting != NULL;
+    container_read_limits(launch->resources, &launch->limits, &container->limits);
     container_keep_volumes(container, launch->volumes, launch->volume_count);
     return container;
 }
@@ -377,7 +399,12 @@ int containerizer_launch(struct containerizer *c, const struct container_launch 
         return error_set(err, -EINVAL, "The command of container %s has no value",
                          launch->container_id);
     }
-    container_enqueue(container_make(c, launch));
+    struct container *container = container_make(c, launch);
+    if (launch->is_standalone) {
+        container->is_standalone = container->outlives_agent = true;
+        container_complete_environment(container, launch->environment);
+    }
+    container_enqueue(container);
     return 0;
 }
 
@@ -394,13 +421,14 @@ static struct container *find(const struct containerizer *c, const char *id, str
 }
 
 int containerizer_update(struct containerizer *c, const char *container_id,
-                         const struct resources *resources, struct error *err)
+                         const struct resources *resources, const struct hard_limits *limits,
+                         struct error *err)
 {
     struct container *container = find(c, container_id, err);
     if (container == NULL) {
         return -ENOENT;
     }
-    container_read_limits(resources, &container->limits);
+    container_read_limits(resources, limits, &container->limits);
     if (container->cgroup == NULL || container->shares_limits ||
         container->state == CONTAINER_DESTROYING) {
         return 0;
@@ -413,6 +441,33 @@ void containerizer_destroy(struct containerizer *c, const char *container_id)
     struct container *container = find(c, container_id, NULL);
     if (container != NULL) {
         container_begin_destroy(container);
+    }
+}
+
+// An infinite limit is told as what the machine has, as in Mesos.
+static void put_limits(const struct containerizer *c, const struct cgroup_limits *limits,
+                       Mesos__V1__ResourceStatistics *statistics)
+{
+    if (limits->cpus > 0) {
+        statistics->has_cpus_soft_limit = true;
+        statistics->cpus_soft_limit = (double)limits->cpus / 1000;
+    }
+    if (limits->cpus_max != 0 || (c->enable_cfs && limits->cpus > 0)) {
+        statistics->has_cpus_limit = true;
+        statistics->cpus_limit = limits->cpus_max == 0 ? statistics->cpus_soft_limit
+                                 : limits->cpus_max == INT64_MAX
+                                     ? (double)sysconf(_SC_NPROCESSORS_ONLN)
+                                     : (double)limits->cpus_max / 1000;
+    }
+    if (limits->mem_bytes > 0) {
+        statistics->has_mem_soft_limit_bytes = true;
+        statistics->mem_soft_limit_bytes = limits->mem_bytes;
+    }
+    if (limits->mem_max_bytes != 0 || limits->mem_bytes > 0) {
+        statistics->has_mem_limit_bytes = true;
+        statistics->mem_limit_bytes = limits->mem_max_bytes == 0            ? limits->mem_bytes
+                                      : limits->mem_max_bytes == UINT64_MAX ? machine_memory_bytes()
+                                                                            : limits->mem_max_bytes;
     }
 }
 
@@ -434,17 +489,7 @@ int containerizer_usage(struct containerizer *c, const char *container_id, struc
             return code;
         }
     }
-    if (container->limits.cpus > 0) {
-        statistics->has_cpus_soft_limit = true;
-        statistics->cpus_soft_limit = (double)container->limits.cpus / 1000;
-        statistics->has_cpus_limit = c->enable_cfs;
-        statistics->cpus_limit = c->enable_cfs ? statistics->cpus_soft_limit : 0;
-    }
-    if (container->limits.mem_bytes > 0) {
-        statistics->has_mem_soft_limit_bytes = statistics->has_mem_limit_bytes = true;
-        statistics->mem_soft_limit_bytes = container->limits.mem_bytes;
-        statistics->mem_limit_bytes = container->limits.mem_bytes;
-    }
+    put_limits(c, &container->limits, statistics);
     *ret_statistics = statistics;
     return 0;
 }

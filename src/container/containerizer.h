@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "env/env.h"
+#include "model/hard_limits.h"
 #include "model/resources.h"
 #include "proto/mesos.pb-c.h"
 
@@ -75,14 +76,21 @@ struct container_launch {
     const char *user;                      // to run as; NULL: the agent's own
     const Mesos__V1__CommandInfo *command; // shell or argv, and the uris to fetch
     char *const *environment;              // "NAME=value", complete, NULL-terminated
-    const struct resources *resources;     // the limits
-    const char *stdout_name;               // "stdout", in the sandbox; appended
+    const struct resources *resources;     // what it asked for, and its limits but for:
+    struct hard_limits limits;
+    // One that has a memory limit above what it asked for is among the first to be killed when the
+    // machine's memory runs out. Nested ones always are.
+    bool is_burstable;
+    const char *stdout_name; // "stdout", in the sandbox; appended
     const char *stderr_name;
     const struct container_rlimit *rlimits; // may be NULL
     size_t rlimit_count;
     bool outlives_agent; // goes on when the agent's process ends; see containerizer_recover
     const struct container_volume *volumes; // may be NULL; not for nested ones
     size_t volume_count;
+    // Is nobody's executor: it outlives the agent, and a later one finds it by itself. Its sandbox
+    // is <work_dir>/containers/ID; MESOS_SANDBOX and PATH are added to its environment.
+    bool is_standalone;
     // For a container inside another (containerizer_launch_nested); else NULL.
     const struct container_nesting *nesting;
 };
@@ -117,7 +125,8 @@ struct container_recovery {
     const char *container_id;
     const char *sandbox;               // as at its launch
     const char *user;                  // the same
-    const struct resources *resources; // the limits
+    const struct resources *resources; // the same
+    struct hard_limits limits;
     const struct container_volume *volumes;
     size_t volume_count;
 };
@@ -148,11 +157,11 @@ int containerizer_nested_end(const struct containerizer *c, const char *containe
 // A signal to the first process of a container. -ENOENT: it does not run.
 int containerizer_kill(struct containerizer *c, const char *container_id, int signal,
                        struct error *err);
-// Forgets a nested container that ended, and moves its sandbox, when there is one, to `trash` (a
-// path on the same file system). -EBUSY: it has not ended yet. -ENOENT: the outermost container is
-// not there.
-int containerizer_remove_nested(struct containerizer *c, const char *container_id,
-                                const char *trash, struct error *err);
+// Forgets a nested container that ended, or one that stood alone, and moves its sandbox, when there
+// is one, to `trash` (a path on the same file system). -EBUSY: it has not ended yet. -ENOENT: the
+// outermost container is not there; or there is no such sandbox of one that stood alone.
+int containerizer_remove(struct containerizer *c, const char *container_id, const char *trash,
+                         struct error *err);
 // ---- input and output of a session ----
 struct container_io;
 enum container_output { CONTAINER_STDOUT, CONTAINER_STDERR };
@@ -187,11 +196,15 @@ int containerizer_resize(struct containerizer *c, const char *container_id, uint
 size_t containerizer_list(const struct containerizer *c, struct arena *arena,
                           const char *const **ret_ids);
 bool containerizer_owns_limits(const struct containerizer *c, const char *container_id);
+bool containerizer_is_standalone(const struct containerizer *c, const char *container_id);
+// Where one that stands alone has its sandbox; the caller frees it.
+char *containerizer_standalone_sandbox(const struct containerizer *c, const char *container_id);
 pid_t containerizer_pid(const struct containerizer *c, const char *container_id); // 0: none
 
 // New limits (an executor got another task, or one ended).
 int containerizer_update(struct containerizer *c, const char *container_id,
-                         const struct resources *resources, struct error *err);
+                         const struct resources *resources, const struct hard_limits *limits,
+                         struct error *err);
 // Other volumes: those that are not in the list go out of its sandbox.
 int containerizer_update_volumes(struct containerizer *c, const char *container_id,
                                  const struct container_volume *volumes, size_t count,
@@ -202,6 +215,10 @@ void containerizer_destroy(struct containerizer *c, const char *container_id);
 // Fills a ResourceStatistics (in the arena) from the cgroups, or from /proc for posix isolation.
 int containerizer_usage(struct containerizer *c, const char *container_id, struct arena *arena,
                         Mesos__V1__ResourceStatistics **ret_statistics, struct error *err);
+
+// Whether containers are held to cpus and memory.
+bool containerizer_limits_cpus(const struct containerizer *c);
+bool containerizer_limits_mem(const struct containerizer *c);
 
 // What this machine has: cpus, mem (MB), disk (MB of work_dir), ports 31000-32000, gpus 0. Mesos'
 // rules for what is left for the system (src/slave/containerizer/containerizer.cpp).

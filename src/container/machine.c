@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "container/containerizer.h"
+#include "container/container.h"
 
 static const uint64_t MEGABYTE = UINT64_C(1) << 20;
 static const uint64_t GIGABYTE = UINT64_C(1) << 30;
@@ -17,6 +17,12 @@ static const uint64_t GIGABYTE = UINT64_C(1) << 30;
 static uint64_t leave(uint64_t total, uint64_t large, uint64_t left)
 {
     return total >= large ? total - left : total / 2;
+}
+
+uint64_t machine_memory_bytes(void)
+{
+    struct sysinfo info;
+    return sysinfo(&info) < 0 ? 0 : (uint64_t)info.totalram * info.mem_unit;
 }
 
 int containerizer_machine_resources(const char *work_dir, struct resources **ret_resources,

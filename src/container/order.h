@@ -36,6 +36,7 @@ enum order_tag {
     ORDER_SUPERVISE,
     // Number, not read: a session of its own, whose terminal is what standard input is.
     ORDER_TERMINAL,
+    ORDER_OOM_SCORE, // text: for /proc/self/oom_score_adj
 };
 
 // In ORDER_RUN_FD's file, before the pid of the process that is run behind its supervisor: a line

@@ -104,6 +104,7 @@ struct plan {
     bool has_user;
     bool is_supervised;
     bool has_terminal;
+    const char *oom_score; // NULL: as it is
 };
 
 static void *map_memory(size_t size, int protection, int flags, int fd)
@@ -156,15 +157,16 @@ static void make_room(struct plan *plan, struct order_reader reader)
     plan->groups = (uint32_t *)(plan->environment + variables + 1);
 }
 
-static void enter_cgroup(const char *file)
+static void write_file(const char *file, const char *text)
 {
     long fd = bare_call6(SYS_openat, AT_FDCWD, (long)file, O_WRONLY | O_CLOEXEC, 0, 0, 0);
     if (fd < 0) {
         fail(fd, "Failed to open", file);
     }
-    long written = BARE_CALL3(SYS_write, fd, "0", 1);
-    if (written != 1) {
-        fail(written < 0 ? written : 0, "Failed to enter the cgroup by", file);
+    long size = (long)text_size(text);
+    long written = BARE_CALL3(SYS_write, fd, text, size);
+    if (written != size) {
+        fail(written < 0 ? written : 0, "Failed to write", file);
     }
     BARE_CALL3(SYS_close, fd, 0, 0);
 }
@@ -198,7 +200,7 @@ static void take_record(struct plan *plan, const struct order_record *record)
         plan->environment[plan->environment_count++] = (char *)record->data;
         return;
     case ORDER_CGROUP:
-        enter_cgroup(record->data);
+        write_file(record->data, "0"); // enters it
         return;
     case ORDER_RLIMIT:
         set_rlimit(record);
@@ -215,6 +217,9 @@ static void take_record(struct plan *plan, const struct order_record *record)
         return;
     case ORDER_SUPERVISE:
         plan->is_supervised = true;
+        return;
+    case ORDER_OOM_SCORE:
+        plan->oom_score = record->data;
         return;
     case ORDER_TERMINAL:
         plan->has_terminal = true;
@@ -345,6 +350,9 @@ int bare_main(void)
     long supervisor = 0;
     if (plan.is_supervised && (supervisor = supervise_fork()) < 0) {
         fail(supervisor, "Failed to start under supervision", NULL);
+    }
+    if (plan.oom_score != NULL) {
+        write_file("/proc/self/oom_score_adj", plan.oom_score);
     }
     if (plan.has_terminal) {
         take_terminal(&plan);

@@ -229,9 +229,9 @@ static int container_launch(void *ctx, const struct agent_launch *launch, struct
 }
 
 static int container_update(void *ctx, const char *container_id, const struct resources *resources,
-                            struct error *err)
+                            const struct hard_limits *limits, struct error *err)
 {
-    (void)resources;
+    (void)resources, (void)limits;
     return containers_update(ctx, container_id, err);
 }
 

@@ -336,9 +336,6 @@ class Run:
             is_unknown = response.status in (404, 501) or "Expecting 'type' to be present" in response.text
             self.record.add(kind, name, NOT_YET if is_unknown else WORKS)
         if kind == "agent_calls":
-            self.record.add(kind, "LAUNCH_CONTAINER", PARTLY, "nested ones, without `limits`; none that stand alone")
-            for name in ("WAIT_CONTAINER", "KILL_CONTAINER", "REMOVE_CONTAINER"):
-                self.record.add(kind, name, PARTLY, "nested ones")
             for name in ("ATTACH_CONTAINER_INPUT", "ATTACH_CONTAINER_OUTPUT"):
                 self.record.add(kind, name, PARTLY, "of sessions; tasks have no terminal")
 

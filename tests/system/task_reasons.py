@@ -87,9 +87,8 @@ ROWS = [
          AGENT + "operations.c::test_volume_in_a_container"),
         ("DROPPED/LOST", "TASK_INVALID", "a command task is called like an executor that runs",
          HERE + "test_name_of_an_executor_that_runs"),
-        ("DROPPED", "GC_ERROR", "limits that the agent's isolators would not keep; garbage that cannot be spared", None,
-         "agents do not announce TASK_RESOURCE_LIMITS, so the master refuses limits with TASK_INVALID; and a "
-         "directory is taken off the list of garbage without anything that could fail"),
+        ("DROPPED/LOST", "GC_ERROR", "limits that the agent's isolators would not keep (a directory is taken off the list "
+         "of garbage without anything that could fail)", SYSTEM + "limits.py::test_an_agent_that_cannot_limit"),
         ("DROPPED", "INVALID_OFFERS", "resources of a resource provider are of an older version", None,
          "there are no resource providers yet"),
         ("FAILED", "CONTAINER_LIMITATION", "it listens on a port that it does not hold", None,

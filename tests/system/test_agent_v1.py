@@ -40,8 +40,27 @@ ID = {"value": "child", "parent": {"value": "parent"}}
      "A container without a command is not supported"),
     ({"type": "LAUNCH_NESTED_CONTAINER", "launch_nested_container": {"container_id": ID, "command": {"value": "true"}}},
      "Parent container parent does not exist"),
-    ({"type": "LAUNCH_CONTAINER", "launch_container": {"container_id": {"value": "alone"}, "command": {"value": "true"}}},
-     "Containers without a parent are not supported by this agent"),
+    ({"type": "LAUNCH_CONTAINER", "launch_container": {"container_id": {**ID, "parent": {
+        "value": "p", "parent": {"value": "q"}}}, "resources": [harness.scalar("cpus", 1)]}},
+     "Failed to validate agent::Call: 'launch_container' is invalid: containers nested at the second level or greater "
+     "cannot specify resources"),
+    ({"type": "LAUNCH_CONTAINER", "launch_container": {"container_id": {**ID, "parent": {
+        "value": "p", "parent": {"value": "q"}}}, "limits": {"cpus": {"value": 1}}}},
+     "Failed to validate agent::Call: 'launch_container' is invalid: containers nested at the second level or greater "
+     "cannot specify resource limits"),
+    ({"type": "LAUNCH_CONTAINER", "launch_container": {"container_id": {"value": "a"}, "container": {
+        "type": "MESOS", "linux_info": {"share_cgroups": True}}}},
+     "Failed to validate agent::Call: 'launch_container' is invalid: containers without a parent cannot set "
+     "'share_cgroups' to 'true'"),
+    ({"type": "LAUNCH_CONTAINER", "launch_container": {"container_id": {"value": "a"}, "resources": [
+        {**harness.scalar("cpus", 1), "reservations": [{"type": "STATIC", "role": "r"}]}]}},
+     "Failed to validate agent::Call: 'launch_container.resources' must be unreserved"),
+    ({"type": "LAUNCH_CONTAINER", "launch_container": {"container_id": {"value": "a"}, "resources": [
+        {**harness.scalar("cpus", 1), "revocable": {}}]}},
+     "Failed to validate agent::Call: 'launch_container.resources' must be non-revocable"),
+    ({"type": "LAUNCH_CONTAINER", "launch_container": {"container_id": {"value": "a"}, "command": {"value": "true"},
+                                                       "limits": {"cpus": {"value": 1}}}},
+     "Resource limits can only be set when the agent has loaded the isolators 'cgroups/cpu' and 'cgroups/mem'"),
 ])
 def test_refused(agent, body, text):
     answer = harness.post(agent.address, "/api/v1", body)

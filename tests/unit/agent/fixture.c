@@ -79,6 +79,8 @@ static int container_launch(void *ctx, const struct agent_launch *launch, struct
     f->launched_sandbox = arena_strdup(f->arena, launch->sandbox);
     f->launched_user = arena_strdup(f->arena, launch->user);
     note_volumes(f, launch->volumes, launch->volume_count);
+    f->launched_limits = launch->limits;
+    f->is_launched_command_task = launch->is_command_task;
     f->launched_cpus = (double)resources_scalar(launch->resources, "cpus") / 1000;
     f->launched_command = WIRE_COPY(f->arena, Mesos__V1__CommandInfo, launch->command);
     size_t count = 0;
@@ -93,7 +95,7 @@ static int container_launch(void *ctx, const struct agent_launch *launch, struct
 }
 
 static int container_update(void *ctx, const char *container_id, const struct resources *resources,
-                            struct error *err)
+                            const struct hard_limits *limits, struct error *err)
 {
     struct fixture *f = ctx;
     CHECK(container_id != NULL);
@@ -101,6 +103,7 @@ static int container_update(void *ctx, const char *container_id, const struct re
         return error_set(err, -EIO, "%s", f->refuse_update);
     }
     f->updated_count++;
+    f->updated_limits = *limits;
     f->updated_cpus = (double)resources_scalar(resources, "cpus") / 1000;
     return 0;
 }
@@ -175,6 +178,8 @@ static void make_agent(struct fixture *f)
         .work_dir = "/work",
         .launcher_dir = "/libexec",
         .switch_user = true,
+        .limits_cpus = true,
+        .limits_mem = true,
         .executor_registration_timeout_ns = 60 * NS_PER_S,
         .executor_shutdown_grace_period_ns = 5 * NS_PER_S,
         .registration_backoff_factor_ns = NS_PER_S,

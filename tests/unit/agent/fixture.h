@@ -30,11 +30,14 @@ struct fixture {
     const char *launched_user;
     char **launched_environment;
     double launched_cpus;
+    struct hard_limits launched_limits;
+    bool is_launched_command_task;
     Mesos__V1__CommandInfo *launched_command;
     size_t launched_count;
     const char *destroyed[NOTES_MAX];
     size_t destroyed_count;
     double updated_cpus; // of the last container_update
+    struct hard_limits updated_limits;
     size_t updated_count;
     const char *removed[NOTES_MAX];
     size_t removed_count;

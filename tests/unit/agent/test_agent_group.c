@@ -95,6 +95,98 @@ static void test_group_lives(void **state)
     assert_int_equal(f->agent->frameworks.count, 0);
 }
 
+// A task of 1 cpu and 100 MB for executor "e", which has 0.5 cpus and 32 MB.
+static void run_limited(struct fixture *f, const char *task_id, const char *limits)
+{
+    f_receive(f,
+              "{'type':'RUN_TASK','run_task':{'framework_info':{'user':'joe','name':'test',"
+              "'id':{'value':'F'},'checkpoint':%s,'capabilities':[{'type':'PARTITION_AWARE'}]},"
+              "'task':{'name':'n','task_id':{'value':'%s'},'agent_id':{'value':'S1'},"
+              "'limits':{%s},'executor':{'executor_id':{'value':'e'},"
+              "'framework_id':{'value':'F'},'command':{'value':'./exec'},'resources':["
+              "{'name':'cpus','type':'SCALAR','scalar':{'value':0.5}},"
+              "{'name':'mem','type':'SCALAR','scalar':{'value':32}}]},'resources':["
+              "{'name':'cpus','type':'SCALAR','scalar':{'value':1}},"
+              "{'name':'mem','type':'SCALAR','scalar':{'value':100}}]}}}",
+              f->is_checkpointing ? "true" : "false", task_id, limits);
+}
+
+static void assert_limits(struct hard_limits limits, int64_t cpus, int64_t mem)
+{
+    assert_int_equal(limits.cpus, cpus);
+    assert_int_equal(limits.mem, mem);
+}
+
+static void test_limits_of_an_executor(void **state)
+{
+    struct fixture *f = *state;
+    f->is_checkpointing = true;
+    f_register(f);
+    run_limited(f, "a", "'cpus':{'value':2},'mem':{'value':200}");
+    assert_limits(f->launched_limits, 2500, 232000);
+    assert_false(f->is_launched_command_task);
+    int stream;
+    assert_int_equal(f_subscribe(f, "e", &stream), 0);
+    // One without a limit may use what is idle of cpus, and has what it asked for of memory.
+    run_limited(f, "b", "");
+    assert_limits(f->updated_limits, HARD_LIMIT_UNSET, 332000);
+    run_limited(f, "c", "'cpus':{'value':'Infinity'},'mem':{'value':'Infinity'}");
+    assert_limits(f->updated_limits, HARD_LIMIT_UNSET, HARD_LIMIT_INFINITE);
+    f_update(f, "e", "b", "TASK_FINISHED", 1);
+    assert_limits(f->updated_limits, HARD_LIMIT_INFINITE, HARD_LIMIT_INFINITE);
+    // Another process finds the same.
+    struct error err = {0};
+    static const struct agent_recovery strict = {.is_strict = true};
+    assert_int_equal(f_restart(f, &strict, &err), 0);
+    assert_limits(agent_executor_limits(f_executor(f, "e")), HARD_LIMIT_INFINITE,
+                  HARD_LIMIT_INFINITE);
+    MAP_FOREACH (&f->agent->containers, entry) {
+        agent_container_launched(f->agent, entry->key, 77, f->now);
+    }
+    agent_recovery_start(f->agent, f->now);
+    assert_int_equal(f_call(f, &stream,
+                            "{'type':'SUBSCRIBE','framework_id':{'value':'F'},"
+                            "'executor_id':{'value':'e'},'subscribe':{'unacknowledged_tasks':["
+                            "{'name':'n','task_id':{'value':'a'},'agent_id':{'value':'S1'}},"
+                            "{'name':'n','task_id':{'value':'c'},'agent_id':{'value':'S1'}}]}}"),
+                     0);
+    f_update(f, "e", "c", "TASK_FINISHED", 2);
+    assert_limits(f->updated_limits, 2500, 232000);
+    // They are told with the task.
+    struct arena *arena AUTO_ARENA = arena_new(0, 0);
+    const Mesos__V1__Task *message = agent_task_message(f_task(f, "a"), arena);
+    assert_int_equal(message->n_limits, 2);
+}
+
+static void test_limits_of_a_command_task(void **state)
+{
+    struct fixture *f = *state;
+    f_register(f);
+    f_run_task(f, "a", ",'limits':{'cpus':{'value':4}}");
+    assert_limits(f->launched_limits, 4100, HARD_LIMIT_UNSET);
+    assert_true(f->is_launched_command_task);
+    f_run_task(f, "b", "");
+    assert_limits(f->launched_limits, HARD_LIMIT_UNSET, HARD_LIMIT_UNSET);
+}
+
+static void test_limits_that_would_not_hold(void **state)
+{
+    struct fixture *f = *state;
+    f_register(f);
+    f->agent->options.limits_mem = false;
+    run_limited(f, "a", "'cpus':{'value':2},'mem':{'value':200}");
+    assert_int_equal(f->launched_count, 0);
+    assert_int_equal(sent_status(f, "a")->state, STATE(DROPPED));
+    assert_int_equal(sent_status(f, "a")->reason, REASON(GC_ERROR));
+    assert_string_equal(sent_status(f, "a")->message,
+                        "Memory limits can only be set on tasks launched in Mesos containers when "
+                        "the agent has loaded the 'cgroups/mem' isolator");
+    f->agent->options.limits_cpus = false;
+    f_run_task(f, "b", ",'limits':{'cpus':{'value':4}}");
+    assert_int_equal(sent_status(f, "b")->state, STATE(LOST));
+    assert_int_equal(sent_status(f, "b")->reason, REASON(GC_ERROR));
+}
+
 static void test_groups_in_one_queue(void **state)
 {
     struct fixture *f = *state;
@@ -210,6 +302,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(group_lives),
         TEST(groups_in_one_queue),
+        TEST(limits_of_an_executor),
+        TEST(limits_of_a_command_task),
+        TEST(limits_that_would_not_hold),
         TEST(kill_takes_the_queued_group),
         TEST(executor_of_a_killed_group_is_shut_down),
         TEST(dropped_as_a_whole),

@@ -59,6 +59,9 @@ struct order {
     const char *const *arguments; // file and arguments
     const char *user;
     const char *resources; // "cpus:1;mem:64"
+    struct hard_limits limits;
+    bool is_burstable;
+    bool is_standalone; // its sandbox is where those have it
     const char *uris[8];
     bool cache;
     bool executable;

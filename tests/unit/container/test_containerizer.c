@@ -31,6 +31,8 @@
         return;                                                                                    \
     }
 
+static const struct hard_limits no_limits;
+
 static bool has_cgroups(const struct world *w)
 {
     return strcmp(w->setting.launcher, "linux") == 0;
@@ -148,7 +150,7 @@ static void test_refusals(void **state)
     assert_int_equal(world_launch(w, &(struct order){.id = "twice", .shell = "sleep 0.05"}), 0);
     assert_int_equal(world_launch(w, &(struct order){.id = "twice", .shell = "true"}), -EEXIST);
     containerizer_destroy(w->c, "unknown");
-    assert_int_equal(containerizer_update(w->c, "unknown", NULL, NULL), -ENOENT);
+    assert_int_equal(containerizer_update(w->c, "unknown", NULL, &no_limits, NULL), -ENOENT);
     world_wait_all(w);
     world_end(w);
 }
@@ -373,7 +375,7 @@ static void test_swap_limit(void **state)
     AUTO_RESOURCES struct resources *more = NULL;
     assert_int_equal(resources_parse("cpus:1;mem:128", "*", &more, NULL), 0);
     struct error err = {0};
-    if (containerizer_update(w->c, "grow", more, &err) < 0) {
+    if (containerizer_update(w->c, "grow", more, &no_limits, &err) < 0) {
         fail_msg("%s", err.text);
     }
     containerizer_destroy(w->c, "grow");
@@ -395,13 +397,119 @@ static void test_memory_raised(void **state)
     AUTO_RESOURCES struct resources *more = NULL, *less = NULL;
     assert_int_equal(resources_parse("cpus:1;mem:128", "*", &more, NULL), 0);
     assert_int_equal(resources_parse("cpus:1;mem:40", "*", &less, NULL), 0);
-    assert_int_equal(containerizer_update(w->c, "grow", more, NULL), 0);
+    assert_int_equal(containerizer_update(w->c, "grow", more, &no_limits, NULL), 0);
     // A running container's hard limit is never lowered.
-    assert_int_equal(containerizer_update(w->c, "grow", less, NULL), 0);
+    assert_int_equal(containerizer_update(w->c, "grow", less, &no_limits, NULL), 0);
     world_wait_all(w);
     struct outcome *o = world_outcome(w, "grow");
     assert_false(o->has_reason);
     assert_int_equal(o->status, 0);
+    world_end(w);
+}
+
+// What stands in a control file of a container: version 1's or version 2's name. NULL: there are no
+// controllers.
+static const char *control(struct world *w, const char *id, int controller, const char *v1,
+                           const char *v2)
+{
+    struct cgroup_mounts mounts = {0};
+    assert_int_equal(cgroup_mounts_find(&mounts, "/sys/fs/cgroup", NULL), 0);
+    const char *mount = mounts.v1[controller] != NULL ? mounts.v1[controller] : mounts.v2;
+    const char *name = mounts.v1[controller] != NULL ? v1 : v2;
+    AUTO_FREE char *path = mem_printf("%s/%s/%s/%s", mount == NULL ? "" : mount, w->root, id, name);
+    cgroup_mounts_free(&mounts);
+    char *text;
+    size_t size;
+    struct error err = {0};
+    if (file_read(path, 4096, &text, &size, &err) < 0) {
+        fail_msg("%s", err.text);
+    }
+    const char *copy = arena_strdup(w->arena, text_trim(text));
+    mem_free(text);
+    return copy;
+}
+
+static void test_hard_limits(void **state)
+{
+    BEGIN(state);
+    if (!has_cgroups(w)) {
+        world_end(w);
+        skip();
+    }
+    struct hard_limits some = {.cpus = 1500, .mem = 128000};
+    struct hard_limits infinite = {.cpus = HARD_LIMIT_INFINITE, .mem = HARD_LIMIT_INFINITE};
+    const char *score = "cat /proc/self/oom_score_adj";
+    struct order order = {.id = "fits",
+                          .shell = "cat /proc/self/oom_score_adj; exec " HOG " 80",
+                          .resources = "cpus:0.5;mem:40",
+                          .limits = some,
+                          .is_burstable = true};
+    struct outcome *o = world_run(w, &order);
+    assert_false(o->has_reason);
+    assert_int_equal(o->status, 0);
+    int adjusted = atoi(world_file(w, "fits", "stdout"));
+    assert_true(adjusted > 900 && adjusted < 1000);
+    order.id = "exceeds";
+    order.shell = "exec " HOG " 200";
+    o = world_run(w, &order);
+    assert_int_equal(o->reason, OUT_OF_MEMORY);
+    assert_non_null(strstr(o->message, "Requested: 128MB"));
+    order.id = "infinite";
+    order.limits = infinite;
+    o = world_run(w, &order);
+    assert_false(o->has_reason);
+    assert_int_equal(o->status, 0);
+
+    // Executors of several tasks are not preferred, and neither is what has no room above its
+    // request.
+    order = (struct order){.id = "plain", .shell = score, .limits = some};
+    world_run(w, &order);
+    assert_string_equal(world_file(w, "plain", "stdout"), "0\n");
+    order = (struct order){.id = "same", .shell = score, .is_burstable = true};
+    world_run(w, &order);
+    assert_string_equal(world_file(w, "same", "stdout"), "0\n");
+    world_end(w);
+}
+
+static void leave_cpus_free(struct containerizer_options *options)
+{
+    options->cgroups_enable_cfs = false;
+}
+
+static void test_cpu_quota(void **state)
+{
+    struct world *w = world_begin_with(*state, leave_cpus_free);
+    if (w == NULL || !has_cgroups(w)) {
+        if (w != NULL) {
+            world_end(w);
+        }
+        skip();
+        return;
+    }
+    struct hard_limits half = {.cpus = 1500};
+    struct hard_limits infinite = {.cpus = HARD_LIMIT_INFINITE};
+    world_launch(w, &(struct order){.id = "q", .shell = "exec sleep 1000", .limits = half});
+    world_wait_launched(w, 1);
+    AUTO_RESOURCES struct resources *same = NULL;
+    assert_int_equal(resources_parse("cpus:1;mem:64", "*", &same, NULL), 0);
+    const char *now = control(w, "q", CGROUP_CPU, "cpu.cfs_quota_us", "cpu.max");
+    assert_true(text_starts_with(now, "150000"));
+    Mesos__V1__ResourceStatistics *statistics;
+    assert_int_equal(containerizer_usage(w->c, "q", w->arena, &statistics, NULL), 0);
+    assert_true(statistics->has_cpus_limit && statistics->cpus_limit == 1.5);
+    assert_true(statistics->cpus_soft_limit == 1);
+    assert_int_equal(containerizer_update(w->c, "q", same, &infinite, NULL), 0);
+    now = control(w, "q", CGROUP_CPU, "cpu.cfs_quota_us", "cpu.max");
+    assert_true(text_starts_with(now, "-1") || text_starts_with(now, "max"));
+    assert_int_equal(containerizer_usage(w->c, "q", w->arena, &statistics, NULL), 0);
+    assert_true(statistics->cpus_limit == (double)sysconf(_SC_NPROCESSORS_ONLN));
+    // What was limited by a task that has gone is free again.
+    assert_int_equal(containerizer_update(w->c, "q", same, &half, NULL), 0);
+    assert_int_equal(containerizer_update(w->c, "q", same, &no_limits, NULL), 0);
+    now = control(w, "q", CGROUP_CPU, "cpu.cfs_quota_us", "cpu.max");
+    assert_true(text_starts_with(now, "-1") || text_starts_with(now, "max"));
+    containerizer_destroy(w->c, "q");
+    world_wait_all(w);
     world_end(w);
 }
 
@@ -693,6 +801,8 @@ int main(int argc, char **argv)
         BOTH(test_many_at_once),
         BOTH(test_memory_limit),
         BOTH(test_memory_raised),
+        BOTH(test_hard_limits),
+        BOTH(test_cpu_quota),
         BOTH(test_swap_limit),
         BOTH(test_cpu_limit),
         BOTH(test_usage),

@@ -86,7 +86,7 @@ static void test_lives_in_the_sandbox_of_its_parent(void **state)
     // What is removed is not known any more, and its sandbox has gone.
     struct error err;
     const char *trash = arena_printf(w->arena, "%s/trash", w->directory);
-    assert_int_equal(containerizer_remove_nested(w->c, "pod.one", trash, &err), 0);
+    assert_int_equal(containerizer_remove(w->c, "pod.one", trash, &err), 0);
     assert_int_not_equal(access(sandbox, F_OK), 0);
     assert_int_equal(access(trash, F_OK), 0);
     const struct container_termination *termination;
@@ -95,7 +95,7 @@ static void test_lives_in_the_sandbox_of_its_parent(void **state)
     launch(w, &(struct order){.id = "pod.one", .shell = "sleep 1000"});
     world_wait_launched(w, 3);
     assert_int_equal(containerizer_nested_end(w->c, "pod.one", &termination), 1);
-    assert_int_equal(containerizer_remove_nested(w->c, "pod.one", trash, &err), -EBUSY);
+    assert_int_equal(containerizer_remove(w->c, "pod.one", trash, &err), -EBUSY);
     end(w);
 }
 
