@@ -7,6 +7,7 @@ SEEDS := 1000
 FIRST := 1
 VENV := .venv
 NODE := tests/system/node/node_modules/.ready
+WEB := tests/web/node_modules/.ready
 PYTHON := $(CURDIR)/$(VENV)/bin/python
 
 .PHONY: all deb demo test soak test-package lint bench bench-quick sim fuzz asan clean compatibility
@@ -22,7 +23,7 @@ demo: all $(VENV)/.ready
 	$(PYTHON) tests/demo/demo.py $(ARGS)
 
 # Everything that proves something; the parts are in tests/run (PARTS="unit lint" runs only these).
-test: all $(VENV)/.ready $(NODE)
+test: all $(VENV)/.ready $(NODE) $(WEB)
 	/usr/bin/python3 tests/run $(PARTS)
 
 # The Debian package in a new Debian system, and the commands of docs/tutorial.md.
@@ -78,4 +79,9 @@ $(VENV)/.ready: tests/requirements.txt
 # mesos-framework, the second client.
 $(NODE): tests/system/node/package.json tests/system/node/package-lock.json
 	cd tests/system/node && npm ci --no-audit --no-fund --ignore-scripts
+	touch $@
+
+# axe-core, which looks for barriers in the dashboard.
+$(WEB): tests/web/package.json tests/web/package-lock.json
+	cd tests/web && npm ci --no-audit --no-fund --ignore-scripts
 	touch $@

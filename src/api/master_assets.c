@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The dashboard: `/` and `/assets/...`, from what was built in or from --webui_dir.
+// The dashboard: `/` and `/assets/...`, from what was built in or from --webui_dir.  What is built
+// in is packed already, and named by its content: a browser that has it gets 304.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,22 +37,45 @@ static const char *type_of(const char *path)
     return "application/octet-stream";
 }
 
-// The page talks to its own origin only.
-static const struct http_header headers[] = {
-    {"Cache-Control", "no-cache"},
-    {"X-Content-Type-Options", "nosniff"},
-    {"Content-Security-Policy", "default-src 'self'; connect-src *; img-src 'self' data:; "
-                                "style-src 'self' 'unsafe-inline'"},
-};
+// Scripts and styles are the master's own files. The page asks other masters who leads, and agents
+// for the files of sandboxes.
+#define HEADERS                                                                                    \
+    {"Cache-Control", "no-cache"}, {"X-Content-Type-Options", "nosniff"},                          \
+        {"Referrer-Policy", "no-referrer"},                                                        \
+    {                                                                                              \
+        "Content-Security-Policy",                                                                 \
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "      \
+            "connect-src http: https:; base-uri 'none'; form-action 'none'; frame-ancestors "      \
+            "'self'"                                                                               \
+    }
+
+// Whether the browser has it already, by If-None-Match: a list of tags, maybe weak ones, or "*".
+static bool is_known(const struct http_request *r, const char *tag)
+{
+    const char *known = http_get_header(r, "If-None-Match");
+    return known != NULL && (strcmp(known, "*") == 0 || strstr(known, tag) != NULL);
+}
 
 static void respond_built_in(struct http_request *r, const char *path)
 {
     for (size_t i = 0; i < asset_count; i++) {
-        if (strcmp(assets[i].path, path) == 0) {
-            http_respond(r, 200, type_of(path), assets[i].data, assets[i].size, headers,
-                         ARRAY_COUNT(headers));
-            return;
-        }
+        const struct asset *a = &assets[i];
+        if (strcmp(a->path, path) != 0)
+            continue;
+        struct http_header headers[] = {
+            HEADERS,
+            {"ETag", a->tag},
+            {"Vary", "Accept-Encoding"},
+            {"Content-Encoding", "gzip"},
+        };
+        size_t count = ARRAY_COUNT(headers);
+        if (is_known(r, a->tag))
+            http_respond(r, 304, NULL, NULL, 0, headers, count - 1);
+        else if (a->packed_size < a->size && http_accepts_gzip(r))
+            http_respond(r, 200, type_of(path), a->packed, a->packed_size, headers, count);
+        else
+            http_respond(r, 200, type_of(path), a->data, a->size, headers, count - 1);
+        return;
     }
     http_respond_text(r, 404, "Not Found");
 }
@@ -69,6 +93,7 @@ static void respond_file(struct http_request *r, const char *directory, const ch
 {
     AUTO_FREE char *name = mem_printf("%s%s", directory, path);
     AUTO_CLOSE int fd = has_parent_step(path) ? -1 : open(name, O_RDONLY | O_CLOEXEC);
+    static const struct http_header headers[] = {HEADERS};
     struct stat stat;
     if (fd < 0 || fstat(fd, &stat) < 0 || !S_ISREG(stat.st_mode)) {
         http_respond_text(r, 404, "Not Found");
@@ -82,7 +107,8 @@ static void respond(struct master_server *server, struct http_request *r, const 
 {
     if (!api_require_method(r, "GET,HEAD"))
         return;
-    if (server->webui_dir != NULL)
+    // The libraries are no part of the page's sources.
+    if (server->webui_dir != NULL && !text_starts_with(path, "/assets/vendor/"))
         respond_file(r, server->webui_dir, path);
     else
         respond_built_in(r, path);

@@ -42,6 +42,7 @@ struct master_server {
     char *log_dir;
     char *external_log_file;
     char *webui_dir;
+    struct master_dashboard *dashboard;
     struct timing rounds;      // of the allocator
     struct timing round_waits; // from the input that made one due until it began
     struct timing writes_took; // until a batch of the registry was durable
@@ -89,6 +90,10 @@ void master_registry_add_routes(struct master_server *server);
 void master_maintenance_add_routes(struct master_server *server);
 void master_operations_add_routes(struct master_server *server);
 void master_v1_add_routes(struct master_server *server);
+// master_dashboard.c
+void master_dashboard_add_routes(struct master_server *server);
+void master_dashboard_free(struct master_server *server);
+void master_dashboard_notice(struct master_server *server, const struct master_notice *notice);
 // master_v1_events.c
 void master_v1_notice(void *ctx, const struct master_notice *notice);
 void master_v1_free_watchers(struct master_server *server);

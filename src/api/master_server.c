@@ -357,6 +357,12 @@ static void handle(void *ctx, struct http_request *r)
 
 // ---- life ----
 
+static void notice(void *ctx, const struct master_notice *what)
+{
+    master_dashboard_notice(ctx, what);
+    master_v1_notice(ctx, what);
+}
+
 static const struct master_ops ops = {
     .send_event = master_scheduler_send,
     .close_subscriber = master_scheduler_close,
@@ -365,7 +371,7 @@ static const struct master_ops ops = {
     .apply = apply,
     .give_up = core_gives_up,
     .answer = master_v1_answer,
-    .notice = master_v1_notice,
+    .notice = notice,
     .round = note_round,
 };
 
@@ -391,6 +397,7 @@ static void make_router(struct master_server *server, const struct master_server
     master_allocator_add_routes(server);
     master_assets_add_routes(server);
     master_proxy_add_routes(server);
+    master_dashboard_add_routes(server);
     master_quota_add_routes(server);
     master_registry_add_routes(server);
     master_maintenance_add_routes(server);
@@ -472,6 +479,7 @@ struct master_server *master_server_free(struct master_server *server)
     master_free(server->core);
     master_scheduler_free_all(server);
     master_v1_free_watchers(server);
+    master_dashboard_free(server);
     master_link_free_all(server);
     arena_free(server->frame_arena);
     LIST_FOREACH (&server->writes, struct pending_write, link, write)

@@ -72,6 +72,7 @@ const char *http_form(struct http_request *r, const char *name);
 // texts are constants.
 enum { HTTP_ANSWER_HEADERS_MAX = 4 };
 void http_add_answer_header(struct http_request *r, const char *name, const char *value);
+bool http_accepts_gzip(const struct http_request *r);    // by its Accept-Encoding
 const char *http_peer(const struct http_request *r);     // "127.0.0.1:40312"
 const char *http_local_ip(const struct http_request *r); // the address it came in on
 struct arena *http_arena(struct http_request *r);        // lives as long as the request

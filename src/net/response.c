@@ -150,9 +150,14 @@ static bool names_header(const struct answer *a, const char *name)
     return false;
 }
 
+bool http_accepts_gzip(const struct http_request *r)
+{
+    return gzip_is_accepted(http_get_header(r, "Accept-Encoding"));
+}
+
 static bool wants_gzip(const struct http_request *r, const struct answer *a)
 {
-    return a->size >= GZIP_SIZE_MIN && gzip_is_accepted(http_get_header(r, "Accept-Encoding")) &&
+    return a->size >= GZIP_SIZE_MIN && http_accepts_gzip(r) &&
            !names_header(a, "Content-Encoding") &&
            (a->content_type == NULL || strncmp(a->content_type, "image/", 6) != 0);
 }
