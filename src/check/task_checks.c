@@ -22,6 +22,7 @@ struct task_checks {
     void *ctx;
     struct checker *check;  // NULL: none, or not started
     struct checker *health; // likewise
+    bool is_stopped;
     char **environment;     // of command checks: this process's own, without its token
     struct arena *arena;    // of `last`
     Mesos__V1__TaskStatus *last;
@@ -146,11 +147,27 @@ void task_checks_start(struct task_checks *checks)
     }
 }
 
-void task_checks_stop(struct task_checks *checks)
+void task_checks_pause(struct task_checks *checks)
 {
     if (checks != NULL) {
         checker_pause(checks->check);
         checker_pause(checks->health);
+    }
+}
+
+void task_checks_resume(struct task_checks *checks)
+{
+    if (checks != NULL && !checks->is_stopped) {
+        checker_resume(checks->check);
+        checker_resume(checks->health);
+    }
+}
+
+void task_checks_stop(struct task_checks *checks)
+{
+    task_checks_pause(checks);
+    if (checks != NULL) {
+        checks->is_stopped = true;
     }
 }
 

@@ -34,7 +34,10 @@ void task_checks_complete(struct task_checks *checks, Mesos__V1__TaskStatus *sta
 
 // The task runs: looks begin. There was an update before. NULL is fine, here and below.
 void task_checks_start(struct task_checks *checks);
-// No more looks, no more calls back. What was under way is killed.
+// No looks until they go on, at once, and no calls back. What was under way is killed.
+void task_checks_pause(struct task_checks *checks);
+void task_checks_resume(struct task_checks *checks);
+// No more looks, also when they were to go on.
 void task_checks_stop(struct task_checks *checks);
 
 enum { TASK_CHECKS_PIDS_MAX = 2 };

@@ -132,11 +132,15 @@ static void executor_disconnect(struct executor *x, const struct error *why, boo
         executor_end(x, &copy);
         return;
     }
+    bool was_subscribed = x->state == EXECUTOR_SUBSCRIBED;
     if (x->environment.checkpoint && !timer_is_set(&x->recovery_timer)) {
         env_timer_set(x->env, &x->recovery_timer, x->environment.recovery_timeout_ns);
     }
     x->state = EXECUTOR_WAITING;
     env_timer_set(x->env, &x->retry_timer, backoff_next(&x->backoff));
+    if (was_subscribed && x->callbacks.on_disconnected != NULL) {
+        x->callbacks.on_disconnected(x->ctx);
+    }
 }
 
 // Breaks the connection as soon as no callback of it is running.

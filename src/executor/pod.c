@@ -166,6 +166,9 @@ static void on_subscribed(struct pod *pod, const Mesos__V1__Executor__Event__Sub
         pod->container_id = arena_strdup(pod->arena, event->container_id->value);
     }
     CHECK(pod->container_id != NULL); // every agent since 1.1 tells it
+    MAP_FOREACH (&pod->tasks, entry) {
+        task_checks_resume(CHECK_CAST(pod_task, POD_TASK_MAGIC, entry->value)->checks);
+    }
 }
 
 int64_t pod_grace_of(const struct pod_task *task, const Mesos__V1__KillPolicy *policy)
@@ -235,6 +238,16 @@ static void on_event(void *ctx, const Mesos__V1__Executor__Event *event)
     }
 }
 
+// What fails while the agent is away says nothing of the tasks; nobody could be told, either.
+static void on_disconnected(void *ctx)
+{
+    struct pod *pod = CHECK_CAST(pod, POD_MAGIC, ctx);
+    log_info("Disconnected from agent; the checks of %zu tasks pause", pod->tasks.count);
+    MAP_FOREACH (&pod->tasks, entry) {
+        task_checks_pause(CHECK_CAST(pod_task, POD_TASK_MAGIC, entry->value)->checks);
+    }
+}
+
 // Nobody is left who could end the tasks: the next agent destroys what it does not know.
 static void on_ended(void *ctx, const struct error *why)
 {
@@ -245,7 +258,8 @@ static void on_ended(void *ctx, const struct error *why)
 
 struct pod *pod_new(struct env *env, const struct pod_options *options)
 {
-    static const struct executor_callbacks callbacks = {.on_event = on_event, .on_ended = on_ended};
+    static const struct executor_callbacks callbacks = {
+        .on_event = on_event, .on_disconnected = on_disconnected, .on_ended = on_ended};
     struct pod *pod = mem_zalloc(sizeof(*pod));
     pod->magic = POD_MAGIC;
     pod->env = env;

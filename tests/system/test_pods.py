@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Task groups, from the scheduler's call to the last trace on the agent."""
 
+import http.server
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -227,6 +229,49 @@ def test_tcp_health_check(agent, scheduler):
     scheduler.kill(id_of(tasks[0]))
     assert scheduler.wait_end(id_of(tasks[0]))["state"] == "TASK_KILLED"
     pods.wait_gone(agent, executor)
+
+
+def test_checks_pause_while_the_agent_is_away(cluster, master, agent):
+    """They would count failures that are the agent's, and nobody could be told."""
+    looks = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            looks.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    check = {"type": "HTTP", "delay_seconds": 0, "interval_seconds": 0.05, "timeout_seconds": 5,
+             "http": {"port": server.server_address[1], "path": "/"}}
+    scheduler = cluster.scheduler(master, checkpoint=True, failover_timeout=60)
+    tasks = [harness.make_task("sleep 1000", health_check=check)]
+    executor = pods.launch(scheduler, tasks)
+    wait_status(scheduler, tasks[0], lambda s: s.get("healthy"))
+    sandbox = pods.sandbox(agent, executor)
+    agent.kill()
+
+    def has_paused():
+        with open(os.path.join(sandbox, "stderr"), encoding="utf-8") as file:
+            return "the checks of 1 tasks pause" in file.read()
+    harness.wait_for(has_paused, 20, "the checks to pause")
+    time.sleep(0.5)  # for a request that was on its way
+    count = len(looks)
+    time.sleep(1)
+    assert len(looks) == count
+    agent.restart()
+    cluster.wait_registered(agent, master)
+    harness.wait_for(lambda: len(looks) > count + 3, 20, "the checks to go on")
+    scheduler.kill(id_of(tasks[0]))
+    assert scheduler.wait_end(id_of(tasks[0]))["state"] == "TASK_KILLED"
+    pods.wait_gone(agent, executor)
+    scheduler.teardown()
+    server.shutdown()
+    server.server_close()
 
 
 def test_agent_is_killed_without_checkpoints(cluster, master, agent, scheduler):
