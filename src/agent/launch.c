@@ -150,6 +150,9 @@ static const char *find_loose_limit(const struct run *run)
     return NULL;
 }
 
+// The master does not know of that executor, else it would not want another one: it goes.
+static const char one_too_many[] = "Master wants to launch executor, but one already exists";
+
 // Why the tasks cannot go to the executor of that id, or NULL.
 static const char *find_obstacle(const struct run *run, const struct agent_framework *framework,
                                  const struct agent_executor *executor,
@@ -185,11 +188,15 @@ static const char *find_obstacle(const struct run *run, const struct agent_frame
     if (executor == NULL) {
         // If one is expected, it ended and the master did not know yet: nothing is booked for
         // another one.
-        return run->expects_executor ? "Executor terminated" : NULL;
+        return run->expects_executor ? "No executor is expected to launch and there is none running"
+                                     : NULL;
     }
     if (run->is_generated) {
         *ret_reason = MESOS__V1__TASK_STATUS__REASON__REASON_TASK_INVALID;
         return "Cannot reuse an already existing executor for a command task";
+    }
+    if (run->books_executor) {
+        return one_too_many;
     }
     if (executor->state >= EXECUTOR_TERMINATING) {
         return executor->state == EXECUTOR_TERMINATING ? "Executor terminating"
@@ -228,6 +235,10 @@ static void queue_tasks(const struct run *run, struct agent_framework *framework
     const char *obstacle = find_obstacle(run, framework, executor, &reason);
     if (obstacle != NULL) {
         drop_tasks(run, framework, reason, obstacle);
+        if (obstacle == one_too_many && !executor->is_generated &&
+            executor->state < EXECUTOR_TERMINATING) {
+            agent_executor_shutdown(executor, run->now);
+        }
         return;
     }
     struct resources **resources;

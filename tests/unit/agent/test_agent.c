@@ -183,15 +183,36 @@ static void test_executor_ends_as_a_task_comes(void **state)
     size_t before = f->sent_count;
     run_booked(f, "b", "true");
     assert_int_equal(f->sent_count, before + 2);
-    assert_string_equal(f->sent[before]->status_update->status->message, "Executor terminated");
+    assert_string_equal(f->sent[before]->status_update->status->message,
+                        "Master wants to launch executor, but one already exists");
     assert_int_equal(f_last_sent(f)->type, MESETA__LINK__TO_MASTER__TYPE__EXECUTOR_EXITED);
     // The master did not know yet that it ended.
     f_acknowledge(f, "a");
     f_acknowledge(f, "b");
     run_booked(f, "c", "false");
     assert_int_equal(f_last_status(f)->state, STATE(LOST));
-    assert_string_equal(f_last_status(f)->message, "Executor terminated");
+    assert_string_equal(f_last_status(f)->message,
+                        "No executor is expected to launch and there is none running");
     assert_int_equal(f->launched_count, 1);
+}
+
+// The master lost it from its books: it cannot take a task, and goes.
+static void test_executor_that_the_master_does_not_know(void **state)
+{
+    struct fixture *f = *state;
+    int stream;
+    f_register(f);
+    run_booked(f, "a", "true");
+    assert_int_equal(f_subscribe(f, "ex", &stream), 0);
+    size_t before = f->sent_count;
+    run_booked(f, "b", "true");
+    const Mesos__V1__TaskStatus *status = f->sent[before]->status_update->status;
+    assert_int_equal(status->state, STATE(LOST));
+    assert_int_equal(status->reason, REASON(EXECUTOR_TERMINATED));
+    assert_string_equal(status->message, "Master wants to launch executor, but one already exists");
+    assert_int_equal(f_last_event(f)->type, MESOS__V1__EXECUTOR__EVENT__TYPE__SHUTDOWN);
+    assert_int_equal(f_executor(f, "ex")->state, EXECUTOR_TERMINATING);
+    assert_int_equal(f_task(f, "a")->stage, TASK_LAUNCHED);
 }
 
 // A master that came later may know a framework again that is being shut down here.
@@ -468,6 +489,7 @@ int main(void)
         TEST(environment),
         TEST(custom_executor_is_shared),
         TEST(executor_ends_as_a_task_comes),
+        TEST(executor_that_the_master_does_not_know),
         TEST(task_for_a_terminating_framework),
         TEST(memory_limit_is_told),
         TEST(launch_refused),
