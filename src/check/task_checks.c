@@ -23,8 +23,8 @@ struct task_checks {
     struct checker *check;  // NULL: none, or not started
     struct checker *health; // likewise
     bool is_stopped;
-    char **environment;     // of command checks: this process's own, without its token
-    struct arena *arena;    // of `last`
+    char **environment;  // of command checks: this process's own, without its token
+    struct arena *arena; // of `last`
     Mesos__V1__TaskStatus *last;
 };
 

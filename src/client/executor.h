@@ -49,8 +49,8 @@ struct executor_callbacks {
     // One event, in order. The message lives until the callback returns. An acknowledged update and
     // its task were already forgotten.
     void (*on_event)(void *ctx, const Mesos__V1__Executor__Event *event);
-    // It was subscribed and is not any more; it goes on trying, until a SUBSCRIBED event or on_ended.
-    // May be NULL.
+    // It was subscribed and is not any more; it goes on trying, until a SUBSCRIBED event or
+    // on_ended. May be NULL.
     void (*on_disconnected)(void *ctx);
     // The agent is gone for good, or will not have this executor: shut down. The last callback.
     void (*on_ended)(void *ctx, const struct error *why);
