@@ -9,6 +9,7 @@
 // at most one event per TICK to each, and the look itself is spread out when it takes long.
 
 #include "api/master_dashboard.h"
+#include "api/master_dashboard_history.h"
 
 #include <string.h>
 
@@ -39,6 +40,8 @@ struct master_dashboard {
     struct timer tick; // set while there are listeners
     struct buf last;   // the overview that was sent last
     int64_t last_sent; // monotonic
+    struct timer sampling;
+    struct dashboard_history *history;
     uint64_t task_notices, agent_notices, framework_notices;
 };
 
@@ -281,6 +284,37 @@ static void overview(void *ctx, struct http_request *r)
     api_respond_json(r, &out);
 }
 
+const char *dashboard_agent_set(const struct master_server *server, struct arena *arena)
+{
+    return arena_printf(arena, "%llx.%zx", (unsigned long long)server->dashboard->agent_notices,
+                        server->core->agents.count);
+}
+
+// ---- the last hour ----
+
+static void sample(struct timer *timer, struct instant now)
+{
+    struct master_dashboard *d = CONTAINER_OF(timer, struct master_dashboard, sampling);
+    struct master_server *server = d->server;
+    if (server->leads && server->recovered && !server->failed)
+        dashboard_history_take(d->history, server->core, now.wall);
+    env_timer_set(server->env, timer, dashboard_history_interval_ns());
+}
+
+static void history(void *ctx, struct http_request *r)
+{
+    struct master_server *server = ctx;
+    if (!dashboard_begin(server, r))
+        return;
+    AUTO_BUF struct buf out = BUF_INIT;
+    struct json_writer w;
+    json_begin(&w, &out);
+    dashboard_history_put(server->dashboard->history, &w);
+    api_respond_json(r, &out);
+}
+
+// ---- who leads ----
+
 // Any master answers, and to pages of other masters, too: so an open page finds the leader.
 static void leader(void *ctx, struct http_request *r)
 {
@@ -433,6 +467,18 @@ static const struct api_route routes[] = {
     {"/dashboard/overview", NULL, overview, "The cluster in figures, for the dashboard."},
     {"/dashboard/stream", NULL, stream,
      "The same whenever it changes, as server-sent events; with a version of each table."},
+    {"/dashboard/history", NULL, history,
+     "Use of the cluster over the last hour, in total and by role, for the dashboard."},
+    {"/dashboard/agents", NULL, dashboard_agents,
+     "Agents, for the dashboard: ?search=, ?sort=, ?order=, ?offset=, ?limit=."},
+    {"/dashboard/agent", NULL, dashboard_agent, "One agent (?id=), for the dashboard."},
+    {"/dashboard/heat", NULL, dashboard_heat,
+     "How full each agent is, in 63 steps, for the dashboard; ?known= leaves names out."},
+    {"/dashboard/frameworks", NULL, dashboard_frameworks,
+     "Frameworks, for the dashboard: ?state=running|completed, ?role=, ?search=, ?sort=, ?order=, "
+     "?offset=, ?limit=."},
+    {"/dashboard/framework", NULL, dashboard_framework, "One framework (?id=), for the dashboard."},
+    {"/dashboard/roles", NULL, dashboard_roles, "Roles and what each has, for the dashboard."},
     {"/dashboard/tasks", NULL, dashboard_tasks,
      "Tasks, for the dashboard: ?search=, ?place=, ?state=, ?framework=, ?agent=, ?executor=, "
      "?role=, ?id=, ?sort=, ?order=, ?offset=, ?limit=."},
@@ -443,7 +489,10 @@ void master_dashboard_add_routes(struct master_server *server)
     struct master_dashboard *d = mem_zalloc(sizeof(*d));
     d->server = server;
     d->tick.run = look;
+    d->sampling.run = sample;
+    d->history = dashboard_history_new();
     list_init(&d->listeners);
+    env_timer_set(server->env, &d->sampling, NS_PER_S);
     server->dashboard = d;
     api_router_add(server->router, routes, ARRAY_COUNT(routes), server);
 }
@@ -457,6 +506,8 @@ void master_dashboard_free(struct master_server *server)
     }
     CHECK(d->listener_count == 0);
     env_timer_cancel(server->env, &d->tick);
+    env_timer_cancel(server->env, &d->sampling);
+    dashboard_history_free(d->history);
     buf_free(&d->last);
     mem_free(d);
     server->dashboard = NULL;

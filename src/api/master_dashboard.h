@@ -69,6 +69,18 @@ void dashboard_put_resources(struct json_writer *w, const char *key, const struc
 // ---- master_dashboard_tasks.c ----
 void dashboard_tasks(void *ctx, struct http_request *r);
 
+// ---- master_dashboard_agents.c ----
+void dashboard_agents(void *ctx, struct http_request *r);
+void dashboard_agent(void *ctx, struct http_request *r);
+void dashboard_heat(void *ctx, struct http_request *r);
+
+// ---- master_dashboard_frameworks.c ----
+void dashboard_frameworks(void *ctx, struct http_request *r);
+void dashboard_framework(void *ctx, struct http_request *r);
+void dashboard_roles(void *ctx, struct http_request *r);
+
 // ---- master_dashboard.c ----
+// A text that changes whenever an agent registers or goes; in the arena.
+const char *dashboard_agent_set(const struct master_server *server, struct arena *arena);
 // The leader alone answers, and only once it knows its registry.
 bool dashboard_begin(struct master_server *server, struct http_request *r);
