@@ -5,4 +5,11 @@
 // sheet of its own below assets/. More specific paths need no order: a part never matches a slash.
 export const routes = [
   { path: '/', title: 'Home', nav: 'Home', key: 'h', page: () => import('./pages/home.js') },
+  { path: '/frameworks', title: 'Frameworks', nav: 'Frameworks', key: 'f', page: () => import('./pages/frameworks.js') },
+  { path: '/frameworks/:framework', title: 'Framework', page: () => import('./pages/framework.js') },
+  { path: '/agents', title: 'Agents', nav: 'Agents', key: 'a', page: () => import('./pages/agents.js') },
+  { path: '/agents/:agent', title: 'Agent', page: () => import('./pages/agent.js') },
+  { path: '/agents/:agent/frameworks/:framework', title: 'Framework on an agent', page: () => import('./pages/agent_framework.js') },
+  { path: '/agents/:agent/frameworks/:framework/executors/:executor', title: 'Executor', page: () => import('./pages/executor.js') },
+  { path: '/roles', title: 'Roles', nav: 'Roles', key: 'r', page: () => import('./pages/roles.js') },
 ];

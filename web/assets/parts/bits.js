@@ -17,6 +17,12 @@ export const Pill = ({ kind = 'quiet', children, title }) =>
 export const TaskState = ({ state }) => html`<${Pill} kind=${KINDS[state] ?? 'quiet'} title=${state}>${stateName(state)}<//>`;
 export const kindOfState = (state) => KINDS[state] ?? 'quiet';
 
+const AGENT_KINDS = { active: 'good', inactive: 'warn', disconnected: 'bad', unreachable: 'bad', awaited: 'warn', draining: 'warn', drained: 'quiet', deactivated: 'quiet' };
+const FRAMEWORK_KINDS = { active: 'good', inactive: 'warn', disconnected: 'bad', recovered: 'warn', completed: 'quiet' };
+const word = (state) => state.charAt(0).toUpperCase() + state.slice(1);
+export const AgentState = ({ state }) => html`<${Pill} kind=${AGENT_KINDS[state]}>${word(state)}<//>`;
+export const FrameworkState = ({ state }) => html`<${Pill} kind=${FRAMEWORK_KINDS[state]}>${word(state)}<//>`;
+
 /** A moment, told as its distance from now; the whole date is in its title. Seconds since 1970; 0 is none. */
 export function Time({ at }) {
   const [, tick] = useState(0);

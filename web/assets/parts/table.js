@@ -5,6 +5,7 @@
 // sorted stands in the address (with `prefix` before the names, where a page has several tables).
 //
 // Columns: {key, title, cell(row), sort: true | (row) => value, descends, align: 'end', width: CSS, hide: 'narrow' | 'phone'}.
+// `search={false}` leaves the field out (a search in the address still counts).
 // `rowHref(row)` is where a row leads: its first column becomes the link. Keys: see the help (parts/layout.js).
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState, useStore } from '../lib.js';
 import { getJson, Refresher, withQuery } from '../data.js';
@@ -217,12 +218,13 @@ export function DataTable({
   }, [choice.search, choice.sort, choice.order, JSON.stringify(params)]);
   const error = givenError ?? data.error;
   const isFiltered = choice.search !== '';
+  const hasSearch = search || isFiltered;
   const drawn = [];
   for (let i = from; i < to; i++) drawn.push(html`<${Row} key=${i} index=${i} row=${data.at(i)} columns=${columns} rowHref=${rowHref} />`);
   const waiting = data.isLoading && data.matched === 0;
   return html`<div class="table">
-    ${(search || tools) && html`<div class="table-tools">
-      ${search && html`<${SearchField} choice=${choice} label=${label} />`}
+    ${(hasSearch || tools) && html`<div class="table-tools">
+      ${hasSearch && html`<${SearchField} choice=${choice} label=${label} />`}
       ${tools}
       <span class="muted table-count" role="status">${!waiting && (isFiltered || data.matched !== data.total)
         ? `${number(data.matched)} of ${number(data.total)}` : ''}</span>

@@ -31,6 +31,6 @@ export function taskColumns(without = []) {
     { key: 'mem', title: 'Memory', sort: true, descends: true, align: 'end', width: '6rem', hide: 'narrow', cell: (t) => amount('mem', t.resources.mem) },
     { key: 'started', title: 'Started', sort: true, descends: true, width: '7.5rem', hide: 'phone', cell: (t) => html`<${Time} at=${t.started} />` },
     { key: 'updated', title: 'Updated', sort: true, descends: true, width: '7.5rem', hide: 'narrow', cell: (t) => html`<${Time} at=${t.updated} />` },
-    { key: 'sandbox', title: 'Sandbox', width: '5.5rem', cell: (t) => html`<a href=${sandboxHref(t)} aria-label=${`Sandbox of ${t.id}`}>Sandbox</a>` },
+    { key: 'sandbox', title: 'Sandbox', width: '6.6rem', cell: (t) => html`<a href=${sandboxHref(t)} aria-label=${`Sandbox of ${t.id}`}>Sandbox</a>` },
   ].filter((column) => !without.includes(column.key));
 }
