@@ -55,6 +55,11 @@ bool api_request_type(struct http_request *r, enum content_type *ret_type);
 bool api_request_message(struct http_request *r, enum content_type type,
                          const ProtobufCMessageDescriptor *descriptor,
                          ProtobufCMessage **ret_message);
+// The same; messages of the type `pinned` within it are pinned (wire_decode_pinned).
+bool api_request_message_pinned(struct http_request *r, enum content_type type,
+                                const ProtobufCMessageDescriptor *descriptor,
+                                const ProtobufCMessageDescriptor *pinned,
+                                ProtobufCMessage **ret_message);
 // What to answer in. Accept given: JSON when it allows that, else protobuf; not given: the
 // request's own type. 406 and false when neither is allowed. With `stream` application/recordio is
 // allowed as well: `*ret_recordio` says so, and `*ret_type` is then the inner type by

@@ -128,8 +128,8 @@ static void on_frame(void *ctx, struct link *net, uint32_t number, const void *d
     ProtobufCMessage *message;
     struct error err;
     arena_reset(server->frame_arena);
-    if (wire_decode(&meseta__link__to_master__descriptor, server->frame_arena, data, size, &message,
-                    &err) < 0) {
+    if (wire_decode_pinned(&meseta__link__to_master__descriptor, server->frame_arena, data, size,
+                           MASTER_AGENT_MESSAGE_PINNED, &message, &err) < 0) {
         log_warning("Dropping a frame of %zu bytes from agent link %s: %s", size, link_peer(net),
                     err.text);
         return;

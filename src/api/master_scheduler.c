@@ -99,7 +99,8 @@ static void scheduler(void *ctx, struct http_request *r)
     enum content_type type;
     ProtobufCMessage *message;
     if (!api_request_type(r, &type) ||
-        !api_request_message(r, type, &mesos__v1__scheduler__call__descriptor, &message))
+        !api_request_message_pinned(r, type, &mesos__v1__scheduler__call__descriptor,
+                                    MASTER_CALL_PINNED, &message))
         return;
     Mesos__V1__Scheduler__Call *call = (Mesos__V1__Scheduler__Call *)message;
     struct error err;

@@ -14,6 +14,9 @@
 bool api_require_method(struct http_request *r, const char *methods)
 {
     const char *method = http_method(r);
+    if (strcmp(method, methods) == 0) {
+        return true;
+    }
     size_t method_size = strlen(method);
     AUTO_BUF struct buf quoted = BUF_INIT;
     AUTO_BUF struct buf allow = BUF_INIT;
@@ -58,10 +61,19 @@ bool api_request_message(struct http_request *r, enum content_type type,
                          const ProtobufCMessageDescriptor *descriptor,
                          ProtobufCMessage **ret_message)
 {
+    return api_request_message_pinned(r, type, descriptor, NULL, ret_message);
+}
+
+bool api_request_message_pinned(struct http_request *r, enum content_type type,
+                                const ProtobufCMessageDescriptor *descriptor,
+                                const ProtobufCMessageDescriptor *pinned,
+                                ProtobufCMessage **ret_message)
+{
     size_t size;
     const void *body = http_body(r, &size);
     struct error err;
-    int result = content_decode(type, descriptor, http_arena(r), body, size, ret_message, &err);
+    int result = content_decode_pinned(type, descriptor, http_arena(r), body, size, pinned,
+                                       ret_message, &err);
     if (result == 0) {
         return true;
     }

@@ -7,8 +7,36 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
-struct arena;
+#if defined(__SANITIZE_ADDRESS__)
+#define ARENA_SEPARATE 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_SEPARATE 1
+#endif
+#endif
+#ifndef ARENA_SEPARATE
+#define ARENA_SEPARATE 0
+#endif
+
+enum { ARENA_ALIGNMENT = 16, ARENA_SMALL_ALIGNMENT = 8 };
+
+struct arena_chunk;
+
+// Private to arena.c, and here only so that most allocations are made in line. The first chunk's
+// bytes follow the struct in the same allocation.
+struct arena {
+    char *at;                   // next free byte of the chunk being filled
+    char *end;                  // its end, a multiple of ARENA_ALIGNMENT
+    size_t size;                // handed out
+    size_t limit;               // SIZE_MAX: none; else nothing is made in line
+    struct arena_chunk *chunks; // all but the first, newest first
+    size_t first_size;          // bytes of `first`
+    size_t next_size;           // of the next chunk
+    char first[] __attribute__((aligned(ARENA_ALIGNMENT)));
+};
 
 // `first_chunk` is the size in bytes of the first chunk (0: a default of 4 KiB); later ones double
 // up to 64 KiB. `limit` is the most that it will hand out in bytes (0: none); beyond it
@@ -18,10 +46,37 @@ struct arena *arena_free(struct arena *arena); // NULL is fine; returns NULL
 void arena_reset(struct arena *arena);         // frees all but the first chunk
 size_t arena_size(const struct arena *arena);  // bytes handed out so far
 
-void *arena_alloc(struct arena *arena, size_t size); // aligned for any type, not zeroed
+void *arena_alloc_slow(struct arena *arena, size_t size, size_t alignment); // private
+
+// `alignment` is a power of two, at most ARENA_ALIGNMENT.
+static inline void *arena_alloc_aligned(struct arena *arena, size_t size, size_t alignment)
+{
+    char *at = arena->at + (-(uintptr_t)arena->at & (alignment - 1)); // at most `end`
+    if (ARENA_SEPARATE || size > (size_t)(arena->end - at))
+        return arena_alloc_slow(arena, size, alignment);
+    arena->size += size;
+    arena->at = at + size;
+    return at;
+}
+
+// Aligned for any type, not zeroed.
+static inline void *arena_alloc(struct arena *arena, size_t size)
+{
+    return arena_alloc_aligned(arena, size,
+                               size < ARENA_ALIGNMENT ? ARENA_SMALL_ALIGNMENT : ARENA_ALIGNMENT);
+}
+
 void *arena_zalloc(struct arena *arena, size_t size);
 void *arena_calloc(struct arena *arena, size_t count, size_t item_size);
-char *arena_strdup(struct arena *arena, const char *s); // NULL gives NULL
+// NULL gives NULL.
+static inline char *arena_strdup(struct arena *arena, const char *s)
+{
+    if (s == NULL)
+        return NULL;
+    size_t size = strlen(s) + 1;
+    return memcpy(arena_alloc_aligned(arena, size, 1), s, size);
+}
+
 char *arena_strndup(struct arena *arena, const char *s, size_t size);
 void *arena_dup(struct arena *arena, const void *p, size_t size);
 char *arena_printf(struct arena *arena, const char *format, ...)

@@ -186,6 +186,23 @@ static int validate_launch(struct accepting *c, Mesos__V1__TaskInfo *info,
                                   ret_text);
 }
 
+// What came is passed on as it came, but for its resources; unless the master completed more of it.
+static void pin_task(struct arena *arena, Mesos__V1__TaskInfo *info)
+{
+    enum { RESOURCES = 4 };
+    if (!wire_is_pinned(&info->base))
+        return;
+    if (info->executor != NULL || info->health_check != NULL) {
+        wire_unpin(&info->base);
+        return;
+    }
+    size_t size;
+    const void *came = wire_pinned_bytes(&info->base, &size);
+    void *rest = arena_alloc(arena, size);
+    size = wire_filter_fields(came, size, UINT64_C(1) << RESOURCES, rest);
+    wire_pin(&info->base, arena, rest, size, RESOURCES);
+}
+
 static void launch_task(struct accepting *c, Mesos__V1__TaskInfo *info)
 {
     struct framework *f = c->framework;
@@ -208,6 +225,7 @@ static void launch_task(struct accepting *c, Mesos__V1__TaskInfo *info)
     f->operation_counts[OPERATION(LAUNCH)]++;
     info->n_resources =
         resources_to_proto(wanted, m->scratch, RESOURCES_NEW_FORM, true, &info->resources);
+    pin_task(m->scratch, info);
     Meseta__Link__ToAgent *message = master_make_to_agent(m->scratch, TO_AGENT(RUN_TASK));
     message->run_task =
         WIRE_NEW(m->scratch, Meseta__Link__ToAgent__RunTask, meseta__link__to_agent__run_task);

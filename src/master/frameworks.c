@@ -154,6 +154,10 @@ static void set_info(struct framework *f, const Mesos__V1__FrameworkInfo *info,
     struct arena *arena = arena_new(1024, 0);
     Mesos__V1__FrameworkInfo *copy = WIRE_COPY(arena, Mesos__V1__FrameworkInfo, info);
     copy->id = master_make_framework_id(arena, f->id);
+    // It goes along with each task that is launched.
+    const void *bytes;
+    size_t size = wire_pack(&copy->base, &bytes);
+    wire_pin(&copy->base, arena, arena_dup(arena, bytes, size), size, 0);
     f->info = copy;
     f->capabilities = framework_capabilities(copy);
     f->role_count = framework_roles(copy, arena, &f->roles);

@@ -21,6 +21,7 @@ static void complete_group(struct framework *f, Mesos__V1__TaskGroupInfo *group,
     master_allocate(arena, executor->resources, executor->n_resources, role);
     for (size_t i = 0; i < group->n_tasks; i++) {
         Mesos__V1__TaskInfo *task = group->tasks[i];
+        wire_unpin(&task->base); // it is passed on with its changes
         master_allocate(arena, task->resources, task->n_resources, role);
         if (task->executor != NULL)
             master_allocate(arena, task->executor->resources, task->executor->n_resources, role);

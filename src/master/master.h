@@ -197,6 +197,10 @@ int master_operate(struct master *m, const char *agent_id, Mesos__V1__Offer__Ope
                    const char *principal, struct instant now, const char **ret_text);
 
 // ---- agents ----
+// What shells pin when they decode an agent's message and a scheduler's call (wire_decode_pinned),
+// because it is passed on as it came: spares encoding it. Not needed.
+#define MASTER_AGENT_MESSAGE_PINNED (&mesos__v1__task_status__descriptor)
+#define MASTER_CALL_PINNED (&mesos__v1__task_info__descriptor)
 void master_agent_message(struct master *m, struct master_channel *channel,
                           Meseta__Link__ToMaster *message, struct instant now);
 // The same, where all of the message lies in `arena`: the core keeps it when it needs the message

@@ -50,6 +50,7 @@ struct task {
     uint8_t update_uuid[UUID_SIZE];
     struct framework *framework;
     struct agent *agent;         // NULL unless TASK_ON_AGENT
+    struct agent_use *use;       // as `agent`: what it holds there
     struct list by_agent;        // agent->tasks, or those of its unreachable agent
     struct list by_place;        // framework->unreachable_order or completed
     struct resources *resources; // allocated to the role it was launched for
@@ -66,6 +67,7 @@ struct task {
 struct executor {
     struct framework *framework;
     struct agent *agent;
+    struct agent_use *use;
     struct list by_agent;
     struct list by_framework;
     struct resources *resources;
@@ -156,7 +158,7 @@ struct framework {
     struct master *master;
     char *id;
     struct arena *arena;            // of info, roles, suppressed
-    Mesos__V1__FrameworkInfo *info; // `id` is set
+    Mesos__V1__FrameworkInfo *info; // `id` is set; pinned
     unsigned capabilities;          // bits as in model/framework.h
     const char **roles;
     size_t role_count;

@@ -66,9 +66,9 @@ int master_check_batch(const struct master_item *items, size_t count, struct err
 struct master_item master_item_put(struct master *m, const char *key,
                                    const ProtobufCMessage *message)
 {
-    size_t size = protobuf_c_message_get_packed_size(message);
-    void *data = arena_alloc(m->scratch, size + 1);
-    protobuf_c_message_pack(message, data);
+    const void *packed;
+    size_t size = wire_pack(message, &packed);
+    void *data = arena_dup(m->scratch, packed, size);
     return (struct master_item){.key = key, .value = data, .size = size};
 }
 

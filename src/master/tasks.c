@@ -57,9 +57,25 @@ static struct packed *pack_details(const Mesos__V1__Task *task)
     return master_pack(&rest.base);
 }
 
-static void keep_status(struct task *t, const Mesos__V1__TaskStatus *status)
+// Without data and ids, which are those of the record.
+static struct packed *pack_status(const Mesos__V1__TaskStatus *status, struct arena *arena)
 {
-    // Ids are those of the record.
+    if (wire_is_pinned(&status->base)) {
+        enum { TASK_ID = 1, DATA = 3, AGENT_ID = 5, EXECUTOR_ID = 7 };
+        static const uint8_t no_task_id[] = {TASK_ID << 3 | 2, 2, 1 << 3 | 2, 0};
+        size_t size;
+        const void *came = wire_pinned_bytes(&status->base, &size);
+        uint8_t *kept = arena_alloc(arena, sizeof(no_task_id) + size);
+        memcpy(kept, no_task_id, sizeof(no_task_id));
+        size = sizeof(no_task_id) +
+               wire_filter_fields(came, size,
+                                  1 << TASK_ID | 1 << DATA | 1 << AGENT_ID | 1 << EXECUTOR_ID,
+                                  kept + sizeof(no_task_id));
+        struct packed *packed = mem_alloc(sizeof(*packed) + size);
+        packed->size = (uint32_t)size;
+        memcpy(packed->data, kept, size);
+        return packed;
+    }
     static char none[1] = "";
     Mesos__V1__TaskID task_id = MESOS__V1__TASK_ID__INIT;
     task_id.value = none;
@@ -69,6 +85,11 @@ static void keep_status(struct task *t, const Mesos__V1__TaskStatus *status)
     kept.executor_id = NULL;
     kept.has_data = false;
     kept.data = (ProtobufCBinaryData){0};
+    return master_pack(&kept.base);
+}
+
+static void keep_status(struct task *t, const Mesos__V1__TaskStatus *status)
+{
     if (t->status_count == STATUS_COUNT_MAX) {
         // The first one tells when it began: the second goes.
         mem_free(t->statuses[1]);
@@ -76,7 +97,7 @@ static void keep_status(struct task *t, const Mesos__V1__TaskStatus *status)
         t->status_count--;
     }
     t->statuses = mem_realloc_array(t->statuses, t->status_count + 1, sizeof(*t->statuses));
-    t->statuses[t->status_count++] = master_pack(&kept.base);
+    t->statuses[t->status_count++] = pack_status(status, t->framework->master->scratch);
     t->last_state = status->state;
 }
 
@@ -132,10 +153,10 @@ struct task *master_task_add(struct agent *a, struct framework *f, const Mesos__
     list_append(&a->tasks, &t->by_agent);
     CHECK(map_put(&f->tasks, t->id, t) == NULL);
     f->states[t->state]++;
-    master_agent_hold(a, f);
+    t->use = master_agent_hold(a, f);
     t->holds = master_task_state_counts(t->state);
     if (t->holds)
-        master_agent_use_add(a, f, t->resources);
+        master_agent_use_add(t->use, t->resources);
     master_notice_task(t, NULL);
     return t;
 }
@@ -165,7 +186,7 @@ static void release_resources(struct task *t)
         return;
     t->holds = false;
     struct master *m = t->framework->master;
-    master_agent_use_remove(t->agent, t->framework, t->resources);
+    master_agent_use_remove(t->use, t->resources);
     allocator_recover(m->allocator, t->framework->id, t->agent->id, t->resources, -1, m->now);
 }
 
@@ -253,7 +274,7 @@ static void leave_agent(struct task *t)
     release_resources(t);
     list_remove(&t->by_agent);
     map_remove(&t->framework->tasks, t->id);
-    master_agent_unhold(t->agent, t->framework);
+    master_agent_unhold(TAKE_PTR(t->use));
     t->agent = NULL;
 }
 
@@ -341,8 +362,10 @@ void master_agent_status_update(struct agent *a, Meseta__Link__ToMaster__StatusU
         master_count(m, COUNT_INVALID_STATUS_UPDATES);
         return;
     }
-    if (status->agent_id == NULL || strcmp(status->agent_id->value, a->id) != 0)
+    if (status->agent_id == NULL || strcmp(status->agent_id->value, a->id) != 0) {
         status->agent_id = master_make_agent_id(m->scratch, a->id);
+        wire_unpin(&status->base);
+    }
     struct framework *f = master_framework(m, framework_id);
     if (f == NULL) {
         log_warning("Status update %s for task %s of unknown framework %s from agent %s",

@@ -303,11 +303,12 @@ void master_host_applied(struct master_host *host, uint64_t token)
 // ---- inputs ----
 
 static ProtobufCMessage *decode(struct sim *sim, const ProtobufCMessageDescriptor *descriptor,
-                                const void *data, size_t size)
+                                const ProtobufCMessageDescriptor *pinned, const void *data,
+                                size_t size)
 {
     ProtobufCMessage *message;
     struct error err;
-    if (wire_decode(descriptor, sim->scratch, data, size, &message, &err) < 0)
+    if (wire_decode_pinned(descriptor, sim->scratch, data, size, pinned, &message, &err) < 0)
         sim_fail(sim, "what was sent cannot be read: %s", err.text);
     return message;
 }
@@ -315,8 +316,8 @@ static ProtobufCMessage *decode(struct sim *sim, const ProtobufCMessageDescripto
 static void take_agent_message(struct door *door, const void *data, size_t size)
 {
     struct sim *sim = door->sim;
-    Meseta__Link__ToMaster *message =
-        (void *)decode(sim, &meseta__link__to_master__descriptor, data, size);
+    Meseta__Link__ToMaster *message = (void *)decode(sim, &meseta__link__to_master__descriptor,
+                                                     MASTER_AGENT_MESSAGE_PINNED, data, size);
     door->is_link = true;
     if (sim->trace && message->type != MESETA__LINK__TO_MASTER__TYPE__PONG)
         sim_trace(sim, "agent %s -> master: %s", door->agent_id,
@@ -337,8 +338,8 @@ static Mesos__V1__Scheduler__Call *decode_call(struct sim *sim, const char *data
 {
     size_t id_size = strnlen(data, size);
     CHECK(id_size < size);
-    return (void *)decode(sim, &mesos__v1__scheduler__call__descriptor, data + id_size + 1,
-                          size - id_size - 1);
+    return (void *)decode(sim, &mesos__v1__scheduler__call__descriptor, MASTER_CALL_PINNED,
+                          data + id_size + 1, size - id_size - 1);
 }
 
 static void take_subscribe(struct door *door, const char *data, size_t size)

@@ -17,4 +17,9 @@ const char *content_type_name(enum content_type type);
 int content_decode(enum content_type type, const ProtobufCMessageDescriptor *descriptor,
                    struct arena *arena, const void *data, size_t size,
                    ProtobufCMessage **ret_message, struct error *err);
+// As wire_decode_pinned, where it is protobuf.
+int content_decode_pinned(enum content_type type, const ProtobufCMessageDescriptor *descriptor,
+                          struct arena *arena, const void *data, size_t size,
+                          const ProtobufCMessageDescriptor *pinned, ProtobufCMessage **ret_message,
+                          struct error *err);
 void content_encode(enum content_type type, const ProtobufCMessage *message, struct buf *out);

@@ -187,6 +187,7 @@ void wire_build_init(struct wire_build *b, struct arena *arena, size_t input_siz
     b->arena = arena;
     b->budget = BUDGET_BASE + input_size * BUDGET_PER_BYTE;
     b->err = err;
+    b->pinned = NULL;
     b->missing[0] = '\0';
     b->missing_size = 0;
 }

@@ -107,7 +107,8 @@ struct wire_build {
     struct arena *arena;
     size_t budget;
     struct error *err;
-    char missing[ERROR_TEXT_SIZE]; // paths of missing required fields, joined by ", "
+    const ProtobufCMessageDescriptor *pinned; // messages of this type keep their bytes; or NULL
+    char missing[ERROR_TEXT_SIZE];            // paths of missing required fields, joined by ", "
     size_t missing_size;
 };
 

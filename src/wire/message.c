@@ -8,6 +8,68 @@
 #include "wire/field.h"
 #include "wire/wire.h"
 
+// ---- pinned messages ----
+//
+// What was decoded never has unknown fields, so that protobuf-c's place for them is free: one there
+// stands for the whole message. Its tag is the number of the live field.
+
+void wire_pin(ProtobufCMessage *m, struct arena *arena, const void *data, size_t size,
+              uint32_t live)
+{
+    ProtobufCMessageUnknownField *pin = arena_alloc(arena, sizeof(*pin));
+    *pin = (ProtobufCMessageUnknownField){.tag = live, .len = size, .data = (uint8_t *)data};
+    m->n_unknown_fields = 1;
+    m->unknown_fields = pin;
+}
+
+static const uint8_t *skip_varint(const uint8_t *at, uint64_t *ret_value)
+{
+    uint64_t value = *at & 0x7f;
+    for (unsigned shift = 7; (*at++ & 0x80) != 0 && shift < 64; shift += 7)
+        value |= (uint64_t)(*at & 0x7f) << shift;
+    *ret_value = value;
+    return at;
+}
+
+// The end of the field that begins at `at`, and its number.
+static const uint8_t *skip_field(const uint8_t *at, uint32_t *ret_id)
+{
+    uint64_t tag, value;
+    at = skip_varint(at, &tag);
+    *ret_id = (uint32_t)(tag >> 3);
+    switch (tag & 7) {
+    case PROTOBUF_C_WIRE_TYPE_64BIT:
+        return at + 8;
+    case PROTOBUF_C_WIRE_TYPE_32BIT:
+        return at + 4;
+    case PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED:
+        at = skip_varint(at, &value);
+        return at + value;
+    default:
+        return skip_varint(at, &value);
+    }
+}
+
+size_t wire_filter_fields(const void *data, size_t size, uint64_t left_out, void *out)
+{
+    const uint8_t *at = data, *end = at + size, *kept = at; // where what is to be copied begins
+    uint8_t *to = out;
+    while (at < end) {
+        uint32_t id;
+        const uint8_t *next = skip_field(at, &id);
+        CHECK(next <= end);
+        if (id < 64 && (left_out >> id & 1) != 0) {
+            memcpy(to, kept, (size_t)(at - kept));
+            to += at - kept;
+            kept = next;
+        }
+        at = next;
+    }
+    memcpy(to, kept, (size_t)(end - kept));
+    to += end - kept;
+    return (size_t)(to - (uint8_t *)out);
+}
+
 // ---- copies ----
 
 static ProtobufCMessage *copy_message(struct arena *arena, const ProtobufCMessage *m,

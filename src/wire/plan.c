@@ -56,6 +56,43 @@ static void plan_probe(struct field_plan *p, const ProtobufCFieldDescriptor *f)
     }
 }
 
+static enum field_read read_of(const ProtobufCFieldDescriptor *f)
+{
+    if ((f->label != PROTOBUF_C_LABEL_OPTIONAL && f->label != PROTOBUF_C_LABEL_REQUIRED) ||
+        field_is_oneof(f))
+        return READ_SLOW;
+    switch (f->type) {
+    case PROTOBUF_C_TYPE_STRING:
+        return READ_TEXT;
+    case PROTOBUF_C_TYPE_BYTES:
+        return READ_BYTES;
+    case PROTOBUF_C_TYPE_MESSAGE:
+        return READ_MESSAGE;
+    case PROTOBUF_C_TYPE_BOOL:
+        return READ_BOOL;
+    case PROTOBUF_C_TYPE_INT32:
+    case PROTOBUF_C_TYPE_UINT32:
+        return READ_VARINT32;
+    case PROTOBUF_C_TYPE_INT64:
+    case PROTOBUF_C_TYPE_UINT64:
+        return READ_VARINT64;
+    case PROTOBUF_C_TYPE_FIXED32:
+    case PROTOBUF_C_TYPE_SFIXED32:
+    case PROTOBUF_C_TYPE_FLOAT:
+        return READ_FIXED32;
+    case PROTOBUF_C_TYPE_FIXED64:
+    case PROTOBUF_C_TYPE_SFIXED64:
+    case PROTOBUF_C_TYPE_DOUBLE:
+        return READ_FIXED64;
+    case PROTOBUF_C_TYPE_ENUM: {
+        const ProtobufCEnumDescriptor *d = f->descriptor;
+        return d->n_value_ranges == 1 ? READ_ENUM : READ_SLOW;
+    }
+    default:
+        return READ_SLOW;
+    }
+}
+
 static void plan_field(struct field_plan *p, const ProtobufCFieldDescriptor *f)
 {
     p->field = f;
@@ -65,10 +102,17 @@ static void plan_field(struct field_plan *p, const ProtobufCFieldDescriptor *f)
     p->label = (uint8_t)f->label;
     p->is_oneof = field_is_oneof(f);
     plan_probe(p, f);
+    p->read = (uint8_t)read_of(f);
+    if (p->read == READ_ENUM) {
+        const ProtobufCEnumDescriptor *d = f->descriptor;
+        p->enum_first = d->value_ranges[0].start_value;
+        p->enum_count = d->n_values;
+    }
     p->is_map = field_is_map(f);
     p->is_packed =
         f->label == PROTOBUF_C_LABEL_REPEATED && (f->flags & PROTOBUF_C_FIELD_FLAG_PACKED) != 0;
     p->wire_type = (uint8_t)wire_type_of(f->type);
+    p->quick = p->read == READ_SLOW ? NOT_QUICK : p->wire_type;
     p->value_size = (uint8_t)field_value_size(f);
     uint32_t wire_type = p->is_packed ? PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED : p->wire_type;
     uint64_t tag = (uint64_t)f->id << 3 | wire_type;
@@ -87,10 +131,15 @@ static struct wire_plan *plan_new(const ProtobufCMessageDescriptor *d)
     for (unsigned i = 0; i < d->n_fields; i++) {
         plan_field(&plan->fields[i], &d->fields[i]);
         plan->has_maps = plan->has_maps || plan->fields[i].is_map;
-        if (d->fields[i].label == PROTOBUF_C_LABEL_REQUIRED)
+        if (d->fields[i].label == PROTOBUF_C_LABEL_REQUIRED) {
             field_set_add(&plan->required, i);
+            if (i < 64)
+                plan->fields[i].required_bit = UINT64_C(1) << i;
+            else
+                plan->fields[i].quick = NOT_QUICK;
+        }
         if (d->fields[i].id < PLAN_DIRECT_IDS)
-            plan->by_id[d->fields[i].id] = (uint8_t)(i + 1);
+            plan->by_id[d->fields[i].id] = &plan->fields[i];
     }
     return plan;
 }

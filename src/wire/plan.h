@@ -15,7 +15,7 @@
 // Of a variable of each thread: reached without a call.
 #define WIRE_TLS __attribute__((tls_model("initial-exec")))
 
-enum { PLAN_DIRECT_IDS = 48, TAG_SIZE_MAX = 5 };
+enum { PLAN_DIRECT_IDS = 48, TAG_SIZE_MAX = 5, NOT_QUICK = 8 };
 
 struct wire_plan;
 
@@ -28,6 +28,20 @@ enum field_probe {
     PROBE_FLAG,
 };
 
+// How a single field that is no member of a oneof is read, when it comes in its own wire type.
+enum field_read {
+    READ_SLOW, // all others
+    READ_TEXT,
+    READ_BYTES,
+    READ_MESSAGE,
+    READ_ENUM, // whose values stand in one row
+    READ_BOOL,
+    READ_VARINT32,
+    READ_VARINT64,
+    READ_FIXED32,
+    READ_FIXED64,
+};
+
 struct field_plan {
     const ProtobufCFieldDescriptor *field;
     struct wire_plan *child; // of a message; NULL until it is needed
@@ -35,6 +49,8 @@ struct field_plan {
     uint32_t quantifier_offset;
     uint32_t probe_offset;
     uint8_t probe; // enum field_probe
+    uint8_t read;  // enum field_read
+    uint8_t quick; // wire type in which it is read the quick way; NOT_QUICK: never
     uint8_t type;  // ProtobufCType
     uint8_t label; // ProtobufCLabel
     bool is_oneof;
@@ -44,6 +60,9 @@ struct field_plan {
     uint8_t value_size; // in memory
     uint8_t tag_size;
     uint8_t tag[TAG_SIZE_MAX]; // as it is written
+    uint64_t required_bit;     // in field_set.bits[0]; 0: it is optional
+    int32_t enum_first;        // of READ_ENUM
+    uint32_t enum_count;
 };
 
 struct wire_plan {
@@ -51,7 +70,7 @@ struct wire_plan {
     uint32_t field_count;
     bool has_maps;
     struct field_set required;
-    uint8_t by_id[PLAN_DIRECT_IDS]; // field's index + 1; 0: no such field
+    struct field_plan *by_id[PLAN_DIRECT_IDS];
     struct field_plan fields[];
 };
 
@@ -70,7 +89,10 @@ int wire_plan_search(const struct wire_plan *plan, uint32_t id);
 
 static inline int wire_plan_find(const struct wire_plan *plan, uint32_t id)
 {
-    return id < PLAN_DIRECT_IDS ? (int)plan->by_id[id] - 1 : wire_plan_search(plan, id);
+    if (id >= PLAN_DIRECT_IDS)
+        return wire_plan_search(plan, id);
+    const struct field_plan *f = plan->by_id[id];
+    return f != NULL ? (int)(f - plan->fields) : -1;
 }
 
 // Whether the enum has that value.

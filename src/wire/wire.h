@@ -10,7 +10,9 @@
 #pragma once
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -28,6 +30,36 @@ enum {
 // is optional (repeated: left out), and is an error when it is required.
 int wire_decode(const ProtobufCMessageDescriptor *descriptor, struct arena *arena, const void *data,
                 size_t size, ProtobufCMessage **ret_message, struct error *err);
+
+// The same; nested messages of the type `pinned` keep a copy of the bytes that they were read from
+// (wire_pin), and are encoded as these.
+int wire_decode_pinned(const ProtobufCMessageDescriptor *descriptor, struct arena *arena,
+                       const void *data, size_t size, const ProtobufCMessageDescriptor *pinned,
+                       ProtobufCMessage **ret_message, struct error *err);
+
+// From now on the message is encoded to protobuf as these bytes, and after them the repeated field
+// with the number `live`, if there is one, as it stands then (0: no field). For messages that are
+// passed on as they came. Whoever changes another field unpins it first. A flat copy of a message
+// is pinned as that is; wire_copy gives one that is not. `data` must live as long as the message.
+void wire_pin(ProtobufCMessage *m, struct arena *arena, const void *data, size_t size,
+              uint32_t live);
+static inline bool wire_is_pinned(const ProtobufCMessage *m)
+{
+    return m->n_unknown_fields > 0;
+}
+static inline void wire_unpin(ProtobufCMessage *m)
+{
+    m->n_unknown_fields = 0;
+}
+// The bytes of a pinned message.
+static inline const void *wire_pinned_bytes(const ProtobufCMessage *m, size_t *ret_size)
+{
+    *ret_size = m->unknown_fields->len;
+    return m->unknown_fields->data;
+}
+// Copies an encoded message without its fields whose number is below 64 and in `left_out` (bit N is
+// number N). Returns the size; `out` has room for `size` bytes. The bytes must be sound.
+size_t wire_filter_fields(const void *data, size_t size, uint64_t left_out, void *out);
 
 // Appends the message's protobuf bytes.
 void wire_encode(const ProtobufCMessage *message, struct buf *out);

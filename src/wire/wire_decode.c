@@ -5,6 +5,10 @@
 // each array is allocated once, at its size. Recursion is bounded by WIRE_DEPTH_MAX, memory by the
 // budget of wire_build, time by the input's size.
 //
+// Most fields are read the quick way: tag, length and value as every encoder writes them. Whatever
+// is not so (other wire types, oneofs, repeated fields, what comes twice or is broken) is left as
+// it is to the slow way, which knows all cases and makes all errors.
+//
 // As in protobuf's own decoder: fields that are unknown or come in a wire type of another kind are
 // skipped; scalars and text that come twice: the last counts; messages that come twice are merged;
 // packed and unpacked are both taken.
@@ -230,52 +234,88 @@ static int store_number(const ProtobufCFieldDescriptor *f, void *slot, uint64_t 
     return 0;
 }
 
-// Whether the text is ASCII without NUL, as nearly all is.
-static inline bool is_plain(const uint8_t *text, size_t size)
+// Copies a text. Returns whether it is ASCII without NUL, as nearly all is; false may also be said
+// of one that is.
+static inline bool copy_plain(uint8_t *to, const uint8_t *from, size_t size)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
-    uint64_t odd = 0;
-    size_t i = 0;
-    for (; i + 8 <= size; i += 8) {
-        uint64_t word;
-        memcpy(&word, text + i, sizeof(word));
+    uint64_t odd = 0, word;
+    if (size < sizeof(word)) {
+        for (size_t i = 0; i < size; i++) {
+            to[i] = from[i];
+            odd |= from[i] == 0 ? high : from[i];
+        }
+        return (odd & high) == 0;
+    }
+    for (size_t i = 0; i < size - sizeof(word); i += sizeof(word)) {
+        memcpy(&word, from + i, sizeof(word));
+        memcpy(to + i, &word, sizeof(word));
         odd |= word | ((word - ones) & ~word);
     }
-    for (; i < size; i++) {
-        odd |= text[i] == 0 ? high : text[i];
-    }
+    // The last word overlaps the one before it.
+    memcpy(&word, from + size - sizeof(word), sizeof(word));
+    memcpy(to + size - sizeof(word), &word, sizeof(word));
+    odd |= word | ((word - ones) & ~word);
     return (odd & high) == 0;
 }
 
-static inline int store_text(struct wire_build *b, const struct wire_path *path,
-                             const ProtobufCFieldDescriptor *f, void *slot, const struct item *item)
+static int check_text(struct wire_build *b, const struct wire_path *path,
+                      const ProtobufCFieldDescriptor *f, const uint8_t *text, size_t size)
 {
-    uint8_t *copy = wire_build_alloc(b, item->size + 1);
-    if (copy == NULL) {
-        return -EFBIG;
+    if (memchr(text, '\0', size) != NULL) {
+        return bad_field(b, path, f, "holds a NUL character");
     }
-    if (item->size > 0) {
-        memcpy(copy, item->data, item->size);
-    }
-    copy[item->size] = '\0';
-    if (f->type == PROTOBUF_C_TYPE_BYTES) {
-        *(ProtobufCBinaryData *)slot = (ProtobufCBinaryData){item->size, copy};
-        return 0;
-    }
-    if (!is_plain(copy, item->size)) {
-        if (memchr(copy, '\0', item->size) != NULL) {
-            return bad_field(b, path, f, "holds a NUL character");
-        }
-        if (!utf8_is_valid(copy, item->size)) {
-            return bad_field(b, path, f, "is not valid UTF-8");
+    return utf8_is_valid(text, size) ? 0 : bad_field(b, path, f, "is not valid UTF-8");
+}
+
+static inline int store_text(struct wire_build *b, const struct wire_path *path,
+                             const ProtobufCFieldDescriptor *f, void *slot, const uint8_t *data,
+                             size_t size)
+{
+    // The budget need not be asked: a text takes what came and a byte for the tag and the length.
+    uint8_t *copy = arena_alloc_aligned(b->arena, size + 1, 1);
+    copy[size] = '\0';
+    if (!copy_plain(copy, data, size)) {
+        int r = check_text(b, path, f, copy, size);
+        if (r < 0) {
+            return r;
         }
     }
     *(char **)slot = (char *)copy;
     return 0;
 }
 
+static inline void store_bytes(struct wire_build *b, void *slot, const uint8_t *data, size_t size)
+{
+    uint8_t *copy = arena_alloc_aligned(b->arena, size + 1, 1);
+    if (size > 0) {
+        memcpy(copy, data, size);
+    }
+    copy[size] = '\0';
+    *(ProtobufCBinaryData *)slot = (ProtobufCBinaryData){size, copy};
+}
+
 static int decode_into(struct wire_build *b, struct wire_plan *plan, ProtobufCMessage *m,
                        struct input in, bool merging, const struct wire_path *path, unsigned depth);
+
+// A message that comes in parts has no bytes of its own.
+static int keep_bytes(struct wire_build *b, ProtobufCMessage *m, bool merging, const uint8_t *data,
+                      size_t size)
+{
+    if (merging) {
+        wire_unpin(m);
+        return 0;
+    }
+    uint8_t *copy = wire_build_alloc(b, size);
+    if (copy == NULL) {
+        return -EFBIG;
+    }
+    if (size > 0) {
+        memcpy(copy, data, size);
+    }
+    wire_pin(m, b->arena, copy, size, 0);
+    return 0;
+}
 
 static int store_message(struct wire_build *b, const struct wire_path *path, struct field_plan *f,
                          void *slot, size_t index, bool merging, const struct item *item,
@@ -295,6 +335,9 @@ static int store_message(struct wire_build *b, const struct wire_path *path, str
     }
     struct input in = {item->data, item->data + item->size};
     int r = decode_into(b, wire_plan_child(f), m, in, merging, &below, depth + 1);
+    if (r == 0 && m->descriptor == b->pinned) {
+        r = keep_bytes(b, m, merging, item->data, item->size);
+    }
     return r == 0 && f->is_map ? wire_build_complete_entry(b, m, &below) : r;
 }
 
@@ -305,8 +348,10 @@ static inline int store_item(struct wire_build *b, const struct wire_path *path,
 {
     switch (f->type) {
     case PROTOBUF_C_TYPE_STRING:
+        return store_text(b, path, f->field, slot, item->data, item->size);
     case PROTOBUF_C_TYPE_BYTES:
-        return store_text(b, path, f->field, slot, item);
+        store_bytes(b, slot, item->data, item->size);
+        return 0;
     case PROTOBUF_C_TYPE_MESSAGE:
         return store_message(b, path, f, slot, index, merging, item, depth);
     default:
@@ -383,52 +428,214 @@ static void make_maps_unique(const struct wire_plan *plan, ProtobufCMessage *m)
     }
 }
 
+// A message that is being read.
+struct reading {
+    struct wire_plan *plan;
+    ProtobufCMessage *m;
+    const struct wire_path *path;
+    struct input in;          // from the next field on
+    struct field_set missing; // required fields that did not come yet
+    unsigned depth;
+    bool has_room; // for its repeated fields
+};
+
+// ---- the quick way: fields as they nearly always come ----
+
+static inline bool quick_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret_value)
+{
+    if (__builtin_expect(*at < end && **at < 0x80, 1)) {
+        *ret_value = *(*at)++;
+        return true;
+    }
+    struct input in = {*at, end};
+    if (take_varint(&in, ret_value) < 0) {
+        return false;
+    }
+    *at = in.at;
+    return true;
+}
+
+// 1: the slow way is to see to it.
+static int quick_message(struct wire_build *b, const struct reading *d, struct field_plan *f,
+                         const uint8_t *data, size_t size)
+{
+    ProtobufCMessage **slot = (void *)((char *)d->m + f->offset);
+    if (*slot != NULL || d->depth == WIRE_DEPTH_MAX) {
+        return 1;
+    }
+    struct wire_plan *child = wire_plan_child(f);
+    ProtobufCMessage *m = wire_build_alloc(b, child->descriptor->sizeof_message);
+    if (m == NULL) {
+        return -EFBIG;
+    }
+    child->descriptor->message_init(m);
+    *slot = m;
+    struct wire_path below = {d->path, f->field, 0};
+    int r =
+        decode_into(b, child, m, (struct input){data, data + size}, false, &below, d->depth + 1);
+    return r == 0 && child->descriptor == b->pinned ? keep_bytes(b, m, false, data, size) : r;
+}
+
+// 1: the slow way is to see to it.
+static inline int quick_length_prefixed(struct wire_build *b, const struct reading *d,
+                                        struct field_plan *f, const uint8_t *data, size_t size)
+{
+    void *slot = (char *)d->m + f->offset;
+    if (f->read == READ_TEXT) {
+        return store_text(b, d->path, f->field, slot, data, size);
+    }
+    if (f->read == READ_MESSAGE) {
+        return quick_message(b, d, f, data, size);
+    }
+    store_bytes(b, slot, data, size);
+    return 0;
+}
+
+// False: the slow way is to see to it.
+static inline bool quick_store_number(const struct field_plan *f, void *slot, uint64_t number)
+{
+    switch (f->read) {
+    case READ_ENUM:
+        if ((uint32_t)number - (uint32_t)f->enum_first >= f->enum_count) {
+            return false;
+        }
+        *(int32_t *)slot = (int32_t)number;
+        return true;
+    case READ_BOOL:
+        *(protobuf_c_boolean *)slot = number != 0;
+        return true;
+    case READ_VARINT32:
+        *(uint32_t *)slot = (uint32_t)number;
+        return true;
+    default:
+        *(uint64_t *)slot = number;
+        return true;
+    }
+}
+
+// The field with the tag, if that is read the quick way; moves *at behind the tag.
+static inline struct field_plan *quick_field(const struct wire_plan *plan, const uint8_t **at,
+                                             const uint8_t *end)
+{
+    uint32_t tag = *(*at)++;
+    if (tag >= 0x80) {
+        if (*at == end || **at >= 0x80) {
+            return NULL;
+        }
+        tag = (tag & 0x7f) | (uint32_t)(*(*at)++) << 7;
+    }
+    if (tag >> 3 >= PLAN_DIRECT_IDS) {
+        return NULL;
+    }
+    struct field_plan *f = plan->by_id[tag >> 3];
+    return f != NULL && f->quick == (tag & 7) ? f : NULL;
+}
+
+// Reads fields up to the end, or to one for the slow way: d->in tells. Negative: an error.
+static int read_quick(struct wire_build *b, struct reading *d)
+{
+    const struct wire_plan *plan = d->plan;
+    const uint8_t *at = d->in.at, *const end = d->in.end;
+    char *const m = (char *)d->m;
+    uint64_t number, missing = d->missing.bits[0];
+    int r = 0;
+    while (at < end) {
+        d->in.at = at;
+        struct field_plan *f = quick_field(plan, &at, end);
+        if (f == NULL) {
+            break;
+        }
+        if (f->quick == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED) {
+            if (!quick_varint(&at, end, &number) || number > (uint64_t)(end - at)) {
+                break;
+            }
+            r = quick_length_prefixed(b, d, f, at, (size_t)number);
+            if (r != 0) {
+                break;
+            }
+            at += number;
+        } else if (f->quick == PROTOBUF_C_WIRE_TYPE_VARINT) {
+            if (!quick_varint(&at, end, &number) || !quick_store_number(f, m + f->offset, number)) {
+                break;
+            }
+        } else {
+            size_t size = f->value_size;
+            if ((size_t)(end - at) < size) {
+                break;
+            }
+            // Both are little-endian.
+            if (size == 8) {
+                memcpy(m + f->offset, at, 8);
+            } else {
+                memcpy(m + f->offset, at, 4);
+            }
+            at += size;
+        }
+        if (f->probe == PROBE_FLAG) {
+            *(protobuf_c_boolean *)(m + f->quantifier_offset) = 1;
+        }
+        missing &= ~f->required_bit;
+        d->in.at = at;
+    }
+    d->missing.bits[0] = missing;
+    return r < 0 ? r : 0;
+}
+
+// ---- the slow way: whatever else may come ----
+
+static int read_slow(struct wire_build *b, struct reading *d)
+{
+    struct input before = d->in;
+    struct item item = {0};
+    int r = take_item(b, &d->in, &item);
+    if (r < 0) {
+        return r;
+    }
+    int i = find_field(d->plan, &item);
+    if (i < 0) {
+        return 0;
+    }
+    struct field_plan *f = &d->plan->fields[i];
+    if (f->label != PROTOBUF_C_LABEL_REPEATED) {
+        r = store_single(b, d->m, d->path, f, &item, d->depth);
+        if (r == 0) {
+            field_set_remove(&d->missing, (unsigned)i);
+        }
+        return r < 0 ? r : 0;
+    }
+    r = d->has_room ? 0 : make_room(b, d->plan, d->m, before);
+    d->has_room = true;
+    return r == 0 ? store_repeated(b, d->m, d->path, f, &item, d->depth) : r;
+}
+
 // `merging`: the message came before, and its required fields were looked for then.
 static int decode_into(struct wire_build *b, struct wire_plan *plan, ProtobufCMessage *m,
                        struct input in, bool merging, const struct wire_path *path, unsigned depth)
 {
-    struct field_set missing = plan->required;
-    bool has_room = false;
-    while (in.at < in.end) {
-        struct input before = in;
-        struct item item = {0};
-        int r = take_item(b, &in, &item);
-        if (r < 0) {
-            return r;
-        }
-        int i = find_field(plan, &item);
-        if (i < 0) {
-            continue;
-        }
-        struct field_plan *f = &plan->fields[i];
-        if (f->label != PROTOBUF_C_LABEL_REPEATED) {
-            r = store_single(b, m, path, f, &item, depth);
-            if (r == 0) {
-                field_set_remove(&missing, (unsigned)i);
-            }
-        } else {
-            r = has_room ? 0 : make_room(b, plan, m, before);
-            has_room = true;
-            if (r == 0) {
-                r = store_repeated(b, m, path, f, &item, depth);
-            }
+    struct reading d = {
+        .plan = plan, .m = m, .path = path, .in = in, .missing = plan->required, .depth = depth};
+    while (d.in.at < d.in.end) {
+        int r = read_quick(b, &d);
+        if (r == 0 && d.in.at < d.in.end) {
+            r = read_slow(b, &d);
         }
         if (r < 0) {
             return r;
         }
     }
-    if (has_room && plan->has_maps) {
+    if (d.has_room && plan->has_maps) {
         make_maps_unique(plan, m);
     }
-    if (merging || (missing.bits[0] | missing.bits[1]) == 0) {
+    if (merging || (d.missing.bits[0] | d.missing.bits[1]) == 0) {
         return 0;
     }
-    struct field_set seen = {{~missing.bits[0], ~missing.bits[1]}};
+    struct field_set seen = {{~d.missing.bits[0], ~d.missing.bits[1]}};
     return wire_build_require(b, plan->descriptor, &seen, path);
 }
 
-int wire_decode(const ProtobufCMessageDescriptor *descriptor, struct arena *arena, const void *data,
-                size_t size, ProtobufCMessage **ret_message, struct error *err)
+int wire_decode_pinned(const ProtobufCMessageDescriptor *descriptor, struct arena *arena,
+                       const void *data, size_t size, const ProtobufCMessageDescriptor *pinned,
+                       ProtobufCMessage **ret_message, struct error *err)
 {
     if (size > WIRE_SIZE_MAX) {
         return error_set(err, -EFBIG, "message of %zu bytes is over the limit of %d", size,
@@ -436,6 +643,7 @@ int wire_decode(const ProtobufCMessageDescriptor *descriptor, struct arena *aren
     }
     struct wire_build b;
     wire_build_init(&b, arena, size, err);
+    b.pinned = pinned;
     ProtobufCMessage *m = wire_build_message(&b, descriptor);
     CHECK(m != NULL);
     struct input in = {data, (const uint8_t *)data + size};
@@ -447,4 +655,10 @@ int wire_decode(const ProtobufCMessageDescriptor *descriptor, struct arena *aren
         *ret_message = m;
     }
     return r;
+}
+
+int wire_decode(const ProtobufCMessageDescriptor *descriptor, struct arena *arena, const void *data,
+                size_t size, ProtobufCMessage **ret_message, struct error *err)
+{
+    return wire_decode_pinned(descriptor, arena, data, size, NULL, ret_message, err);
 }

@@ -195,10 +195,24 @@ static inline bool has_something(const struct field_plan *f, const ProtobufCMess
     }
 }
 
+static void put_pinned(struct back *b, struct wire_plan *plan, const ProtobufCMessage *m,
+                       unsigned depth)
+{
+    const ProtobufCMessageUnknownField *pin = m->unknown_fields;
+    int live = pin->tag != 0 ? wire_plan_find(plan, pin->tag) : -1;
+    if (live >= 0 && has_something(&plan->fields[live], m))
+        put_repeated(b, &plan->fields[live], m, depth);
+    put_bytes(b, pin->data, pin->len);
+}
+
 static void put_message(struct back *b, struct wire_plan *plan, const ProtobufCMessage *m,
                         unsigned depth)
 {
     CHECK(depth <= WIRE_DEPTH_MAX + 1);
+    if (wire_is_pinned(m)) {
+        put_pinned(b, plan, m, depth);
+        return;
+    }
     for (unsigned i = plan->field_count; i-- > 0;) {
         struct field_plan *f = &plan->fields[i];
         if (!has_something(f, m)) {

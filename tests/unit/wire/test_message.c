@@ -237,6 +237,102 @@ static void test_memory_is_bounded(void **state)
                      -EFBIG);
 }
 
+// An event with a status; a field 99 that nobody knows is in it.
+#define STATUS "\x0a\x03\x0a\x01t\x10\x01\x9a\x06\x01x\x22\x02hi"
+#define UPDATE "\x08\x04\x2a\x11\x0a\x0f" STATUS
+
+static void test_pinned(void **state)
+{
+    (void)state;
+    AUTO_ARENA struct arena *arena = arena_new(0, 0);
+    const ProtobufCMessageDescriptor *event = &mesos__v1__scheduler__event__descriptor;
+    ProtobufCMessage *m;
+    assert_int_equal(wire_decode_pinned(event, arena, BYTES(UPDATE),
+                                        &mesos__v1__task_status__descriptor, &m, NULL),
+                     0);
+    Mesos__V1__TaskStatus *status = ((Mesos__V1__Scheduler__Event *)m)->update->status;
+    assert_true(wire_is_pinned(&status->base));
+    assert_false(wire_is_pinned(m));
+    assert_string_equal(status->message, "hi");
+    size_t size;
+    assert_memory_equal(wire_pinned_bytes(&status->base, &size), STATUS, sizeof(STATUS) - 1);
+    assert_int_equal(size, sizeof(STATUS) - 1);
+    // It goes on as it came; a copy, and one that is unpinned, as it is understood.
+    const void *bytes;
+    size = wire_pack(m, &bytes);
+    assert_int_equal(size, sizeof(UPDATE) - 1);
+    assert_memory_equal(bytes, UPDATE, size);
+    assert_int_equal(wire_pack(wire_copy(arena, m), &bytes), sizeof(UPDATE) - 1 - 4);
+    wire_unpin(&status->base);
+    assert_int_equal(wire_pack(m, &bytes), sizeof(UPDATE) - 1 - 4);
+    // One that comes in parts is merged, and has no bytes of its own.
+    AUTO_BUF struct buf twice = BUF_INIT;
+    buf_append(&twice, BYTES(UPDATE));
+    buf_append(&twice, BYTES(UPDATE));
+    assert_int_equal(wire_decode_pinned(event, arena, twice.data, twice.size,
+                                        &mesos__v1__task_status__descriptor, &m, NULL),
+                     0);
+    assert_false(wire_is_pinned(&((Mesos__V1__Scheduler__Event *)m)->update->status->base));
+}
+
+static void test_pinned_with_a_live_field(void **state)
+{
+    (void)state;
+    AUTO_ARENA struct arena *arena = arena_new(0, 0);
+    Mesos__V1__CommandInfo *command =
+        WIRE_NEW(arena, Mesos__V1__CommandInfo, mesos__v1__command_info);
+    char a[] = "a", b[] = "b", *arguments[] = {a, b};
+    command->value = a; // not what is sent
+    command->n_arguments = 2;
+    command->arguments = arguments;
+    wire_pin(&command->base, arena, BYTES("\x1a\x02is"), 7);
+    const void *bytes;
+    size_t size = wire_pack(&command->base, &bytes);
+    assert_int_equal(size, 10);
+    assert_memory_equal(bytes,
+                        "\x1a\x02is\x3a\x01"
+                        "a\x3a\x01"
+                        "b",
+                        10);
+    command->n_arguments = 0;
+    assert_int_equal(wire_pack(&command->base, &bytes), 4);
+}
+
+static void test_fields_are_filtered(void **state)
+{
+    (void)state;
+    // Numbers 1 (varint of two bytes), 2 (text), 3 (64 bit), 4 (32 bit), 2 again, 100 (text).
+#define FIRST "\x08\x80\x01"
+#define SECOND                                                                                     \
+    "\x12\x03"                                                                                     \
+    "abc"
+#define THIRD                                                                                      \
+    "\x19"                                                                                         \
+    "12345678"
+#define FOURTH                                                                                     \
+    "\x25"                                                                                         \
+    "1234"
+#define FAR "\xa2\x06\x01z"
+    static const char all[] = FIRST SECOND THIRD FOURTH SECOND FAR;
+    static const struct {
+        uint64_t left_out;
+        const char *kept;
+        size_t size;
+    } cases[] = {
+        {0, BYTES(FIRST SECOND THIRD FOURTH SECOND FAR)},
+        {UINT64_C(1) << 2, BYTES(FIRST THIRD FOURTH FAR)},
+        {UINT64_C(1) << 1 | UINT64_C(1) << 3, BYTES(SECOND FOURTH SECOND FAR)},
+        {UINT64_MAX, BYTES(FAR)},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        char out[sizeof(all)];
+        size_t size = wire_filter_fields(all, sizeof(all) - 1, cases[i].left_out, out);
+        assert_int_equal(size, cases[i].size);
+        assert_memory_equal(out, cases[i].kept, size);
+    }
+    assert_int_equal(wire_filter_fields(all, 0, UINT64_MAX, (char[1]){0}), 0);
+}
+
 static void test_explicit_default_is_kept(void **state)
 {
     (void)state;
@@ -382,6 +478,9 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_memory_is_bounded),
+        cmocka_unit_test(test_pinned),
+        cmocka_unit_test(test_pinned_with_a_live_field),
+        cmocka_unit_test(test_fields_are_filtered),
         cmocka_unit_test(test_explicit_default_is_kept),
         cmocka_unit_test(test_copy_shares_nothing),
         cmocka_unit_test(test_equality),
