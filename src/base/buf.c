@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 enum { CAPACITY_MIN = 64 };
 
@@ -93,7 +94,7 @@ void buf_vprintf(struct buf *buf, const char *format, va_list args)
     int size;
 
     va_copy(again, args);
-    size = vsnprintf(small, sizeof(small), format, args);
+    size = text_print(small, sizeof(small), format, args);
     CHECK(size >= 0);
     if ((size_t)size < sizeof(small)) {
         buf_append(buf, small, (size_t)size);

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 static struct {
     log_sink_fn *sink;
@@ -42,7 +43,7 @@ void log_write(enum log_level level, const char *file, int line, const char *for
     if (state.sink == NULL || level < state.least)
         return;
     va_start(args, format);
-    size = vsnprintf(small, sizeof(small), format, args);
+    size = text_print(small, sizeof(small), format, args);
     va_end(args);
     CHECK(size >= 0);
     if ((size_t)size >= sizeof(small)) {

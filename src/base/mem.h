@@ -18,6 +18,11 @@ void *mem_dup(const void *p, size_t size);
 char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void mem_free(void *p); // NULL is fine
 
+// From now on this thread keeps some of what it frees, up to a few MiB, and takes from that first:
+// for a daemon's main thread. The end gives all of it back.
+void mem_cache_begin(void);
+void mem_cache_end(void);
+
 static inline void mem_free_at(void *p)
 {
     mem_free(*(void **)p);

@@ -418,3 +418,83 @@ void text_percent_encode(struct buf *out, const char *s)
         }
     }
 }
+
+// ---- printing ----
+
+// What is printed so far. It may be longer than there is room for.
+struct print {
+    char *out;
+    size_t size; // of `out`
+    size_t at;
+};
+
+static void print_bytes(struct print *p, const char *bytes, size_t size)
+{
+    if (p->at < p->size) {
+        size_t room = p->size - p->at;
+        memcpy(p->out + p->at, bytes, size < room ? size : room);
+    }
+    p->at += size;
+}
+
+static void print_number(struct print *p, bool is_negative, uint64_t value)
+{
+    char digits[21];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    if (is_negative)
+        digits[--at] = '-';
+    print_bytes(p, digits + at, sizeof(digits) - at);
+}
+
+// Prints one argument; `spec` is what stands behind the percent sign. Returns how long that is, or
+// 0 when it is not one of the few.
+static size_t print_argument(struct print *p, const char *spec, va_list *args)
+{
+    if (spec[0] == 's') {
+        const char *text = va_arg(*args, const char *);
+        text = text != NULL ? text : "(null)";
+        print_bytes(p, text, strlen(text));
+        return 1;
+    }
+    if (spec[0] == 'd') {
+        int value = va_arg(*args, int);
+        print_number(p, value < 0, (uint64_t)(value < 0 ? -(int64_t)value : value));
+        return 1;
+    }
+    if (spec[0] == 'u') {
+        print_number(p, false, va_arg(*args, unsigned));
+        return 1;
+    }
+    if (spec[0] == 'z' && spec[1] == 'u') {
+        print_number(p, false, va_arg(*args, size_t));
+        return 2;
+    }
+    return 0;
+}
+
+int text_print(char *out, size_t size, const char *format, va_list args)
+{
+    CHECK(size > 0);
+    struct print p = {.out = out, .size = size};
+    va_list rest;
+    va_copy(rest, args);
+    for (const char *at = format; *at != '\0';) {
+        const char *percent = strchrnul(at, '%');
+        print_bytes(&p, at, (size_t)(percent - at));
+        if (*percent == '\0')
+            break;
+        size_t used = print_argument(&p, percent + 1, &rest);
+        if (used == 0) {
+            va_end(rest);
+            return vsnprintf(out, size, format, args);
+        }
+        at = percent + 1 + used;
+    }
+    va_end(rest);
+    out[p.at < size ? p.at : size - 1] = '\0';
+    return (int)p.at;
+}

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,6 +37,10 @@ void text_put_bytes(struct buf *out, uint64_t bytes); // "2GB", largest unit tha
 // Shortest decimal that reads back to the same double; whole numbers get ".0" ("128.0", "0.1"),
 // an exponent stands outside [1e-6, 1e21) ("1e30", "1.5e-7"). What is not finite becomes "null".
 void text_put_double(struct buf *out, double value);
+
+// vsnprintf, quicker where the format has no more than %s, %d, %u and %zu in it.
+int text_print(char *out, size_t size, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
 
 // RFC 3986 percent coding. Decoding fails (-EINVAL) on a bad escape or an encoded NUL; `+` is a
 // space when `form` is set. The result is NUL-terminated and owned by the caller (mem_free).

@@ -71,38 +71,38 @@ void master_agent_set_total(struct agent *a, struct resources *total)
     a->unsettled = !fits(a);
 }
 
-void master_agent_use_add(struct agent *a, struct framework *f, const struct resources *amount)
+void master_agent_use_add(struct agent_use *use, const struct resources *amount)
 {
-    resources_add(find_use(a, f)->used, amount);
-    resources_add(a->used, amount);
-    resources_add(f->used, amount);
+    resources_add(use->used, amount);
+    resources_add(use->agent->used, amount);
+    resources_add(use->framework->used, amount);
 }
 
-void master_agent_use_remove(struct agent *a, struct framework *f, const struct resources *amount)
+void master_agent_use_remove(struct agent_use *use, const struct resources *amount)
 {
-    struct agent_use *use = map_get(&a->uses, f->id);
-    CHECK(use != NULL);
+    struct agent *a = use->agent;
     resources_subtract(use->used, amount);
     resources_subtract(a->used, amount);
     if (a->unsettled)
         a->unsettled = !fits(a);
     // Ports of several agents are one set in a framework's sum, so a part may be gone already.
-    resources_subtract_available(f->used, amount);
+    resources_subtract_available(use->framework->used, amount);
 }
 
-void master_agent_hold(struct agent *a, struct framework *f)
+struct agent_use *master_agent_hold(struct agent *a, struct framework *f)
 {
-    find_use(a, f)->holders++;
+    struct agent_use *use = find_use(a, f);
+    use->holders++;
+    return use;
 }
 
-void master_agent_unhold(struct agent *a, struct framework *f)
+void master_agent_unhold(struct agent_use *use)
 {
-    struct agent_use *use = map_get(&a->uses, f->id);
-    CHECK(use != NULL && use->holders > 0);
+    CHECK(use->holders > 0);
     if (--use->holders > 0)
         return;
     CHECK(resources_is_empty(use->used));
-    map_remove(&a->uses, f->id);
+    map_remove(&use->agent->uses, use->framework->id);
     use_free(use);
 }
 
@@ -150,8 +150,8 @@ struct executor *master_executor_add(struct agent *a, struct framework *f,
     e->resources = resources;
     list_append(&a->executors, &e->by_agent);
     list_append(&f->executors, &e->by_framework);
-    master_agent_hold(a, f);
-    master_agent_use_add(a, f, resources);
+    e->use = master_agent_hold(a, f);
+    master_agent_use_add(e->use, resources);
     return e;
 }
 
@@ -159,8 +159,8 @@ void master_executor_remove(struct executor *e, bool recover)
 {
     struct agent *a = e->agent;
     struct framework *f = e->framework;
-    master_agent_use_remove(a, f, e->resources);
-    master_agent_unhold(a, f);
+    master_agent_use_remove(e->use, e->resources);
+    master_agent_unhold(e->use);
     if (recover && !resources_is_empty(e->resources))
         allocator_recover(a->master->allocator, f->id, a->id, e->resources, -1, a->master->now);
     list_remove(&e->by_agent);

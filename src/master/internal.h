@@ -179,12 +179,12 @@ void master_agent_deactivate(struct agent *a);
 void master_agent_activate(struct agent *a);
 struct agent *master_agent_free(struct agent *a);
 // Books what a framework uses there, in the agent's and the framework's sums. Not the allocator's.
-void master_agent_use_add(struct agent *a, struct framework *f, const struct resources *amount);
-void master_agent_use_remove(struct agent *a, struct framework *f, const struct resources *amount);
+void master_agent_use_add(struct agent_use *use, const struct resources *amount);
+void master_agent_use_remove(struct agent_use *use, const struct resources *amount);
 // One more, one less task or executor of the framework on the agent, whether it uses something or
 // not.
-void master_agent_hold(struct agent *a, struct framework *f);
-void master_agent_unhold(struct agent *a, struct framework *f);
+struct agent_use *master_agent_hold(struct agent *a, struct framework *f);
+void master_agent_unhold(struct agent_use *use);
 void master_send_registered(struct agent *a, bool again);
 struct executor *master_agent_find_executor(const struct agent *a, const struct framework *f,
                                             const char *executor_id);

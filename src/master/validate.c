@@ -150,11 +150,11 @@ static int check_limits_capability(const struct agent *a, const Mesos__V1__TaskI
 
 // All that can be said with the texts of an error.
 static int check_task(struct framework *f, struct agent *a, const Mesos__V1__TaskInfo *task,
-                      struct error *err)
+                      struct resources **ret_resources, struct error *err)
 {
     int r = check_ids(f, a, task, err);
     if (r == 0)
-        r = validate_task(task, err);
+        r = validate_task(task, ret_resources, err);
     if (r < 0)
         return r;
     r = check_limits_capability(a, task, err);
@@ -171,9 +171,7 @@ int master_validate_launch(struct framework *f, struct agent *a, Mesos__V1__Task
     struct error err;
     AUTO_RESOURCES struct resources *wanted = NULL;
     AUTO_RESOURCES struct resources *executor = NULL;
-    int r = check_task(f, a, task, &err);
-    if (r == 0)
-        r = resources_from_proto(task->resources, task->n_resources, &wanted, &err);
+    int r = check_task(f, a, task, &wanted, &err);
     if (r == 0 && task->executor != NULL)
         r = resources_from_proto(task->executor->resources, task->executor->n_resources, &executor,
                                  &err);
@@ -181,13 +179,16 @@ int master_validate_launch(struct framework *f, struct agent *a, Mesos__V1__Task
         *ret_text = arena_strdup(arena, err.text);
         return r;
     }
-    AUTO_RESOURCES struct resources *total = resources_copy(wanted);
+    AUTO_RESOURCES struct resources *both = NULL;
+    const struct resources *total = wanted;
     if (executor != NULL) {
         master_normalise_executor(f, task->executor, executor);
         const struct executor *running =
             master_agent_find_executor(a, f, task->executor->executor_id->value);
         if (running == NULL) {
-            resources_add(total, executor);
+            both = resources_copy(wanted);
+            resources_add(both, executor);
+            total = both;
         } else {
             r = check_compatible(f, running, task->executor, ret_text);
             if (r < 0)

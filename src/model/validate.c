@@ -63,10 +63,10 @@ static int validate_role_component(const char *role, const char *component, size
 
 int validate_role(const char *role, struct error *err)
 {
-    size_t size = strlen(role);
-    if (strcmp(role, "*") == 0) {
+    if (role[0] == '*' && role[1] == '\0') {
         return 0;
     }
+    size_t size = strlen(role);
     if (role[0] == '/') {
         return error_set(err, -EINVAL, "Role '%s' cannot start with a slash", role);
     }

@@ -14,6 +14,8 @@
 #include "proto/mesos.pb-c.h"
 #include "proto/scheduler.pb-c.h"
 
+struct resources;
+
 // Not empty, not "." or "..", no slash of either kind nor control character, at most 255 bytes
 // (NAME_MAX).
 int validate_id(const char *id, struct error *err);
@@ -42,7 +44,8 @@ int validate_resources(Mesos__V1__Resource *const *resources, size_t count, stru
 // Everything of a task that needs neither framework nor agent nor offer: id, slave id left alone,
 // exactly one of command and executor, resources sound, no duplicate persistence ids, ...
 // Whether the resources were offered, and whether limits suit the agent, is the master's to check.
-int validate_task(const Mesos__V1__TaskInfo *task, struct error *err);
+int validate_task(const Mesos__V1__TaskInfo *task, struct resources **ret_resources,
+                  struct error *err);
 
 // A task of a group, likewise; its executor is filled in already.
 int validate_group_task(const Mesos__V1__TaskInfo *task, struct error *err);

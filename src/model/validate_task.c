@@ -335,7 +335,9 @@ static int validate_disk_info(const Mesos__V1__Resource *m, struct error *err)
                  : 0;
 }
 
-int validate_resources(Mesos__V1__Resource *const *resources, size_t count, struct error *err)
+// validate_resources, and what they are.
+static int read_resources(Mesos__V1__Resource *const *resources, size_t count,
+                          struct resources **ret_resources, struct error *err)
 {
     AUTO_RESOURCES struct resources *parsed = NULL;
     struct error why;
@@ -364,7 +366,14 @@ int validate_resources(Mesos__V1__Resource *const *resources, size_t count, stru
                              text.data);
         }
     }
+    *ret_resources = TAKE_PTR(parsed);
     return 0;
+}
+
+int validate_resources(Mesos__V1__Resource *const *resources, size_t count, struct error *err)
+{
+    AUTO_RESOURCES struct resources *parsed = NULL;
+    return read_resources(resources, count, &parsed, err);
 }
 
 int validate_unique_volumes(const struct resources *r, struct error *err)
@@ -408,14 +417,10 @@ int validate_owned_resources(Mesos__V1__Resource *const *messages, size_t count,
                              struct resources **ret_resources, struct error *err)
 {
     struct error why;
-    int r = validate_resources(messages, count, &why);
+    AUTO_RESOURCES struct resources *parsed = NULL;
+    int r = read_resources(messages, count, &parsed, &why);
     if (r < 0) {
         return error_set(err, r, "%s uses invalid resources: %s", whose, why.text);
-    }
-    AUTO_RESOURCES struct resources *parsed = NULL;
-    r = resources_from_proto(messages, count, &parsed, err);
-    if (r < 0) {
-        return r;
     }
     r = validate_unique_volumes(parsed, &why);
     if (r < 0) {
@@ -673,7 +678,8 @@ int validate_task_parts(const Mesos__V1__TaskInfo *task, struct resources **ret_
     return r;
 }
 
-int validate_task(const Mesos__V1__TaskInfo *task, struct error *err)
+int validate_task(const Mesos__V1__TaskInfo *task, struct resources **ret_resources,
+                  struct error *err)
 {
     AUTO_RESOURCES struct resources *resources = NULL;
     int r = validate_task_parts(task, &resources, err);
@@ -694,5 +700,6 @@ int validate_task(const Mesos__V1__TaskInfo *task, struct error *err)
         return error_set(err, -EINVAL,
                          "Only tasks in a task group may have 'share_cgroups' set to 'false'");
     }
+    *ret_resources = TAKE_PTR(resources);
     return 0;
 }

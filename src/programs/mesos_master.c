@@ -301,6 +301,7 @@ static int open_store(struct env *env, const struct master_flags *flags, struct 
 
 static int run(const struct master_flags *flags, struct error *err)
 {
+    mem_cache_begin();
     struct env *env;
     int r = env_new(&env, err);
     if (r < 0)

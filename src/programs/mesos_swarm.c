@@ -29,6 +29,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\nSee mesos-swarm --help\n", err.text);
         return EXIT_FAILURE;
     }
+    mem_cache_begin();
     int status = swarm_run(&options);
     swarm_options_free(&options);
     return status;

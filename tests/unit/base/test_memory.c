@@ -150,6 +150,46 @@ static void mem_copies(void **state)
     mem_free(NULL);
 }
 
+// What is freed comes back, and no block is given out twice or is too small.
+static void cache_gives_blocks_back(void **state)
+{
+    (void)state;
+    enum { COUNT = 400, ROUNDS = 40 };
+    unsigned char *blocks[COUNT] = {0};
+    size_t sizes[COUNT] = {0};
+    mem_cache_begin();
+    mem_cache_begin();
+    for (size_t round = 0; round < ROUNDS; round++) {
+        for (size_t i = round % 3; i < COUNT; i += 1 + round % 4) {
+            for (size_t k = 0; k < sizes[i]; k++)
+                assert_int_equal(blocks[i][k], i & 0xff);
+            size_t size = (i * 37 + round * 91) % 6000;
+            if (round % 5 == 0) {
+                mem_free(blocks[i]);
+                blocks[i] = mem_calloc(1, size);
+                for (size_t k = 0; k < size; k++)
+                    assert_int_equal(blocks[i][k], 0);
+            } else if (round % 2 == 0) {
+                size_t kept = size < sizes[i] ? size : sizes[i];
+                blocks[i] = mem_realloc(blocks[i], size);
+                for (size_t k = 0; k < kept; k++)
+                    assert_int_equal(blocks[i][k], i & 0xff);
+            } else {
+                mem_free(blocks[i]);
+                blocks[i] = mem_alloc(size);
+            }
+            memset(blocks[i], (int)i, size);
+            sizes[i] = size;
+        }
+    }
+    for (size_t i = 0; i < COUNT; i += 2)
+        mem_free(blocks[i]);
+    mem_cache_end();
+    mem_cache_end();
+    for (size_t i = 1; i < COUNT; i += 2)
+        mem_free(blocks[i]);
+}
+
 static void arena_gives_distinct_aligned_memory(void **state)
 {
     static const size_t firsts[] = {0, 1, 64, 5000};
@@ -372,6 +412,7 @@ int main(void)
         cmocka_unit_test(error_cuts_long_texts),
         cmocka_unit_test(check_aborts),
         cmocka_unit_test(mem_copies),
+        cmocka_unit_test(cache_gives_blocks_back),
         cmocka_unit_test(arena_gives_distinct_aligned_memory),
         cmocka_unit_test(arena_copies_text),
         cmocka_unit_test(buf_grows_and_terminates),

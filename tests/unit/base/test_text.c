@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -355,6 +356,37 @@ static void base64_takes_both_alphabets_and_no_padding(void **state)
         assert_int_equal(base64_decode(wrong[i], strlen(wrong[i]), decoded), -EINVAL);
 }
 
+__attribute__((format(printf, 2, 3))) static void expect_print(size_t room, const char *format, ...)
+{
+    char expected[300], got[300];
+    va_list args;
+    va_start(args, format);
+    int expected_size = vsnprintf(expected, room, format, args);
+    va_end(args);
+    va_start(args, format);
+    memset(got, 'x', sizeof(got));
+    assert_int_equal(text_print(got, room, format, args), expected_size);
+    va_end(args);
+    assert_string_equal(got, expected);
+    assert_int_equal(got[room], 'x');
+}
+
+static void printing_is_that_of_the_c_library(void **state)
+{
+    (void)state;
+    static const size_t rooms[] = {1, 2, 5, 20, 200};
+    for (size_t i = 0; i < ARRAY_COUNT(rooms); i++) {
+        expect_print(rooms[i], "%s", "");
+        expect_print(rooms[i], "plain");
+        expect_print(rooms[i], "task %s of %s", "a-long-identifier", "another");
+        expect_print(rooms[i], "%d %d %d%u", 0, INT_MIN, INT_MAX, UINT_MAX);
+        expect_print(rooms[i], "%zu of %s%%", SIZE_MAX, "it");
+        expect_print(rooms[i], "%s: %.3f, %5d, %.*s", "mixed", 1.5, 7, 2, "abc");
+        expect_print(rooms[i], "%x after %d", 255, 3);
+        expect_print(rooms[i], "%lld", LLONG_MIN);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +400,7 @@ int main(void)
         cmocka_unit_test(doubles_round_trip),
         cmocka_unit_test(fractions_are_the_shortest),
         cmocka_unit_test(percent_coding),
+        cmocka_unit_test(printing_is_that_of_the_c_library),
         cmocka_unit_test(base64_round_trips),
         cmocka_unit_test(base64_takes_both_alphabets_and_no_padding),
     };

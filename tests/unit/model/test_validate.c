@@ -338,7 +338,8 @@ static void test_executor_calls(void **state)
 
 static int check_task(const ProtobufCMessage *message, struct error *err)
 {
-    return validate_task((const Mesos__V1__TaskInfo *)message, err);
+    AUTO_RESOURCES struct resources *resources = NULL;
+    return validate_task((const Mesos__V1__TaskInfo *)message, &resources, err);
 }
 
 #define TASK_ID(id)                                                                                \
