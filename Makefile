@@ -70,7 +70,7 @@ clean:
 $(BUILD)/build.ninja:
 	meson setup $(BUILD)
 
-# pymesos and addict come from PyPI; all else that Python needs is Debian's.
+# pymesos and a few others come from PyPI; all else that Python needs is Debian's.
 $(VENV)/.ready: tests/requirements.txt
 	/usr/bin/python3 -m venv --system-site-packages $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt

@@ -442,6 +442,7 @@ static void add_routes(struct agent_daemon *d)
         .env = d->env,
         .flag_values = d->flags,
         .put_metrics = agent_metrics_put,
+        .put_prometheus = agent_metrics_put_prometheus,
         .ctx = d,
     };
     options.flag_table_count = agent_flags_tables(&options.flags);

@@ -146,3 +146,4 @@ void agent_v1_add_routes(struct agent_daemon *daemon);
 
 // ---- agent_metrics.c ----
 void agent_metrics_put(void *ctx, struct api_metric_sink *sink);
+void agent_metrics_put_prometheus(void *ctx, struct buf *out);

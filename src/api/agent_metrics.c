@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The agent's metrics, under Mesos' names.
+// The agent's metrics, under Mesos' names; and what its containers use, for Prometheus.
 
 #include <stdio.h>
 
 #include "api/agent_daemon.h"
+#include "api/prometheus.h"
+#include "base/check.h"
 #include "base/mem.h"
 
 #define NS_TO_S 1e-9
@@ -125,4 +127,108 @@ void agent_metrics_put(void *ctx, struct api_metric_sink *sink)
     }
     put_resources(sink, agent);
     put_containerizer(sink, d);
+}
+
+// ---- containers ----
+
+struct container_use {
+    const struct agent_executor *executor;
+    const Mesos__V1__ResourceStatistics *statistics;
+};
+
+// A field of ResourceStatistics and its family.
+static const struct {
+    const char *field;
+    const char *family;
+    enum prometheus_kind kind;
+    const char *help;
+} container_rows[] = {
+    {"cpus_user_time_secs", "mesos_agent_container_cpus_user_seconds_total", PROMETHEUS_COUNTER,
+     "Time that the container's processes spent in user mode."},
+    {"cpus_system_time_secs", "mesos_agent_container_cpus_system_seconds_total", PROMETHEUS_COUNTER,
+     "Time that the kernel spent for them."},
+    {"cpus_limit", "mesos_agent_container_cpus_limit", PROMETHEUS_GAUGE,
+     "Processors that the container may use."},
+    {"cpus_nr_throttled", "mesos_agent_container_cpus_throttled_periods_total", PROMETHEUS_COUNTER,
+     "Periods in which it was held up."},
+    {"cpus_throttled_time_secs", "mesos_agent_container_cpus_throttled_seconds_total",
+     PROMETHEUS_COUNTER, "How long it was held up."},
+    {"mem_limit_bytes", "mesos_agent_container_mem_limit_bytes", PROMETHEUS_GAUGE,
+     "Memory that the container may use."},
+    {"mem_total_bytes", "mesos_agent_container_mem_bytes", PROMETHEUS_GAUGE,
+     "Memory that it uses, with its part of the page cache."},
+    {"mem_rss_bytes", "mesos_agent_container_mem_rss_bytes", PROMETHEUS_GAUGE,
+     "Memory that it uses, without."},
+    {"processes", "mesos_agent_container_processes", PROMETHEUS_GAUGE, "Its processes."},
+    {"threads", "mesos_agent_container_threads", PROMETHEUS_GAUGE, "Their threads."},
+};
+
+// The number in that optional field; false when it is not set.
+static bool get_number(const Mesos__V1__ResourceStatistics *statistics, const char *name,
+                       double *ret_value)
+{
+    const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field_by_name(
+        &mesos__v1__resource_statistics__descriptor, name);
+    CHECK(field != NULL);
+    const char *start = (const char *)statistics;
+    if (!*(const protobuf_c_boolean *)(const void *)(start + field->quantifier_offset))
+        return false;
+    const void *at = start + field->offset;
+    if (field->type == PROTOBUF_C_TYPE_DOUBLE)
+        *ret_value = *(const double *)at;
+    else if (field->type == PROTOBUF_C_TYPE_UINT64)
+        *ret_value = (double)*(const uint64_t *)at;
+    else
+        *ret_value = (double)*(const uint32_t *)at;
+    return true;
+}
+
+static size_t list_uses(struct agent_daemon *d, struct arena *arena,
+                        struct container_use **ret_uses)
+{
+    struct container_use *uses = arena_calloc(arena, d->agent->containers.count + 1, sizeof(*uses));
+    size_t count = 0;
+    MAP_FOREACH (&d->agent->containers, entry) {
+        const struct agent_executor *executor = entry->value;
+        Mesos__V1__ResourceStatistics *statistics;
+        if (containerizer_usage(d->containerizer, executor->container_id, arena, &statistics,
+                                NULL) == 0)
+            uses[count++] = (struct container_use){executor, statistics};
+    }
+    *ret_uses = uses;
+    return count;
+}
+
+void agent_metrics_put_prometheus(void *ctx, struct buf *out)
+{
+    struct agent_daemon *d = ctx;
+    const struct agent *agent = d->agent;
+    const struct prometheus_label labels[] = {
+        {"version", MESOS_VERSION},
+        {"meseta_version", MESETA_VERSION},
+        {"agent_id", agent->info->id != NULL ? agent->info->id->value : ""},
+        {"hostname", agent->info->hostname}};
+    prometheus_put_head(out, "mesos_agent_info", PROMETHEUS_GAUGE, "Which agent this is.");
+    prometheus_put_sample(out, "mesos_agent_info", labels, ARRAY_COUNT(labels), 1);
+    AUTO_ARENA struct arena *arena = arena_new(0, 0);
+    struct container_use *uses;
+    size_t count = list_uses(d, arena, &uses);
+    for (size_t row = 0; row < ARRAY_COUNT(container_rows); row++) {
+        bool has_head = false;
+        for (size_t i = 0; i < count; i++) {
+            const struct agent_executor *e = uses[i].executor;
+            double value;
+            if (!get_number(uses[i].statistics, container_rows[row].field, &value))
+                continue;
+            if (!has_head)
+                prometheus_put_head(out, container_rows[row].family, container_rows[row].kind,
+                                    container_rows[row].help);
+            has_head = true;
+            const struct prometheus_label container[] = {{"framework_id", e->framework->id},
+                                                         {"executor_id", e->id},
+                                                         {"container_id", e->container_id}};
+            prometheus_put_sample(out, container_rows[row].family, container,
+                                  ARRAY_COUNT(container), value);
+        }
+    }
 }

@@ -102,6 +102,8 @@ struct api_common_options {
     size_t flag_table_count;
     const void *flag_values;
     void (*put_metrics)(void *ctx, struct api_metric_sink *sink); // all metrics of the daemon
+    // More of them for Prometheus, in its text format. NULL: none.
+    void (*put_prometheus)(void *ctx, struct buf *out);
     void *ctx;
     // /health answers 200 while this is NULL or says true, else 503.
     bool (*is_healthy)(void *ctx);

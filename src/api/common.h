@@ -29,6 +29,7 @@ void api_files_read(void *ctx, struct http_request *r);
 void api_files_download(void *ctx, struct http_request *r);
 void api_files_debug(void *ctx, struct http_request *r);
 void api_metrics_snapshot(void *ctx, struct http_request *r);
+void api_metrics_prometheus(void *ctx, struct http_request *r);
 void api_help(void *ctx, struct http_request *r);
 
 void api_files_clear(struct api_common *common);

@@ -82,6 +82,8 @@ void master_link_close(void *ctx, struct master_channel *channel);
 // master_state.c, master_roles.c, master_allocator.c, master_assets.c, master_v1.c
 void master_state_add_routes(struct master_server *server);
 void master_roles_add_routes(struct master_server *server);
+// What quotas guarantee and allow, and how much of them is in use.
+void master_roles_put_metrics(const struct master *m, struct api_metric_sink *sink);
 void master_assets_add_routes(struct master_server *server);
 void master_allocator_add_routes(struct master_server *server);
 void master_proxy_add_routes(struct master_server *server);

@@ -197,6 +197,146 @@ static void collect_roles(const struct master *m, struct map *known)
         add_role(known, entry->key);
 }
 
+// ---- metrics ----
+
+// What is in use of a role's quota.
+struct quota_use {
+    struct quantities held;     // or offered, by the role and those beneath it
+    struct quantities consumed; // held, or reserved and not used
+};
+
+struct quota_uses {
+    struct map by_role; // role -> struct quota_use
+    struct map kept;    // name of a resource -> the same, in `names`
+    struct arena *names;
+};
+
+static double quantity_of(const struct quantities *q, const char *name)
+{
+    for (size_t i = 0; i < q->count; i++) {
+        if (strcmp(q->list[i].name, name) == 0)
+            return q->list[i].value;
+    }
+    return 0;
+}
+
+// Names live longer than the messages that they come with.
+static const char *keep_name(struct quota_uses *uses, const char *name)
+{
+    const char *kept = map_get(&uses->kept, name);
+    if (kept == NULL) {
+        kept = arena_strdup(uses->names, name);
+        map_put(&uses->kept, name, (void *)(uintptr_t)kept);
+    }
+    return kept;
+}
+
+// Adds to the role and all above it, as far as they have a quota.
+static void add_use(struct quota_uses *uses, const char *role, const Mesos__V1__Resource *resource,
+                    bool is_held, double sign)
+{
+    const char *resource_name = NULL;
+    AUTO_FREE char *name = mem_strdup(role);
+    for (;;) {
+        struct quota_use *use = map_get(&uses->by_role, name);
+        double value = sign * message_quantity(resource);
+        if (use != NULL && resource_name == NULL)
+            resource_name = keep_name(uses, resource->name);
+        if (use != NULL && is_held)
+            add_quantity(&use->held, resource_name, value);
+        if (use != NULL)
+            add_quantity(&use->consumed, resource_name, value);
+        char *slash = strrchr(name, '/');
+        if (slash == NULL)
+            return;
+        *slash = '\0';
+    }
+}
+
+static void add_reservations(struct quota_uses *uses, struct arena *arena,
+                             const struct resources *r, double sign)
+{
+    const char **roles;
+    size_t role_count = resources_reserved_roles(r, arena, &roles);
+    for (size_t i = 0; i < role_count; i++) {
+        AUTO_RESOURCES struct resources *part = resources_reserved(r, roles[i]);
+        Mesos__V1__Resource **messages;
+        size_t count = resources_to_proto(part, arena, RESOURCES_NEW_FORM, false, &messages);
+        for (size_t k = 0; k < count; k++)
+            add_use(uses, roles[i], messages[k], false, sign);
+    }
+}
+
+static void add_uses(const struct master *m, struct quota_uses *uses)
+{
+    AUTO_ARENA struct arena *arena = arena_new(0, 0);
+    MAP_FOREACH (&m->frameworks, entry) {
+        const struct framework *f = entry->value;
+        const struct resources *both[] = {f->used, f->offered};
+        for (size_t i = 0; i < ARRAY_COUNT(both); i++) {
+            Mesos__V1__Resource **messages;
+            arena_reset(arena);
+            size_t count = resources_to_proto(both[i], arena, RESOURCES_NEW_FORM, true, &messages);
+            for (size_t k = 0; k < count; k++) {
+                const Mesos__V1__Resource__AllocationInfo *a = messages[k]->allocation_info;
+                if (a != NULL && a->role != NULL)
+                    add_use(uses, a->role, messages[k], true, 1);
+            }
+        }
+    }
+    // What is reserved counts, and was counted already where it is held.
+    MAP_FOREACH (&m->agents, entry) {
+        const struct agent *a = entry->value;
+        arena_reset(arena);
+        add_reservations(uses, arena, a->total, 1);
+        add_reservations(uses, arena, a->used, -1);
+        add_reservations(uses, arena, a->offered, -1);
+    }
+}
+
+static void put_quota_metric(struct api_metric_sink *sink, const char *role, const char *resource,
+                             const char *what, double value)
+{
+    AUTO_FREE char *name =
+        mem_printf("allocator/mesos/quota/roles/%s/resources/%s/%s", role, resource, what);
+    api_metric(sink, name, value);
+}
+
+void master_roles_put_metrics(const struct master *m, struct api_metric_sink *sink)
+{
+    if (m->quotas.count == 0)
+        return;
+    struct quota_uses uses = {.names = arena_new(0, 0)};
+    MAP_FOREACH (&m->quotas, entry)
+        map_put(&uses.by_role, entry->key, mem_zalloc(sizeof(struct quota_use)));
+    add_uses(m, &uses);
+    MAP_FOREACH (&m->quotas, entry) {
+        const Mesos__V1__Quota__QuotaConfig *config = ((const struct quota *)entry->value)->config;
+        const struct quota_use *use = map_get(&uses.by_role, entry->key);
+        for (size_t i = 0; i < config->n_guarantees; i++) {
+            const char *name = config->guarantees[i]->key;
+            put_quota_metric(sink, entry->key, name, "guarantee",
+                             config->guarantees[i]->value->value);
+            put_quota_metric(sink, entry->key, name, "offered_or_allocated",
+                             quantity_of(&use->held, name));
+        }
+        for (size_t i = 0; i < config->n_limits; i++) {
+            const char *name = config->limits[i]->key;
+            put_quota_metric(sink, entry->key, name, "limit", config->limits[i]->value->value);
+            put_quota_metric(sink, entry->key, name, "offered_or_allocated",
+                             quantity_of(&use->held, name));
+        }
+        for (size_t i = 0; i < use->consumed.count; i++)
+            put_quota_metric(sink, entry->key, use->consumed.list[i].name, "consumed",
+                             use->consumed.list[i].value);
+    }
+    MAP_FOREACH (&uses.by_role, entry)
+        mem_free(entry->value);
+    map_free(&uses.by_role);
+    map_free(&uses.kept);
+    arena_free(uses.names);
+}
+
 static int compare_names(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);

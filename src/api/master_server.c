@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/master_internal.h"
+#include "api/prometheus.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/log.h"
@@ -339,8 +340,20 @@ static void put_metrics(void *ctx, struct api_metric_sink *sink)
     api_metric(sink, "master/operator_event_stream_subscribers", (double)server->watcher_count);
     api_metric(sink, "master/elected", server->leads ? 1 : 0);
     api_put_system_metrics(sink);
+    master_roles_put_metrics(server->core, sink);
     put_timings(server, sink);
     put_queues(server, sink);
+}
+
+static void put_prometheus(void *ctx, struct buf *out)
+{
+    struct master_server *server = ctx;
+    const struct prometheus_label labels[] = {{"version", MESOS_VERSION},
+                                              {"meseta_version", MESETA_VERSION},
+                                              {"master_id", master_info(server->core)->id},
+                                              {"hostname", master_info(server->core)->hostname}};
+    prometheus_put_head(out, "mesos_master_info", PROMETHEUS_GAUGE, "Which master this is.");
+    prometheus_put_sample(out, "mesos_master_info", labels, ARRAY_COUNT(labels), 1);
 }
 
 static bool is_healthy(void *ctx)
@@ -384,6 +397,7 @@ static void make_router(struct master_server *server, const struct master_server
         .flag_table_count = options->flag_table_count,
         .flag_values = options->flag_values,
         .put_metrics = put_metrics,
+        .put_prometheus = put_prometheus,
         .is_healthy = is_healthy,
         .ctx = server,
     };

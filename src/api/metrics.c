@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// /metrics/snapshot: {"name": number, ...}, sorted by name.
+// /metrics/snapshot: {"name": number, ...}, sorted by name; /metrics: the same for Prometheus.
 
 #include <math.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "api/common.h"
+#include "api/prometheus.h"
 #include "base/arena.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -123,4 +124,25 @@ void api_metrics_snapshot(void *ctx, struct http_request *r)
     json_begin(&w, &out);
     api_put_metrics(common, &w);
     api_respond_json(r, &out);
+}
+
+void api_metrics_prometheus(void *ctx, struct http_request *r)
+{
+    struct api_common *common = api_common_cast(ctx);
+    const char *path = http_path(r);
+    if (!text_ends_with(path, "/metrics") && !text_ends_with(path, "/metrics/")) {
+        http_respond_text(r, 404, "There is nothing at '%s'\n", path);
+        return;
+    }
+    AUTO_ARENA struct arena *arena = arena_new(0, 0);
+    Mesos__V1__Metric **metrics;
+    size_t count = api_list_metrics(common, arena, &metrics);
+    struct metric_sample *samples = arena_calloc(arena, count + 1, sizeof(*samples));
+    for (size_t i = 0; i < count; i++)
+        samples[i] = (struct metric_sample){metrics[i]->name, metrics[i]->value};
+    AUTO_BUF struct buf out = BUF_INIT;
+    prometheus_put_metrics(&out, samples, count);
+    if (common->options.put_prometheus != NULL)
+        common->options.put_prometheus(common->options.ctx, &out);
+    http_respond_buf(r, 200, "text/plain; version=0.0.4; charset=utf-8", &out, NULL, 0);
 }
