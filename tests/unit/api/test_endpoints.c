@@ -338,7 +338,8 @@ static void test_common(void **state)
         {"GET /help/master/api/v1/scheduler", NULL, NULL, 200,
          "/master/api/v1/scheduler  POST\n    The scheduler API.\n"},
         {"GET /help/metrics", NULL, NULL, 200,
-         "/metrics/snapshot\n    All metrics as numbers, by name.\n"},
+         "/metrics/snapshot\n    All metrics as numbers, by name.\n"
+         "/metrics  GET\n    All metrics in Prometheus' text format.\n"},
     };
     check_rows(rows, ARRAY_COUNT(rows));
 }
