@@ -125,6 +125,17 @@ static struct curl_slist *make_headers(const struct cli_request *request)
     return cli_curl_header(headers, "Accept", request->accept != NULL ? request->accept : "*/*");
 }
 
+// The bytes, some of which may be NUL, with one more behind them.
+static const char *keep(struct arena *arena, const struct buf *body)
+{
+    char *copy = arena_alloc(arena, body->size + 1);
+    if (body->size > 0) {
+        memcpy(copy, body->data, body->size);
+    }
+    copy[body->size] = '\0';
+    return copy;
+}
+
 int cli_http_ask(struct cli *cli, const struct cli_request *request, struct cli_answer *ret_answer,
                  struct error *err)
 {
@@ -159,8 +170,7 @@ int cli_http_ask(struct cli *cli, const struct cli_request *request, struct cli_
         .status = (int)status,
         .location = arena_strdup(cli->arena, location),
         .size = taking.body.size,
-        .body = arena_strndup(cli->arena, taking.body.size > 0 ? taking.body.data : "",
-                              taking.body.size),
+        .body = keep(cli->arena, &taking.body),
     };
     buf_free(&taking.body);
     curl_slist_free_all(headers);

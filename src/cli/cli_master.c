@@ -296,7 +296,7 @@ static void on_task_message(void *ctx, unsigned number, const ProtobufCMessage *
 
 int cli_master_walk_tasks(struct cli *cli, cli_task_fn *on_task, void *ctx, struct error *err)
 {
-    static const unsigned path[] = {12, 0}; // get_tasks
+    static const unsigned path[] = {13, 0}; // get_tasks
     static const struct cli_walk_list lists[] = {
         {CLI_TASKS_ACTIVE, &mesos__v1__task__descriptor},
         {CLI_TASKS_UNREACHABLE, &mesos__v1__task__descriptor},
@@ -341,7 +341,7 @@ static void on_agent_message(void *ctx, unsigned number, const ProtobufCMessage 
 int cli_master_agents(struct cli *cli, Mesos__V1__Master__Response__GetAgents__Agent ***ret_agents,
                       size_t *ret_count, struct error *err)
 {
-    static const unsigned path[] = {9, 0}; // get_agents
+    static const unsigned path[] = {10, 0}; // get_agents
     static const struct cli_walk_list lists[] = {
         {1, &mesos__v1__master__response__get_agents__agent__descriptor}};
     Mesos__V1__Master__Call call = MESOS__V1__MASTER__CALL__INIT;
