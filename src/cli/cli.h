@@ -276,7 +276,8 @@ void cli_heading(struct cli *cli, const char *text);
 // A line that tells what was done; not with -q.
 void cli_say(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-// A JSON array on standard output, an element a line.
+// A JSON array on standard output, an element a line. Nothing is written before the first element
+// or the end, so that what fails before leaves no half of one.
 struct cli_json_list {
     bool has_items;
 };

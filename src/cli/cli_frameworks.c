@@ -161,7 +161,10 @@ static void put_framework(struct cli *cli, const framework_message *framework, b
         cli_field(cli, "Failover", cli_text_age(arena, info->failover_timeout));
     }
     cli_field(cli, "Registered", cli_text_time(arena, cli_seconds(framework->registered_time)));
-    cli_field(cli, "Reregistered", cli_text_time(arena, cli_seconds(framework->reregistered_time)));
+    if (cli_seconds(framework->reregistered_time) > cli_seconds(framework->registered_time)) {
+        cli_field(cli, "Reregistered",
+                  cli_text_time(arena, cli_seconds(framework->reregistered_time)));
+    }
     cli_field(cli, "Ended", cli_text_time(arena, cli_seconds(framework->unregistered_time)));
     cli_field(cli, "Allocated",
               cli_text_resources(arena, framework->allocated_resources,

@@ -316,12 +316,11 @@ void cli_say(const struct cli *cli, const char *format, ...)
 void cli_json_list_open(struct cli_json_list *list)
 {
     list->has_items = false;
-    put("[");
 }
 
 void cli_json_list_put_text(struct cli_json_list *list, const char *text)
 {
-    put(list->has_items ? ",\n" : "\n");
+    put(list->has_items ? ",\n" : "[\n");
     list->has_items = true;
     put(text);
 }
@@ -335,7 +334,7 @@ void cli_json_list_put(struct cli_json_list *list, const ProtobufCMessage *messa
 
 void cli_json_list_close(struct cli_json_list *list)
 {
-    put(list->has_items ? "\n]\n" : "]\n");
+    put(list->has_items ? "\n]\n" : "[]\n");
     cli_flush();
 }
 

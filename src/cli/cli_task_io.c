@@ -30,8 +30,8 @@ static int find_container(struct cli *cli, struct address *ret_agent,
     }
     *ret_container = cli_task_container(task);
     if (task_state_is_terminal(task->state)) {
-        return error_set(err, CLI_ERROR_FAILED, "The task %s has ended: it is %s",
-                         task->task_id->value, cli_text_state(cli->arena, task->state));
+        return error_set(err, CLI_ERROR_FAILED, "The task %s has ended: %s", task->task_id->value,
+                         cli_text_state(cli->arena, task->state));
     }
     if (*ret_container == NULL) {
         return error_set(err, CLI_ERROR_FAILED, "The task %s has no container yet",

@@ -178,7 +178,7 @@ int cli_task_list(struct cli *cli, struct error *err)
         cli_json_list_open(&l.json);
     }
     r = cli_master_walk_tasks(cli, add_task, &l, err);
-    if (cli->output == CLI_JSON) {
+    if (r == 0 && cli->output == CLI_JSON) {
         cli_json_list_close(&l.json);
     }
     return r;
@@ -297,7 +297,7 @@ int cli_task_kill(struct cli *cli, struct error *err)
     const char *id = task->task_id->value;
     const Mesos__V1__ContainerID *container = cli_task_container(task);
     if (task_state_is_terminal(task->state)) {
-        return error_set(err, CLI_ERROR_FAILED, "The task %s has ended already: it is %s", id,
+        return error_set(err, CLI_ERROR_FAILED, "The task %s has ended already: %s", id,
                          cli_text_state(cli->arena, task->state));
     }
     if (container == NULL) {
