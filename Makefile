@@ -60,12 +60,12 @@ compatibility: all
 
 # SEEDS simulated clusters, from seed FIRST on. A failing one says how to replay it.
 sim:
-	test -f build-release/build.ninja || meson setup build-release --buildtype=release
-	ninja -C build-release bin/mesos-sim
-	build-release/bin/mesos-sim --first=$(FIRST) --seeds=$(SEEDS) --jobs=$(shell nproc) $(ARGS)
+	test -f build-sim/build.ninja || meson setup build-sim --buildtype=release -Db_lto=true
+	ninja -C build-sim bin/mesos-sim
+	build-sim/bin/mesos-sim --first=$(FIRST) --seeds=$(SEEDS) --jobs=$(shell nproc) $(ARGS)
 
 clean:
-	rm -rf $(BUILD) build-asan build-gcc build-fuzz build-release build-deb
+	rm -rf $(BUILD) build-asan build-gcc build-fuzz build-release build-sim build-deb
 
 $(BUILD)/build.ninja:
 	meson setup $(BUILD)

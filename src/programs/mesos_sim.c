@@ -172,6 +172,7 @@ int main(int argc, char **argv)
     if (options.log)
         log_set_sink(print_log, NULL);
     setvbuf(stdout, NULL, _IOFBF, 1 << 16);
+    mem_cache_begin();
     struct sim_result result = {0};
     double start = seconds();
     if (options.jobs > 1)

@@ -53,7 +53,7 @@ static void step(struct timer *timer, struct instant now)
 {
     struct agent_host *a = CONTAINER_OF(timer, struct agent_host, step);
     agent_run_timers(a->core, now);
-    agent_host_check(a);
+    agent_host_look(a);
     agent_host_touch(a);
 }
 
@@ -94,7 +94,10 @@ static void link_frame(void *ctx, const void *data, size_t size)
         ledger_framework_shut_down(sim->ledger, to_agent->shutdown_framework->framework_id->value,
                                    a->id);
     agent_receive(a->core, to_agent, sim->now);
-    agent_host_check(a);
+    if (to_agent->run_task != NULL || to_agent->apply_operation != NULL)
+        agent_host_check(a);
+    else
+        agent_host_look(a);
     agent_host_touch(a);
 }
 

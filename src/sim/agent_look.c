@@ -57,6 +57,12 @@ void agent_host_check(struct agent_host *a)
              a->resources);
 }
 
+void agent_host_look(struct agent_host *a)
+{
+    if (++a->sim->check_count % 16 == 0)
+        agent_host_check(a);
+}
+
 size_t agent_operation_count(const struct agent_host *a)
 {
     return a->core->operations.count;

@@ -141,7 +141,7 @@ static const char *lacks_drain(struct sim *sim)
     for (size_t i = 0; i < sim->config.framework_count; i++) {
         if (!framework_is_drained(&sim->frameworks[i]))
             return arena_printf(sim->scratch, "framework %zu has %zu tasks", i,
-                                framework_live_tasks(&sim->frameworks[i]));
+                                sim->frameworks[i].live_count);
     }
     const char *lacks = lacks_agents(sim);
     if (lacks != NULL)

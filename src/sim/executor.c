@@ -140,7 +140,7 @@ static void container_ended(struct timer *timer, struct instant now)
     c->termination.limited = c->limited;
     c->is_told = true;
     agent_container_terminated(a->core, c->id, &c->termination, now);
-    agent_host_check(a);
+    agent_host_look(a);
     agent_host_touch(a);
 }
 
@@ -533,7 +533,7 @@ static void take_call(struct container *c, const struct mail *mail)
             note_update(c, call->update->status, false);
         agent_call(a->core, call, sim->now);
     }
-    agent_host_check(a);
+    agent_host_look(a);
     agent_host_touch(a);
 }
 

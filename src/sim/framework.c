@@ -35,11 +35,26 @@ static void free_ack(struct fw_ack *ack)
     mem_free(ack);
 }
 
+// For the next event: most are read and forgotten.
+static void keep_arena(struct sim *sim, struct arena *arena)
+{
+    if (sim->spare != NULL) {
+        arena_free(arena);
+        return;
+    }
+    arena_reset(arena);
+    sim->spare = arena;
+}
+
 void framework_free_offer(struct fw_offer *offer)
 {
+    struct fw_batch *batch = offer->batch;
     list_remove(&offer->link);
-    arena_free(offer->arena);
     mem_free(offer);
+    if (--batch->left > 0)
+        return;
+    keep_arena(batch->sim, batch->arena);
+    mem_free(batch);
 }
 
 static void forget_offers(struct framework_host *f)
@@ -59,14 +74,7 @@ static void forget_tasks(struct framework_host *f)
     MAP_FOREACH (&f->tasks, entry)
         free_task(entry->value);
     map_free(&f->tasks);
-}
-
-size_t framework_live_tasks(const struct framework_host *f)
-{
-    size_t count = 0;
-    MAP_FOREACH (&f->tasks, entry)
-        count += !((const struct fw_task *)entry->value)->is_over;
-    return count;
+    f->live_count = 0;
 }
 
 // ---- calls ----
@@ -191,12 +199,19 @@ static void acknowledge(struct timer *timer, struct instant now)
 
 // ---- events ----
 
-static void take_offers(struct framework_host *f, const Mesos__V1__Scheduler__Event__Offers *offers)
+// The arena is theirs from now on.
+static void take_offers(struct framework_host *f, const Mesos__V1__Scheduler__Event__Offers *offers,
+                        struct arena *arena)
 {
+    CHECK(offers->n_offers > 0);
+    struct fw_batch *batch = mem_zalloc(sizeof(*batch));
+    batch->sim = f->sim;
+    batch->arena = arena;
+    batch->left = offers->n_offers;
     for (size_t i = 0; i < offers->n_offers; i++) {
         struct fw_offer *offer = mem_zalloc(sizeof(*offer));
-        offer->arena = arena_new(1024, 0);
-        offer->offer = WIRE_COPY(offer->arena, Mesos__V1__Offer, offers->offers[i]);
+        offer->batch = batch;
+        offer->offer = offers->offers[i];
         offer->since = f->sim->now.mono;
         list_append(&f->offers, &offer->link);
     }
@@ -225,7 +240,9 @@ static void note_state(struct framework_host *f, struct fw_task *task,
     if (task->is_final)
         return;
     task->state = status->state;
+    f->live_count += task->is_over;
     task->is_over = is_end || (f->sim->calm && status->state == TASK(UNREACHABLE));
+    f->live_count -= task->is_over;
     if (status->has_uuid && is_end) {
         task->is_final = true;
         if (status->state == TASK(FINISHED) && f->sim->calm && task->is_calm)
@@ -284,16 +301,18 @@ static void take_error(struct framework_host *f, const char *text)
 static void stream_frame(void *ctx, const void *data, size_t size)
 {
     struct framework_host *f = ctx;
+    struct sim *sim = f->sim;
     ProtobufCMessage *message;
     struct error err;
-    if (wire_decode(&mesos__v1__scheduler__event__descriptor, f->sim->scratch, data, size, &message,
-                    &err) < 0)
-        sim_fail(f->sim, "an event cannot be read: %s", err.text);
+    struct arena *arena = sim->spare != NULL ? TAKE_PTR(sim->spare) : arena_new(0, 0);
+    if (wire_decode(&mesos__v1__scheduler__event__descriptor, arena, data, size, &message, &err) <
+        0)
+        sim_fail(sim, "an event cannot be read: %s", err.text);
     const Mesos__V1__Scheduler__Event *event = (void *)message;
     if (event->subscribed != NULL)
         take_subscribed(f, event->subscribed->framework_id->value);
     else if (event->offers != NULL)
-        take_offers(f, event->offers);
+        take_offers(f, event->offers, TAKE_PTR(arena));
     else if (event->rescind != NULL)
         take_rescind(f, event->rescind->offer_id->value);
     else if (event->update != NULL)
@@ -302,6 +321,8 @@ static void stream_frame(void *ctx, const void *data, size_t size)
         framework_take_operation(f, event->update_operation_status->status);
     else if (event->error != NULL)
         take_error(f, event->error->message);
+    if (arena != NULL)
+        keep_arena(sim, arena);
 }
 
 // ---- the stream ----

@@ -21,10 +21,17 @@ struct fw_task {
     bool is_service;
 };
 
+// One event's offers, in its arena.
+struct fw_batch {
+    struct sim *sim;
+    struct arena *arena;
+    size_t left; // offers that are kept
+};
+
 struct fw_offer {
     struct list link;
-    struct arena *arena;
-    Mesos__V1__Offer *offer;
+    struct fw_batch *batch;
+    Mesos__V1__Offer *offer; // the framework's to change
     int64_t since;
 };
 
@@ -39,7 +46,6 @@ struct fw_ack {
 void framework_call(struct framework_host *f, Mesos__V1__Scheduler__Call *call);
 void framework_free_offer(struct fw_offer *offer);
 void framework_begin_anew(struct framework_host *f);
-size_t framework_live_tasks(const struct framework_host *f);
 // An end that nobody listens at any more.
 void framework_deaf_opened(void *ctx);
 void framework_deaf_frame(void *ctx, const void *data, size_t size);

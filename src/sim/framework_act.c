@@ -134,6 +134,7 @@ static void note_task(struct framework_host *f, Mesos__V1__TaskInfo *info, bool 
     task->is_calm = sim->calm;
     task->is_service = is_service;
     map_put(&f->tasks, task->id, task);
+    f->live_count++;
 }
 
 // How many tasks it wants to have at once, and whether it wants another service.
@@ -143,7 +144,7 @@ static size_t count_wanted(const struct framework_host *f, bool *ret_service)
     if (f->is_draining || f->wants_teardown)
         return 0;
     if (!f->sim->calm) {
-        size_t live = framework_live_tasks(f);
+        size_t live = f->live_count;
         *ret_service = true;
         return live < f->manners.live_max ? f->manners.live_max - live : 0;
     }
@@ -484,5 +485,5 @@ bool framework_is_content(const struct framework_host *f)
 
 bool framework_is_drained(const struct framework_host *f)
 {
-    return f->is_subscribed && framework_live_tasks(f) == 0;
+    return f->is_subscribed && f->live_count == 0;
 }

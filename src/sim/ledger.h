@@ -16,7 +16,10 @@
 
 #include "sim/sim.h"
 
-// ---- offers and agents of one master: ledger_books.c ----
+// "framework\nid", in the scratch arena: what is booked is found by that.
+const char *ledger_pair(const struct sim *sim, const char *framework_id, const char *id);
+
+// ---- offers and agents of one master: ledger_books.c, ledger_offers.c ----
 struct books *books_new(struct master_host *host);
 struct books *books_free(struct books *l);
 // Every event that a master sends to a framework.
@@ -29,12 +32,14 @@ void books_call_begins(struct books *l, const char *framework_id,
                        const Mesos__V1__Scheduler__Call *call);
 void books_call_ends(struct books *l, const char *framework_id,
                      const Mesos__V1__Scheduler__Call *call, int status);
-// `message` of the agent's last (RE)REGISTER is the admitted one's.
+// `message` is what it asked with over this link; not again when the master repeats its answer.
 void books_agent_admitted(struct books *l, const char *agent_id,
                           const Meseta__Link__ToMaster *message);
 void books_agent_disconnected(struct books *l, const char *agent_id);
 void books_run_task(struct books *l, const char *agent_id,
                     const Meseta__Link__ToAgent__RunTask *run);
+void books_operation(struct books *l, const char *agent_id,
+                     const Meseta__Link__ToAgent__ApplyOperation *message);
 void books_from_agent(struct books *l, const char *agent_id, const Meseta__Link__ToMaster *message);
 // No offer is open of an agent that is not here.
 void books_check_offers(struct books *l);

@@ -75,9 +75,19 @@ struct ledger *ledger_free(struct ledger *t)
     return NULL;
 }
 
+const char *ledger_pair(const struct sim *sim, const char *framework_id, const char *id)
+{
+    size_t size = strlen(framework_id), id_size = strlen(id);
+    char *key = arena_alloc(sim->scratch, size + id_size + 2);
+    memcpy(key, framework_id, size);
+    key[size] = '\n';
+    memcpy(key + size + 1, id, id_size + 1);
+    return key;
+}
+
 static struct book_task *find_task(struct ledger *l, const char *framework_id, const char *task_id)
 {
-    const char *key = arena_printf(l->sim->scratch, "%s\n%s", framework_id, task_id);
+    const char *key = ledger_pair(l->sim, framework_id, task_id);
     struct book_task *task = map_get(&l->tasks, key);
     if (task == NULL) {
         task = mem_zalloc(sizeof(*task));
@@ -318,8 +328,7 @@ void ledger_operation_told(struct ledger *l, const char *framework_id,
     if (status->operation_id == NULL || status->uuid == NULL ||
         !operation_state_is_terminal(status->state))
         return;
-    const char *key =
-        arena_printf(l->sim->scratch, "%s\n%s", framework_id, status->operation_id->value);
+    const char *key = ledger_pair(l->sim, framework_id, status->operation_id->value);
     uintptr_t old = (uintptr_t)map_put(&l->operations, key, (void *)(uintptr_t)status->state);
     mark(l->sim, old != 0 ? MARK_OPERATION_TOLD_AGAIN : MARK_OPERATION_ENDED);
     REQUIRE(l->sim, old == 0 || old == (uintptr_t)status->state,

@@ -24,7 +24,7 @@ struct door {
     struct end *end;
     struct master_subscriber subscriber;
     struct master_channel channel;
-    bool is_stream, is_link;
+    bool is_stream, is_link, is_admitted;
     char framework_id[128]; // of a stream, once SUBSCRIBED
     char agent_id[128];     // of a link, once admitted
     struct arena *arena;    // owns:
@@ -163,12 +163,16 @@ static void note_to_agent(struct sim *sim, struct door *door, const Meseta__Link
                  message->registered->agent_id->value);
         REQUIRE(sim, door->registration != NULL, "agent %s is admitted and never asked",
                 door->agent_id);
-        books_agent_admitted(door->host->books, door->agent_id, door->registration);
+        if (!door->is_admitted)
+            books_agent_admitted(door->host->books, door->agent_id, door->registration);
+        door->is_admitted = true;
         if (message->type == MESETA__LINK__TO_AGENT__TYPE__REREGISTERED)
             mark(sim, MARK_AGENT_REREGISTERED);
     }
     if (message->run_task != NULL)
         books_run_task(door->host->books, door->agent_id, message->run_task);
+    if (message->apply_operation != NULL)
+        books_operation(door->host->books, door->agent_id, message->apply_operation);
     if (message->shutdown_framework != NULL)
         ledger_framework_shut_down(sim->ledger, message->shutdown_framework->framework_id->value,
                                    door->agent_id);

@@ -87,8 +87,15 @@ void sim_digest(struct sim *sim, const void *data, size_t size)
 {
     const uint8_t *bytes = data;
     uint64_t digest = sim->digest ^ (uint64_t)sim->now.mono;
-    for (size_t i = 0; i < size; i++)
-        digest = (digest ^ bytes[i]) * UINT64_C(1099511628211);
+    size_t at = 0;
+    for (; at + sizeof(uint64_t) <= size; at += sizeof(uint64_t)) {
+        uint64_t word;
+        memcpy(&word, bytes + at, sizeof(word));
+        digest = (digest ^ word) * UINT64_C(1099511628211);
+        digest ^= digest >> 32; // what came in above would else never come down
+    }
+    for (; at < size; at++)
+        digest = (digest ^ bytes[at]) * UINT64_C(1099511628211);
     sim->digest = digest * UINT64_C(1099511628211) + size;
 }
 
@@ -221,6 +228,7 @@ static void end(struct sim *sim)
     REQUIRE(sim, sim->timers.count == 0, "%zu timers are left in the end", sim->timers.count);
     timers_free(&sim->timers);
     arena_free(sim->scratch);
+    arena_free(sim->spare);
     mem_free(sim);
 }
 

@@ -151,6 +151,7 @@ struct framework_host {
     size_t teardown_in; // which answer is the TEARDOWN's: 1 is the next one; 0: none
     struct timer act, reconnect;
     struct map tasks;   // id -> struct fw_task, of this life
+    size_t live_count;  // of them that are not over
     struct list offers; // struct fw_offer
     struct list acks;   // struct fw_ack that wait for their time
     unsigned next_operation;
@@ -174,6 +175,7 @@ struct sim {
     struct instant now;
     struct timers timers;
     struct arena *scratch; // reset between events
+    struct arena *spare;   // for an event that a framework gets; may be NULL
     struct config config;
     bool calm; // the second phase
     bool trace;
@@ -315,7 +317,10 @@ size_t agent_disk_load(struct agent_host *a, struct arena *arena, struct agent_r
 
 // ---- agent_look.c ----
 const char *agent_host_id(const struct agent_host *a); // NULL: not registered
+// After something that may have made more run there.
 void agent_host_check(struct agent_host *a);
+// After anything else: now and then.
+void agent_host_look(struct agent_host *a);
 bool agent_knows_container(const struct agent_host *a, const char *container_id);
 // The n-th of those that a new process waits for; NULL: no more.
 const char *agent_recovering_container(const struct agent_host *a, size_t n);

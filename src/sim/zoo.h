@@ -58,6 +58,7 @@ const char *zoo_get_text(struct zoo_reader *in); // points into what is read
 struct znode {
     void *data;
     size_t size;
+    size_t name_at;                             // in its path: behind the last '/'
     int64_t version, sequence, owner;           // owner: a session, or 0
     int64_t created, changed, children_changed; // zxids
 };
@@ -84,8 +85,8 @@ struct zoo_txn {
 void zoo_tree_free(struct zoo_tree *tree);
 void zoo_tree_apply(struct zoo_tree *tree, const struct zoo_txn *txn);
 void zoo_put_parent(const char *path, struct buf *out);
-// The name of a child of `parent`, or NULL when `path` is none.
-const char *zoo_child_name(const char *parent, const char *path);
+// The next child of `parent` at or behind *position (start with 0); NULL: no more.
+const char *zoo_next_child(const struct zoo_tree *tree, const char *parent, size_t *position);
 // The path of the candidate that leads; NULL: none.
 const char *zoo_lowest_candidate(const struct zoo_tree *tree);
 struct zoo_txn *zoo_txn_new(size_t capacity); // with one reference

@@ -175,15 +175,16 @@ static void answer_children(struct zoo_door *door, const char *path, bool is_wat
                             struct buf *out)
 {
     const struct zoo_tree *tree = &door->server->tree;
-    size_t count = 0;
-    MAP_FOREACH (&tree->nodes, counted)
-        count += zoo_child_name(path, counted->key) != NULL;
-    zoo_put(out, (int64_t)count);
-    MAP_FOREACH (&tree->nodes, entry) {
-        const char *name = zoo_child_name(path, entry->key);
-        if (name != NULL)
-            zoo_put_text(out, name);
+    size_t count = 0, position = 0;
+    const char *name;
+    AUTO_BUF struct buf names = BUF_INIT;
+    while ((name = zoo_next_child(tree, path, &position)) != NULL) {
+        zoo_put_text(&names, name);
+        count++;
     }
+    zoo_put(out, (int64_t)count);
+    if (count > 0)
+        buf_append(out, names.data, names.size);
     if (is_watched)
         map_put(&door->watches, path, door);
 }

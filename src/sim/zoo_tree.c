@@ -30,13 +30,16 @@ void zoo_put_parent(const char *path, struct buf *out)
     buf_append(out, "", 1);
 }
 
-const char *zoo_child_name(const char *parent, const char *path)
+const char *zoo_next_child(const struct zoo_tree *tree, const char *parent, size_t *position)
 {
     size_t size = strlen(parent);
-    if (strncmp(path, parent, size) != 0 || path[size] != '/' ||
-        strchr(path + size + 1, '/') != NULL)
-        return NULL;
-    return path + size + 1;
+    const struct map_entry *entry;
+    while ((entry = map_next(&tree->nodes, position)) != NULL) {
+        const struct znode *node = entry->value;
+        if (node->name_at == size + 1 && memcmp(entry->key, parent, size) == 0)
+            return entry->key + node->name_at;
+    }
+    return NULL;
 }
 
 const char *zoo_lowest_candidate(const struct zoo_tree *tree)
@@ -87,6 +90,7 @@ void zoo_tree_apply(struct zoo_tree *tree, const struct zoo_txn *txn)
             node = mem_zalloc(sizeof(*node));
             node->created = node->children_changed = txn->zxid;
             node->owner = change->owner;
+            node->name_at = (size_t)(strrchr(change->path, '/') - change->path) + 1;
             map_put(&tree->nodes, change->path, node);
             touch_parent(tree, change->path, true);
         } else {
