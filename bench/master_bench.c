@@ -310,8 +310,11 @@ static void measure_state(struct bench *b, struct results *r)
         json_begin(&w, &out);
         json_array_open(&w);
         double start = clock_us();
-        MAP_FOREACH (&b->master->frameworks, entry)
-            master_v0_put_framework(&w, entry->value);
+        MAP_FOREACH (&b->master->frameworks, entry) {
+            const struct framework *f = entry->value;
+            MAP_FOREACH (&f->tasks, task_entry)
+                master_v0_put_task(&w, b->arena, task_entry->value);
+        }
         double took = (clock_us() - start) / (double)(b->agents * b->tasks);
         r->state_task_us = took < r->state_task_us ? took : r->state_task_us;
         r->state_bytes = (double)out.size / (double)(b->agents * b->tasks);

@@ -366,7 +366,8 @@ static bool wants_parts(void *ctx, const struct http_request *request)
 
 static int start_server(struct agent_daemon *d, struct error *err)
 {
-    static const struct http_options options = {.wants_parts = wants_parts};
+    const struct http_options options = {.wants_parts = wants_parts,
+                                         .queue_size_max = d->flags->max_event_stream_size};
     int r = http_server_new(d->env, &options, on_request, d, &d->server, err);
     if (r < 0) {
         return r;

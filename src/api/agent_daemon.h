@@ -22,6 +22,7 @@ struct agent_daemon {
     uint32_t magic;
     struct env *env;
     const struct agent_flags *flags;
+    uint64_t slow_streams_closed; // of executors, since they did not read
     struct agent *agent;
     struct containerizer *containerizer;
     struct http_server *server;

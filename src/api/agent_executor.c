@@ -6,6 +6,7 @@
 
 #include "api/agent_daemon.h"
 #include "base/check.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "proto/executor.pb-c.h"
 #include "wire/content.h"
@@ -46,7 +47,12 @@ void executor_api_close(void *stream)
 static void on_close(void *ctx, struct http_stream *stream)
 {
     struct executor_stream *s = CHECK_CAST(executor_stream, STREAM_MAGIC, ctx);
-    (void)stream;
+    if (http_stream_overflowed(stream)) {
+        s->daemon->slow_streams_closed++;
+        log_error("Disconnecting executor '%s' of framework %s: it does not read its events, and "
+                  "more than --max_event_stream_size=%zuB of them wait",
+                  s->executor_id, s->framework_id, (size_t)s->daemon->flags->max_event_stream_size);
+    }
     agent_stream_closed(s->daemon->agent, s->framework_id, s->executor_id, s);
     agent_daemon_touch(s->daemon);
     stream_free(s);

@@ -104,6 +104,9 @@ static const struct flag rows[] = {
         "equal (nothing) or additive (more resources and attributes, and a first domain)."),
     ROW(max_completed_executors_per_framework, FLAG_SIZE, "150", 0,
         "How many ended executors of a framework are remembered."),
+    ROW(max_event_stream_size, FLAG_BYTES, "64MB", 0,
+        "How many bytes may wait to be read from the stream of events of one executor, or of "
+        "somebody who reads a container's output. When it is more, the stream is closed."),
     ROW(fetcher_cache_dir, FLAG_TEXT, "/tmp/mesos/fetch", 0,
         "Where fetched files are cached, in one directory per agent."),
     ROW(fetcher_cache_size, FLAG_BYTES, "2GB", 0, "How large that cache may get."),
@@ -284,6 +287,9 @@ static int check_values(const struct agent_flags *f, struct error *err)
 {
     if (f->port < 0 || f->port > 65535 || f->advertise_port < 0 || f->advertise_port > 65535) {
         return error_set(err, -EINVAL, "Flag 'port' is not a port number");
+    }
+    if (f->max_event_stream_size < 1024) {
+        return error_set(err, -EINVAL, "Flag 'max_event_stream_size' must be at least 1KB");
     }
     if (!(f->gc_disk_headroom >= 0.0 && f->gc_disk_headroom <= 1.0)) {
         return error_set(err, -EINVAL,

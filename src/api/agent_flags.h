@@ -51,6 +51,7 @@ struct agent_flags {
     bool strict;
     char *reconfiguration_policy;
     uint64_t max_completed_executors_per_framework;
+    uint64_t max_event_stream_size;
     char *fetcher_cache_dir;
     uint64_t fetcher_cache_size;
     int64_t fetcher_stall_timeout;

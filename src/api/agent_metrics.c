@@ -109,6 +109,7 @@ void agent_metrics_put(void *ctx, struct api_metric_sink *sink)
         api_metric(sink, "slave/recovery_time_secs", agent->recovery_time_s);
     }
     api_metric(sink, "slave/registered", agent->state == AGENT_REGISTERED ? 1 : 0);
+    api_metric(sink, "slave/slow_event_streams_closed", (double)d->slow_streams_closed);
     api_metric(sink, "slave/frameworks_active", (double)agent->frameworks.count);
     api_metric(sink, "slave/executor_directory_max_allowed_age_secs",
                (double)agent->gc.age_max_ns * NS_TO_S);

@@ -28,9 +28,14 @@ struct master_server {
     struct list streams;  // scheduler_stream.link
     struct list watchers; // of the operator API: watcher.link, the oldest first
     size_t watcher_count, watcher_count_max;
-    struct list links;         // agent_link.link
-    struct arena *frame_arena; // of the frame that is being handled
-    struct list writes;        // pending_write.link
+    struct master_answers *answers; // that are being made, or sent
+    size_t answers_size_max;
+    size_t event_stream_size_max;
+    uint64_t slow_streams_closed; // since more waited on them than that
+    uint64_t answers_cut;         // connections that did not read theirs
+    struct list links;            // agent_link.link
+    struct arena *frame_arena;    // of the frame that is being handled
+    struct list writes;           // pending_write.link
     struct election *election;
     const Mesos__V1__MasterInfo *leader; // NULL: none is known
     bool leads;                          // elected; `leader` is ourselves
@@ -81,6 +86,7 @@ void master_link_close(void *ctx, struct master_channel *channel);
 
 // master_state.c, master_roles.c, master_allocator.c, master_assets.c, master_v1.c
 void master_state_add_routes(struct master_server *server);
+void master_summary_add_routes(struct master_server *server);
 void master_roles_add_routes(struct master_server *server);
 // What quotas guarantee and allow, and how much of them is in use.
 void master_roles_put_metrics(const struct master *m, struct api_metric_sink *sink);

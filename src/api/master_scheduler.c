@@ -43,9 +43,16 @@ void master_scheduler_close(void *ctx, struct master_subscriber *subscriber)
 
 static void stream_is_closed(void *ctx, struct http_stream *http)
 {
-    (void)http;
     struct scheduler_stream *stream = ctx;
     struct master_server *server = stream->server;
+    if (http_stream_overflowed(http)) {
+        const struct framework *f = stream->base.framework;
+        server->slow_streams_closed++;
+        log_error("Disconnecting framework %s (%s): it does not read its events, and more than "
+                  "--max_event_stream_size=%zuB of them wait",
+                  f != NULL ? f->id : "?", f != NULL ? f->info->name : "not subscribed",
+                  server->event_stream_size_max);
+    }
     master_subscriber_closed(server->core, &stream->base, env_now(server->env));
     stream_free(stream);
     master_server_touch(server);

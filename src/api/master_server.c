@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/master_answers.h"
 #include "api/master_internal.h"
 #include "api/prometheus.h"
 #include "base/buf.h"
@@ -338,6 +339,8 @@ static void put_metrics(void *ctx, struct api_metric_sink *sink)
     struct master_server *server = ctx;
     master_put_metrics(server->core, env_now(server->env), put_metric, sink);
     api_metric(sink, "master/operator_event_stream_subscribers", (double)server->watcher_count);
+    api_metric(sink, "master/slow_event_streams_closed", (double)server->slow_streams_closed);
+    api_metric(sink, "master/slow_answers_closed", (double)server->answers_cut);
     api_metric(sink, "master/elected", server->leads ? 1 : 0);
     api_put_system_metrics(sink);
     master_roles_put_metrics(server->core, sink);
@@ -385,6 +388,7 @@ static const struct master_ops ops = {
     .give_up = core_gives_up,
     .answer = master_v1_answer,
     .notice = notice,
+    .before_change = master_answers_before_change,
     .round = note_round,
 };
 
@@ -407,6 +411,7 @@ static void make_router(struct master_server *server, const struct master_server
     master_scheduler_add_routes(server);
     master_link_add_routes(server);
     master_state_add_routes(server);
+    master_summary_add_routes(server);
     master_roles_add_routes(server);
     master_allocator_add_routes(server);
     master_assets_add_routes(server);
@@ -447,13 +452,19 @@ int master_server_new(const struct master_server_options *options,
     list_init(&server->watchers);
     server->watcher_count_max =
         options->event_stream_count_max > 0 ? options->event_stream_count_max : 1000;
+    server->answers_size_max =
+        options->answers_size_max > 0 ? options->answers_size_max : (size_t)1 << 30;
+    master_answers_init(server);
     list_init(&server->links);
     server->frame_arena = arena_new(0, 0);
     list_init(&server->writes);
     server->started = env_now(server->env);
     make_router(server, options);
     attach_log(server, options);
-    struct http_options http = {0};
+    server->event_stream_size_max = options->event_stream_size_max > 0
+                                        ? options->event_stream_size_max
+                                        : (size_t)64 * 1024 * 1024;
+    struct http_options http = {.queue_size_max = server->event_stream_size_max};
     int r = http_server_new(options->env, &http, handle, server, &server->http, err);
     if (r == 0)
         r = http_server_listen(server->http, options->listen_ip, options->listen_port, err);
@@ -490,6 +501,7 @@ struct master_server *master_server_free(struct master_server *server)
     if (server->core != NULL)
         master_refuse_held_calls(server->core);
     env_hook_cancel(&server->turn);
+    master_answers_free(server);
     master_free(server->core);
     master_scheduler_free_all(server);
     master_v1_free_watchers(server);

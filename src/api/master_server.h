@@ -30,6 +30,8 @@ struct master_server_options {
     const char *log_dir;            // likewise; its log is readable as /master/log
     const char *external_log_file;  // readable as /master/log instead; NULL: none
     size_t event_stream_count_max;  // of the operator API; 0: 1000
+    size_t event_stream_size_max;   // bytes that wait on one stream of events; 0: 64 MiB
+    size_t answers_size_max;        // bytes of large answers that wait to be sent; 0: 1 GiB
     const char *webui_dir;          // NULL: the assets that were built in
     const struct flag_table *flags; // for /flags
     size_t flag_table_count;

@@ -1,71 +1,216 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The v0 endpoints that show the cluster: /state, /state-summary, /slaves, /frameworks, /tasks.
-// Keys and their order are Mesos'.
+// The v0 endpoints that show the cluster: /state, /slaves, /frameworks. Keys and their order are
+// Mesos'. All three are made of the same lists, each of which is written on its own (rope.h) while
+// the records are visited (master_answers.h), and put together in the end.
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/master_answers.h"
 #include "api/master_v0.h"
+#include "api/rope.h"
 #include "api/v0_json.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "wire/wire.h"
 
-static bool is_wanted(const char *wanted, const char *id)
-{
-    return wanted == NULL || strcmp(wanted, id) == 0;
-}
-
 // ---- lists that several endpoints have ----
 
-static void put_agents(struct json_writer *w, const struct master *m, const char *only, bool full)
+// What a framework's object is made of.
+struct framework_part {
+    const struct framework *record; // only to be compared: it may be gone
+    bool is_completed;
+    struct rope members; // those before the lists; empty while only its tasks were seen
+    struct rope tasks, unreachable, completed, offers, executors;
+    struct rope last; // members behind them
+};
+
+struct shown {
+    struct master_server *server;
+    struct arena *arena;
+    struct rope self; // what /state says of the master
+    struct rope agents, recovered;
+    struct map by_id;            // framework id -> struct framework_part
+    struct framework_part *last; // found
+};
+
+static void *begin_shown(struct master_server *server, const char *parameter)
 {
-    json_key(w, "slaves");
-    json_array_open(w);
-    MAP_FOREACH (&m->agents, entry) {
-        const struct agent *a = entry->value;
-        if (!is_wanted(only, a->id))
-            continue;
-        json_object_open(w);
-        master_v0_put_agent_members(w, a, full);
-        json_object_close(w);
-    }
-    json_array_close(w);
-    json_key(w, "recovered_slaves");
-    json_array_open(w);
-    MAP_FOREACH (&m->recovered, entry) {
-        const struct recovered_agent *r = entry->value;
-        if (is_wanted(only, r->id))
-            master_v0_put_recovered_agent(w, r);
-    }
-    json_array_close(w);
+    (void)parameter;
+    struct shown *shown = mem_zalloc(sizeof(*shown));
+    shown->server = server;
+    shown->arena = arena_new(0, 0);
+    return shown;
 }
 
-static void put_empty(struct json_writer *w, const char *key)
+static void part_free(struct framework_part *part)
 {
-    json_key(w, key);
-    json_array_open(w);
-    json_array_close(w);
+    rope_free(&part->members);
+    rope_free(&part->tasks);
+    rope_free(&part->unreachable);
+    rope_free(&part->completed);
+    rope_free(&part->offers);
+    rope_free(&part->executors);
+    rope_free(&part->last);
+    mem_free(part);
 }
 
-static void put_frameworks(struct json_writer *w, const struct master *m, const char *only)
+static void free_shown(void *made)
 {
-    json_key(w, "frameworks");
-    json_array_open(w);
-    MAP_FOREACH (&m->frameworks, entry) {
-        const struct framework *f = entry->value;
-        if (is_wanted(only, f->id))
-            master_v0_put_framework(w, f);
+    struct shown *shown = made;
+    rope_free(&shown->self);
+    rope_free(&shown->agents);
+    rope_free(&shown->recovered);
+    MAP_FOREACH (&shown->by_id, entry)
+        part_free(entry->value);
+    map_free(&shown->by_id);
+    arena_free(shown->arena);
+    mem_free(shown);
+}
+
+static struct framework_part *part_of(struct shown *shown, const struct framework *f)
+{
+    if (shown->last != NULL && shown->last->record == f)
+        return shown->last;
+    struct framework_part *part = map_get(&shown->by_id, f->id);
+    if (part == NULL) {
+        part = mem_zalloc(sizeof(*part));
+        part->record = f;
+        map_put(&shown->by_id, f->id, part);
     }
-    json_array_close(w);
-    json_key(w, "completed_frameworks");
-    json_array_open(w);
-    LIST_FOREACH (&((struct master *)(uintptr_t)m)->completed, struct framework, in_completed, f) {
-        if (is_wanted(only, f->id))
-            master_v0_put_framework(w, f);
+    shown->last = part;
+    return part;
+}
+
+static void visit_agent(struct shown *shown, const struct agent *a)
+{
+    struct json_writer w = rope_put_begin(&shown->agents);
+    json_object_open(&w);
+    master_v0_put_agent_members(&w, a, true);
+    json_object_close(&w);
+    rope_put_end(&shown->agents);
+}
+
+static void visit_framework(struct framework_part *part, const struct framework *f)
+{
+    part->is_completed = f->completed;
+    struct json_writer w = rope_put_begin(&part->members);
+    json_object_open(&w);
+    master_v0_put_framework_members(&w, f);
+    w = rope_put_begin(&part->last);
+    master_v0_put_framework_last_members(&w, f);
+}
+
+static void visit_task(struct shown *shown, const struct task *t)
+{
+    struct framework_part *part = part_of(shown, t->framework);
+    struct rope *rope = t->place == TASK_ON_AGENT      ? &part->tasks
+                        : t->place == TASK_UNREACHABLE ? &part->unreachable
+                                                       : &part->completed;
+    struct json_writer w = rope_put_begin(rope);
+    master_v0_put_task(&w, shown->arena, t);
+    rope_put_end(rope);
+}
+
+static void visit_recovered(struct shown *shown, const struct recovered_agent *r)
+{
+    struct json_writer w = rope_put_begin(&shown->recovered);
+    master_v0_put_recovered_agent(&w, r);
+    rope_put_end(&shown->recovered);
+}
+
+static void visit_offer(struct shown *shown, const struct offer *o)
+{
+    struct rope *rope = &part_of(shown, o->framework)->offers;
+    struct json_writer w = rope_put_begin(rope);
+    master_v0_put_offer(&w, shown->arena, o);
+    rope_put_end(rope);
+}
+
+static void visit_executor(struct shown *shown, const struct executor *e)
+{
+    struct rope *rope = &part_of(shown, e->framework)->executors;
+    struct json_writer w = rope_put_begin(rope);
+    master_v0_put_executor(&w, shown->arena, e);
+    rope_put_end(rope);
+}
+
+static void visit_record(void *made, enum master_record kind, void *record)
+{
+    struct shown *shown = made;
+    switch (kind) {
+    case RECORD_AGENT:
+        visit_agent(shown, record);
+        return;
+    case RECORD_RECOVERED_AGENT:
+        visit_recovered(shown, record);
+        return;
+    case RECORD_FRAMEWORK:
+        visit_framework(part_of(shown, record), record);
+        return;
+    case RECORD_TASK:
+        visit_task(shown, record);
+        return;
+    case RECORD_EXECUTOR:
+        visit_executor(shown, record);
+        return;
+    case RECORD_OFFER:
+        visit_offer(shown, record);
+        return;
     }
-    json_array_close(w);
+}
+
+static void put_text(struct rope *out, const char *text)
+{
+    buf_puts(&out->buf, text);
+}
+
+// `key` with what has to stand before it: ",\"tasks\":[".
+static void put_list(struct rope *out, const char *key, struct rope *list)
+{
+    put_text(out, key);
+    rope_join(out, list);
+    put_text(out, "]");
+}
+
+static void put_agents(struct rope *out, struct shown *shown)
+{
+    put_list(out, "\"slaves\":[", &shown->agents);
+    put_list(out, ",\"recovered_slaves\":[", &shown->recovered);
+}
+
+static void put_framework(struct rope *out, struct framework_part *part)
+{
+    rope_join(out, &part->members);
+    put_list(out, ",\"tasks\":[", &part->tasks);
+    put_list(out, ",\"unreachable_tasks\":[", &part->unreachable);
+    put_list(out, ",\"completed_tasks\":[", &part->completed);
+    put_list(out, ",\"offers\":[", &part->offers);
+    put_list(out, ",\"executors\":[", &part->executors);
+    if (rope_size(&part->last) > 0)
+        put_text(out, ",");
+    rope_join(out, &part->last);
+    put_text(out, "}");
+    rope_put_end(out);
+}
+
+static void put_frameworks(struct rope *out, struct shown *shown)
+{
+    for (int is_completed = 0; is_completed <= 1; is_completed++) {
+        put_text(out, is_completed ? "],\"completed_frameworks\":[" : "\"frameworks\":[");
+        bool is_first = true;
+        MAP_FOREACH (&shown->by_id, entry) {
+            struct framework_part *part = entry->value;
+            if (part->is_completed != (is_completed == 1))
+                continue;
+            if (!is_first)
+                put_text(out, ",");
+            is_first = false;
+            put_framework(out, part);
+        }
+    }
+    put_text(out, "]");
 }
 
 // ---- /state ----
@@ -110,296 +255,139 @@ static void put_self(struct json_writer *w, const struct master_server *server)
         json_key_string(w, "external_log_file", server->external_log_file);
 }
 
-static void state(void *ctx, struct http_request *r)
+static struct http_blob *finish_state(void *made)
 {
-    struct master_server *server = ctx;
-    if (!master_require_leader(server, r))
-        return;
-    const struct master *m = server->core;
-    AUTO_BUF struct buf out = BUF_INIT;
-    struct json_writer w;
-    json_begin(&w, &out);
-    json_object_open(&w);
+    struct shown *shown = made;
+    AUTO_ROPE struct rope out = {0};
+    put_text(&out, "{");
+    rope_join(&out, &shown->self);
+    put_text(&out, ",");
+    put_agents(&out, shown);
+    put_text(&out, ",");
+    put_frameworks(&out, shown);
+    put_text(&out, ",\"orphan_tasks\":[],\"unregistered_frameworks\":[]}");
+    return rope_take(&out);
+}
+
+static void *begin_state(struct master_server *server, const char *parameter)
+{
+    struct shown *shown = begin_shown(server, parameter);
+    struct json_writer w = rope_put_begin(&shown->self);
     api_put_version(&w);
     put_self(&w, server);
     json_key(&w, "flags");
     json_object_open(&w);
     api_put_flags(server->common, &w);
     json_object_close(&w);
-    put_agents(&w, m, NULL, true);
-    put_frameworks(&w, m, NULL);
-    put_empty(&w, "orphan_tasks");
-    put_empty(&w, "unregistered_frameworks");
-    json_object_close(&w);
-    api_respond_json(r, &out);
+    return shown;
+}
+
+enum {
+    OF_AGENTS = 1u << RECORD_AGENT | 1u << RECORD_RECOVERED_AGENT,
+    OF_FRAMEWORKS =
+        1u << RECORD_FRAMEWORK | 1u << RECORD_TASK | 1u << RECORD_EXECUTOR | 1u << RECORD_OFFER,
+};
+
+static const struct answer_kind state_kind = {
+    .records = OF_AGENTS | OF_FRAMEWORKS,
+    .begin = begin_state,
+    .visit = visit_record,
+    .finish = finish_state,
+    .free = free_shown,
+};
+
+static void state(void *ctx, struct http_request *r)
+{
+    struct master_server *server = ctx;
+    if (master_require_leader(server, r))
+        master_answers_respond(server, r, &state_kind, "", CONTENT_JSON);
 }
 
 // ---- /slaves, /frameworks ----
+
+static struct http_blob *finish_slaves(void *made)
+{
+    AUTO_ROPE struct rope out = {0};
+    put_text(&out, "{");
+    put_agents(&out, made);
+    put_text(&out, "}");
+    return rope_take(&out);
+}
+
+static const struct answer_kind slaves_kind = {
+    .records = OF_AGENTS,
+    .begin = begin_shown,
+    .visit = visit_record,
+    .finish = finish_slaves,
+    .free = free_shown,
+};
+
+// One agent is shown at once.
+static void respond_slave(struct master_server *server, struct http_request *r, const char *id)
+{
+    struct shown *shown = begin_shown(server, "");
+    const struct agent *a = map_get(&server->core->agents, id);
+    const struct recovered_agent *recovered = map_get(&server->core->recovered, id);
+    if (a != NULL)
+        visit_agent(shown, a);
+    if (recovered != NULL)
+        visit_recovered(shown, recovered);
+    AUTO_ROPE struct rope out = {0};
+    put_text(&out, "{");
+    put_agents(&out, shown);
+    put_text(&out, "}");
+    struct http_blob *blob = rope_take(&out);
+    AUTO_BUF struct buf whole = {.data = http_blob_copy(blob),
+                                 .size = http_blob_size(blob),
+                                 .capacity = http_blob_size(blob) + 1};
+    api_respond_json(r, &whole);
+    http_blob_release(blob);
+    free_shown(shown);
+}
 
 static void slaves(void *ctx, struct http_request *r)
 {
     struct master_server *server = ctx;
     if (!master_require_leader(server, r))
         return;
-    AUTO_BUF struct buf out = BUF_INIT;
-    struct json_writer w;
-    json_begin(&w, &out);
-    json_object_open(&w);
-    put_agents(&w, server->core, http_query(r, "slave_id"), true);
-    json_object_close(&w);
-    api_respond_json(r, &out);
+    const char *id = http_query(r, "slave_id");
+    if (id != NULL)
+        respond_slave(server, r, id);
+    else
+        master_answers_respond(server, r, &slaves_kind, "", CONTENT_JSON);
 }
+
+static struct http_blob *finish_frameworks(void *made)
+{
+    AUTO_ROPE struct rope out = {0};
+    put_text(&out, "{");
+    put_frameworks(&out, made);
+    put_text(&out, ",\"unregistered_frameworks\":[]}");
+    return rope_take(&out);
+}
+
+static const struct answer_kind frameworks_kind = {
+    .records = OF_FRAMEWORKS,
+    .begin = begin_shown,
+    .visit = visit_record,
+    .finish = finish_frameworks,
+    .free = free_shown,
+    .is_of_framework = true,
+};
 
 static void frameworks(void *ctx, struct http_request *r)
 {
     struct master_server *server = ctx;
     if (!master_require_leader(server, r))
         return;
-    AUTO_BUF struct buf out = BUF_INIT;
-    struct json_writer w;
-    json_begin(&w, &out);
-    json_object_open(&w);
-    put_frameworks(&w, server->core, http_query(r, "framework_id"));
-    put_empty(&w, "unregistered_frameworks");
-    json_object_close(&w);
-    api_respond_json(r, &out);
-}
-
-// ---- /tasks ----
-
-struct task_row {
-    const struct task *task;
-    bool has_time;
-    double time;     // of the first status
-    size_t position; // among equals, the order in which they were found
-};
-
-struct task_rows {
-    struct task_row *rows;
-    size_t count;
-    size_t capacity;
-    const char *framework_id;
-    const char *task_id;
-};
-
-static void add_row(struct task_rows *rows, struct arena *arena, const struct task *t)
-{
-    if (!is_wanted(rows->task_id, t->id))
-        return;
-    if (rows->count == rows->capacity) {
-        rows->capacity = rows->capacity > 0 ? 2 * rows->capacity : 64;
-        rows->rows = mem_realloc_array(rows->rows, rows->capacity, sizeof(*rows->rows));
-    }
-    struct task_row *row = &rows->rows[rows->count];
-    *row = (struct task_row){.task = t, .position = rows->count};
-    rows->count++;
-    if (t->status_count == 0)
-        return;
-    arena_reset(arena);
-    ProtobufCMessage *message;
-    if (wire_decode(&mesos__v1__task_status__descriptor, arena, t->statuses[0]->data,
-                    t->statuses[0]->size, &message, NULL) < 0)
-        return;
-    row->has_time = true;
-    row->time = ((Mesos__V1__TaskStatus *)message)->timestamp;
-}
-
-static void add_rows(struct task_rows *rows, struct arena *arena, const struct framework *f)
-{
-    if (!is_wanted(rows->framework_id, f->id))
-        return;
-    MAP_FOREACH (&f->tasks, entry)
-        add_row(rows, arena, entry->value);
-    MAP_FOREACH (&f->unreachable, entry)
-        add_row(rows, arena, entry->value);
-    LIST_FOREACH (&((struct framework *)(uintptr_t)f)->completed_tasks, struct task, by_place, t)
-        add_row(rows, arena, t);
-}
-
-// Tasks without a status come first when ascending.
-static int compare_ascending(const void *left, const void *right)
-{
-    const struct task_row *a = left, *b = right;
-    if (a->has_time != b->has_time)
-        return a->has_time ? 1 : -1;
-    if (a->has_time && a->time != b->time)
-        return a->time < b->time ? -1 : 1;
-    return a->position < b->position ? -1 : a->position > b->position;
-}
-
-static int compare_descending(const void *left, const void *right)
-{
-    const struct task_row *a = left, *b = right;
-    if (a->has_time != b->has_time)
-        return a->has_time ? -1 : 1;
-    if (a->has_time && a->time != b->time)
-        return a->time > b->time ? -1 : 1;
-    return a->position < b->position ? -1 : a->position > b->position;
-}
-
-// A whole number of the query, or `otherwise` when there is none that can be read.
-static size_t query_number(struct http_request *r, const char *name, size_t otherwise)
-{
-    const char *text = http_query(r, name);
-    uint64_t value;
-    if (text == NULL || text_parse_u64(text, &value, NULL) < 0)
-        return otherwise;
-    return (size_t)value;
-}
-
-static void tasks(void *ctx, struct http_request *r)
-{
-    struct master_server *server = ctx;
-    if (!master_require_leader(server, r))
-        return;
-    const struct master *m = server->core;
-    AUTO_ARENA struct arena *arena = arena_new(0, 0);
-    struct task_rows rows = {.framework_id = http_query(r, "framework_id"),
-                             .task_id = http_query(r, "task_id")};
-    MAP_FOREACH (&m->frameworks, entry)
-        add_rows(&rows, arena, entry->value);
-    LIST_FOREACH (&((struct master *)(uintptr_t)m)->completed, struct framework, in_completed, f)
-        add_rows(&rows, arena, f);
-    const char *order = http_query(r, "order");
-    bool ascending = order != NULL && strcmp(order, "asc") == 0;
-    if (rows.count > 0)
-        qsort(rows.rows, rows.count, sizeof(*rows.rows),
-              ascending ? compare_ascending : compare_descending);
-    size_t limit = query_number(r, "limit", 100);
-    size_t offset = query_number(r, "offset", 0);
-    AUTO_BUF struct buf out = BUF_INIT;
-    struct json_writer w;
-    json_begin(&w, &out);
-    json_object_open(&w);
-    json_key(&w, "tasks");
-    json_array_open(&w);
-    for (size_t i = offset; i < rows.count && i - offset < limit; i++) {
-        master_v0_put_task(&w, arena, rows.rows[i].task);
-    }
-    json_array_close(&w);
-    json_object_close(&w);
-    mem_free(rows.rows);
-    api_respond_json(r, &out);
-}
-
-// ---- /state-summary ----
-
-// What a framework or an agent has of tasks: numbers by state, and ids of the other side.
-struct summary {
-    size_t states[TASK_STATE_COUNT];
-    struct map others;
-};
-
-static struct summary *summary_of(struct map *summaries, const char *id)
-{
-    struct summary *s = map_get(summaries, id);
-    if (s == NULL) {
-        s = mem_zalloc(sizeof(*s));
-        map_put(summaries, id, s);
-    }
-    return s;
-}
-
-static void count_task(struct map *agents, struct summary *framework, const struct task *t)
-{
-    struct summary *agent = summary_of(agents, t->agent_id);
-    agent->states[t->state]++;
-    framework->states[t->state]++;
-    map_put(&agent->others, t->framework->id, agent);
-    map_put(&framework->others, t->agent_id, agent);
-}
-
-static void summarise(const struct master *m, struct map *agents, struct map *frameworks_by_id)
-{
-    MAP_FOREACH (&m->frameworks, entry) {
-        struct framework *f = entry->value;
-        struct summary *s = summary_of(frameworks_by_id, f->id);
-        MAP_FOREACH (&f->tasks, task_entry)
-            count_task(agents, s, task_entry->value);
-        MAP_FOREACH (&f->unreachable, task_entry)
-            count_task(agents, s, task_entry->value);
-        LIST_FOREACH (&f->completed_tasks, struct task, by_place, t)
-            count_task(agents, s, t);
-    }
-}
-
-static void put_summary_members(struct json_writer *w, const struct summary *s,
-                                const char *others_key)
-{
-    static const Mesos__V1__TaskState shown[] = {
-        MESOS__V1__TASK_STATE__TASK_STAGING,  MESOS__V1__TASK_STATE__TASK_STARTING,
-        MESOS__V1__TASK_STATE__TASK_RUNNING,  MESOS__V1__TASK_STATE__TASK_KILLING,
-        MESOS__V1__TASK_STATE__TASK_FINISHED, MESOS__V1__TASK_STATE__TASK_KILLED,
-        MESOS__V1__TASK_STATE__TASK_FAILED,   MESOS__V1__TASK_STATE__TASK_LOST,
-        MESOS__V1__TASK_STATE__TASK_ERROR,    MESOS__V1__TASK_STATE__TASK_UNREACHABLE,
-    };
-    for (size_t i = 0; i < ARRAY_COUNT(shown); i++)
-        json_key_u64(w, wire_enum_name(&mesos__v1__task_state__descriptor, (int)shown[i]),
-                     s->states[shown[i]]);
-    json_key(w, others_key);
-    json_array_open(w);
-    MAP_FOREACH (&s->others, entry)
-        json_string(w, entry->key);
-    json_array_close(w);
-}
-
-static void free_summaries(struct map *summaries)
-{
-    MAP_FOREACH (summaries, entry) {
-        struct summary *s = entry->value;
-        map_free(&s->others);
-        mem_free(s);
-    }
-    map_free(summaries);
-}
-
-static void state_summary(void *ctx, struct http_request *r)
-{
-    struct master_server *server = ctx;
-    if (!master_require_leader(server, r))
-        return;
-    const struct master *m = server->core;
-    struct map agents = MAP_INIT, by_framework = MAP_INIT;
-    summarise(m, &agents, &by_framework);
-    AUTO_BUF struct buf out = BUF_INIT;
-    struct json_writer w;
-    json_begin(&w, &out);
-    json_object_open(&w);
-    json_key_string(&w, "hostname", m->info->hostname);
-    if (server->cluster != NULL)
-        json_key_string(&w, "cluster", server->cluster);
-    json_key(&w, "slaves");
-    json_array_open(&w);
-    MAP_FOREACH (&m->agents, entry) {
-        const struct agent *a = entry->value;
-        json_object_open(&w);
-        master_v0_put_agent_members(&w, a, false);
-        put_summary_members(&w, summary_of(&agents, a->id), "framework_ids");
-        json_object_close(&w);
-    }
-    json_array_close(&w);
-    json_key(&w, "frameworks");
-    json_array_open(&w);
-    MAP_FOREACH (&m->frameworks, entry) {
-        const struct framework *f = entry->value;
-        json_object_open(&w);
-        master_v0_put_framework_summary_members(&w, f);
-        put_summary_members(&w, summary_of(&by_framework, f->id), "slave_ids");
-        json_object_close(&w);
-    }
-    json_array_close(&w);
-    json_object_close(&w);
-    free_summaries(&agents);
-    free_summaries(&by_framework);
-    api_respond_json(r, &out);
+    const char *id = http_query(r, "framework_id");
+    master_answers_respond(server, r, &frameworks_kind, id != NULL ? id : "", CONTENT_JSON);
 }
 
 static const struct api_route routes[] = {
     {"/state", NULL, state, "All that the master knows."},
-    {"/state-summary", NULL, state_summary, "Agents and frameworks with numbers of tasks."},
     {"/slaves", NULL, slaves, "Agents; ?slave_id= for one."},
     {"/frameworks", NULL, frameworks, "Frameworks; ?framework_id= for one."},
-    {"/tasks", NULL, tasks, "Tasks; ?limit=, ?offset=, ?order=asc, ?framework_id=, ?task_id=."},
 };
 
 void master_state_add_routes(struct master_server *server)

@@ -208,26 +208,7 @@ void master_v0_put_task(struct json_writer *w, struct arena *arena, const struct
     v0_put_task(w, make_task(arena, t), t->resources);
 }
 
-static void put_tasks(struct json_writer *w, struct arena *arena, const struct framework *f)
-{
-    json_key(w, "tasks");
-    json_array_open(w);
-    MAP_FOREACH (&f->tasks, entry)
-        master_v0_put_task(w, arena, entry->value);
-    json_array_close(w);
-    json_key(w, "unreachable_tasks");
-    json_array_open(w);
-    MAP_FOREACH (&f->unreachable, entry)
-        master_v0_put_task(w, arena, entry->value);
-    json_array_close(w);
-    json_key(w, "completed_tasks");
-    json_array_open(w);
-    LIST_FOREACH (&((struct framework *)(uintptr_t)f)->completed_tasks, struct task, by_place, t)
-        master_v0_put_task(w, arena, t);
-    json_array_close(w);
-}
-
-static void put_offer(struct json_writer *w, struct arena *arena, const struct offer *o)
+void master_v0_put_offer(struct json_writer *w, struct arena *arena, const struct offer *o)
 {
     arena_reset(arena);
     Mesos__V1__OfferID id = MESOS__V1__OFFER_ID__INIT;
@@ -249,19 +230,13 @@ static void put_offer(struct json_writer *w, struct arena *arena, const struct o
     v0_put_offer(w, &offer);
 }
 
-static void put_executors(struct json_writer *w, struct arena *arena, const struct framework *f)
+void master_v0_put_executor(struct json_writer *w, struct arena *arena, const struct executor *e)
 {
-    json_key(w, "executors");
-    json_array_open(w);
-    LIST_FOREACH (&((struct framework *)(uintptr_t)f)->executors, struct executor, by_framework,
-                  e) {
-        arena_reset(arena);
-        json_object_open(w);
-        v0_put_executor_members(w, master_v0_executor(arena, e));
-        json_key_string(w, "slave_id", e->agent->id);
-        json_object_close(w);
-    }
-    json_array_close(w);
+    arena_reset(arena);
+    json_object_open(w);
+    v0_put_executor_members(w, master_v0_executor(arena, e));
+    json_key_string(w, "slave_id", e->agent->id);
+    json_object_close(w);
 }
 
 static void put_roles(struct json_writer *w, const struct framework *f)
@@ -277,10 +252,8 @@ static void put_roles(struct json_writer *w, const struct framework *f)
     json_array_close(w);
 }
 
-void master_v0_put_framework(struct json_writer *w, const struct framework *f)
+void master_v0_put_framework_members(struct json_writer *w, const struct framework *f)
 {
-    AUTO_ARENA struct arena *arena = arena_new(0, 0);
-    json_object_open(w);
     master_v0_put_framework_summary_members(w, f);
     json_key_string(w, "user", f->info->user);
     json_key_double(w, "failover_timeout",
@@ -296,13 +269,10 @@ void master_v0_put_framework(struct json_writer *w, const struct framework *f)
     if (f->registered != f->reregistered)
         json_key_double(w, "reregistered_time", master_v0_seconds(f->reregistered));
     put_roles(w, f);
-    put_tasks(w, arena, f);
-    json_key(w, "offers");
-    json_array_open(w);
-    LIST_FOREACH (&((struct framework *)(uintptr_t)f)->offers, struct offer, by_framework, o)
-        put_offer(w, arena, o);
-    json_array_close(w);
-    put_executors(w, arena, f);
+}
+
+void master_v0_put_framework_last_members(struct json_writer *w, const struct framework *f)
+{
     if (f->info->labels != NULL) {
         json_key(w, "labels");
         v0_put_labels(w, f->info->labels);
@@ -314,5 +284,4 @@ void master_v0_put_framework(struct json_writer *w, const struct framework *f)
         json_object_open(w);
         json_object_close(w);
     }
-    json_object_close(w);
 }

@@ -22,7 +22,12 @@ size_t master_v0_roles(const struct master *m, struct arena *arena, const char *
 void master_v0_put_agent_members(struct json_writer *w, const struct agent *a, bool full);
 void master_v0_put_recovered_agent(struct json_writer *w, const struct recovered_agent *r);
 void master_v0_put_framework_summary_members(struct json_writer *w, const struct framework *f);
-void master_v0_put_framework(struct json_writer *w, const struct framework *f);
+// Between the two come the lists of its tasks, offers and executors.
+void master_v0_put_framework_members(struct json_writer *w, const struct framework *f);
+void master_v0_put_framework_last_members(struct json_writer *w, const struct framework *f);
+// As the lists have them; reset the arena first.
+void master_v0_put_offer(struct json_writer *w, struct arena *arena, const struct offer *o);
+void master_v0_put_executor(struct json_writer *w, struct arena *arena, const struct executor *e);
 
 static inline double master_v0_seconds(int64_t wall_ns)
 {

@@ -16,12 +16,14 @@ void master_v1_finish(struct master_server *server, struct http_request *r, int 
 // ---- master_v1_state.c: messages in the arena; they may point into the core's records ----
 Mesos__V1__Master__Response__GetAgents__Agent *master_v1_agent(struct arena *arena,
                                                                const struct agent *a);
-Mesos__V1__Master__Response__GetAgents *master_v1_agents(struct arena *arena,
-                                                         const struct master *m);
 void master_v1_get_agents(struct api_v1_request *q);
 Mesos__V1__Master__Response__GetFrameworks__Framework *master_v1_framework(
     struct arena *arena, const struct framework *f);
-Mesos__V1__Master__Response__GetState *master_v1_state(struct arena *arena, const struct master *m);
+// The first event of SUBSCRIBE.
+#define MASTER_V1_HEARTBEAT_S 15.0
+struct answer_reader;
+void master_v1_ask_subscribed(struct master_server *server, enum content_type type,
+                              struct answer_reader *reader);
 void master_v1_get_frameworks(struct api_v1_request *q);
 void master_v1_get_executors(struct api_v1_request *q);
 void master_v1_get_tasks(struct api_v1_request *q);

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // SUBSCRIBE of the operator API: the state, and then each change as it comes. An event is made once
-// for all watchers that read the same encoding. One that does not keep up is closed when more than
-// WAITING_SIZE_MAX bytes wait for it beyond its first state; of too many the oldest goes.
+// for all watchers that read the same encoding. The state is made and sent in pieces
+// (master_answers.h); what changes after its moment waits behind it. A watcher that does not keep
+// up is closed when more than --max_event_stream_size bytes wait for it; of too many the oldest
+// goes.
+//
+//   WAITING --its state's moment has come--> QUEUEING --the state was sent--> LIVE
 
+#include <stdio.h>
 #include <string.h>
 
+#include "api/master_answers.h"
 #include "api/master_v0.h"
 #include "api/master_v1.h"
 #include "base/check.h"
@@ -14,8 +20,13 @@
 #include "wire/recordio.h"
 #include "wire/wire.h"
 
-#define HEARTBEAT_NS (15 * NS_PER_S)
-enum { WAITING_SIZE_MAX = 16 * 1024 * 1024 };
+#define HEARTBEAT_NS ((int64_t)(MASTER_V1_HEARTBEAT_S * (double)NS_PER_S))
+
+enum watcher_stage {
+    WATCHER_WAITING,  // what changes will be in its state
+    WATCHER_QUEUEING, // what changes waits behind its state
+    WATCHER_LIVE,
+};
 
 typedef Mesos__V1__Master__Event event_t;
 
@@ -25,12 +36,20 @@ struct watcher {
     struct http_stream *http;
     enum content_type type;
     struct timer heartbeat;
+    enum watcher_stage stage;
+    struct answer_reader reader; // of its first event
+    struct buf queue;            // records, while QUEUEING
+    bool is_closing;             // too much is in it
+    struct env_hook hook;        // closes it then
 };
 
 static void watcher_free(struct watcher *w)
 {
     struct master_server *server = w->server;
     env_timer_cancel(server->env, &w->heartbeat);
+    env_hook_cancel(&w->hook);
+    master_answers_leave(&w->reader);
+    buf_free(&w->queue);
     list_remove(&w->link);
     server->watcher_count--;
     mem_free(w);
@@ -42,10 +61,49 @@ static void watcher_close(struct watcher *w)
     watcher_free(w);
 }
 
+static void log_slow(struct watcher *w)
+{
+    w->server->slow_streams_closed++;
+    log_error("Closing an operator's event stream: it is not read, and more than "
+              "--max_event_stream_size=%zuB wait for it",
+              w->server->event_stream_size_max);
+}
+
 static void stream_is_closed(void *ctx, struct http_stream *http)
 {
-    (void)http;
-    watcher_free(ctx);
+    struct watcher *w = ctx;
+    if (http_stream_overflowed(http))
+        log_slow(w);
+    watcher_free(w);
+}
+
+static void queue_overflowed(struct env_hook *hook, struct instant now)
+{
+    (void)now;
+    struct watcher *w = CONTAINER_OF(hook, struct watcher, hook);
+    log_slow(w);
+    watcher_close(w);
+}
+
+static void send_record(struct watcher *w, const struct buf *record)
+{
+    if (w->stage == WATCHER_LIVE) {
+        http_stream_send(w->http, record->data, record->size);
+    } else if (w->stage == WATCHER_QUEUEING && !w->is_closing) {
+        if (w->queue.size > w->server->event_stream_size_max) {
+            w->is_closing = true;
+            env_at_turn_end(w->server->env, &w->hook);
+            return;
+        }
+        buf_append(&w->queue, record->data, record->size);
+    }
+}
+
+static void put_record(struct buf *out, enum content_type type, const event_t *event)
+{
+    AUTO_BUF struct buf body = BUF_INIT;
+    content_encode(type, &event->base, &body);
+    recordio_put(out, body.data, body.size);
 }
 
 void master_v1_free_watchers(struct master_server *server)
@@ -72,26 +130,37 @@ static void beat(struct timer *timer, struct instant now)
     event.has_type = true;
     event.type = EVENT(HEARTBEAT);
     env_timer_set(w->server->env, &w->heartbeat, HEARTBEAT_NS);
-    api_stream_send(w->http, w->type, &event.base);
+    AUTO_BUF struct buf record = BUF_INIT;
+    put_record(&record, w->type, &event);
+    send_record(w, &record);
 }
 
 // ---- subscribing ----
 
-static void send_snapshot(struct watcher *w)
+static void state_begins(struct answer_reader *reader)
 {
-    AUTO_ARENA struct arena *arena = arena_new(0, 0);
-    event_t *event = make_event(arena, EVENT(SUBSCRIBED));
-    event->subscribed =
-        WIRE_NEW(arena, Mesos__V1__Master__Event__Subscribed, mesos__v1__master__event__subscribed);
-    event->subscribed->get_state = master_v1_state(arena, w->server->core);
-    event->subscribed->has_heartbeat_interval_seconds = true;
-    event->subscribed->heartbeat_interval_seconds = (double)HEARTBEAT_NS / (double)NS_PER_S;
-    AUTO_BUF struct buf body = BUF_INIT;
-    AUTO_BUF struct buf record = BUF_INIT;
-    content_encode(w->type, &event->base, &body);
-    recordio_put(&record, body.data, body.size);
-    http_stream_set_queue_max(w->http, record.size + WAITING_SIZE_MAX);
-    http_stream_send(w->http, record.data, record.size);
+    struct watcher *w = CONTAINER_OF(reader, struct watcher, reader);
+    w->stage = WATCHER_QUEUEING;
+    beat(&w->heartbeat, env_now(w->server->env));
+}
+
+static void state_is_sent(void *ctx)
+{
+    struct watcher *w = ctx;
+    w->stage = WATCHER_LIVE;
+    if (w->queue.size > 0)
+        http_stream_send(w->http, w->queue.data, w->queue.size);
+    buf_free(&w->queue);
+}
+
+static void state_is_ready(struct answer_reader *reader, struct http_blob *blob)
+{
+    struct watcher *w = CONTAINER_OF(reader, struct watcher, reader);
+    if (blob == NULL)
+        return; // the master ends
+    char size[32];
+    int n = snprintf(size, sizeof(size), "%zu\n", http_blob_size(blob));
+    http_stream_send_blob(w->http, size, (size_t)n, blob, state_is_sent, w);
 }
 
 void master_v1_subscribe(struct api_v1_request *q)
@@ -107,11 +176,15 @@ void master_v1_subscribe(struct api_v1_request *q)
     w->server = server;
     w->type = q->type;
     w->heartbeat.run = beat;
+    w->reader.begins = state_begins;
+    w->reader.ready = state_is_ready;
+    list_init(&w->reader.link);
+    w->hook.run = queue_overflowed;
+    list_init(&w->hook.link);
     list_append(&server->watchers, &w->link);
     server->watcher_count++;
     w->http = api_respond_stream(q->http, q->type, q->recordio, NULL, 0, stream_is_closed, w);
-    send_snapshot(w);
-    beat(&w->heartbeat, env_now(server->env));
+    master_v1_ask_subscribed(server, w->type, &w->reader);
 }
 
 // ---- changes ----
@@ -189,12 +262,9 @@ void master_v1_notice(void *ctx, const struct master_notice *notice)
     struct buf records[2] = {BUF_INIT, BUF_INIT}; // by content type
     LIST_FOREACH (&server->watchers, struct watcher, link, w) {
         struct buf *record = &records[w->type == CONTENT_PROTOBUF];
-        if (record->size == 0) {
-            AUTO_BUF struct buf body = BUF_INIT;
-            content_encode(w->type, &event->base, &body);
-            recordio_put(record, body.data, body.size);
-        }
-        http_stream_send(w->http, record->data, record->size);
+        if (record->size == 0)
+            put_record(record, w->type, event);
+        send_record(w, record);
     }
     buf_free(&records[0]);
     buf_free(&records[1]);

@@ -4,9 +4,12 @@
 
 #include <string.h>
 
+#include "api/master_answers.h"
 #include "api/master_v0.h"
 #include "api/master_v1.h"
+#include "api/rope.h"
 #include "base/check.h"
+#include "base/mem.h"
 #include "wire/wire.h"
 
 static Mesos__V1__TimeInfo *make_time(struct arena *arena, int64_t wall_ns)
@@ -51,28 +54,6 @@ Mesos__V1__Master__Response__GetAgents__Agent *master_v1_agent(struct arena *are
             agent->estimated_drain_start_time = make_time(arena, d->drain_started);
     }
     return agent;
-}
-
-Mesos__V1__Master__Response__GetAgents *master_v1_agents(struct arena *arena,
-                                                         const struct master *m)
-{
-    Mesos__V1__Master__Response__GetAgents *body = WIRE_NEW(
-        arena, Mesos__V1__Master__Response__GetAgents, mesos__v1__master__response__get_agents);
-    body->agents = arena_calloc(arena, m->agents.count + 1, sizeof(*body->agents));
-    MAP_FOREACH (&m->agents, entry)
-        body->agents[body->n_agents++] = master_v1_agent(arena, entry->value);
-    body->recovered_agents =
-        arena_calloc(arena, m->recovered.count + 1, sizeof(*body->recovered_agents));
-    MAP_FOREACH (&m->recovered, entry)
-        body->recovered_agents[body->n_recovered_agents++] =
-            ((const struct recovered_agent *)entry->value)->info;
-    return body;
-}
-
-void master_v1_get_agents(struct api_v1_request *q)
-{
-    struct master_server *server = q->ctx;
-    api_v1_respond(q, &master_v1_agents(http_arena(q->http), server->core)->base);
 }
 
 // ---- frameworks ----
@@ -124,115 +105,6 @@ Mesos__V1__Master__Response__GetFrameworks__Framework *master_v1_framework(
     framework->n_offered_resources =
         put_resources(arena, f->offered, &framework->offered_resources);
     return framework;
-}
-
-static Mesos__V1__Master__Response__GetFrameworks *make_frameworks(struct arena *arena,
-                                                                   const struct master *m)
-{
-    Mesos__V1__Master__Response__GetFrameworks *body =
-        WIRE_NEW(arena, Mesos__V1__Master__Response__GetFrameworks,
-                 mesos__v1__master__response__get_frameworks);
-    body->frameworks = arena_calloc(arena, m->frameworks.count + 1, sizeof(*body->frameworks));
-    MAP_FOREACH (&m->frameworks, entry)
-        body->frameworks[body->n_frameworks++] = master_v1_framework(arena, entry->value);
-    body->completed_frameworks =
-        arena_calloc(arena, m->completed_count + 1, sizeof(*body->completed_frameworks));
-    LIST_FOREACH (READ_ONLY(m->completed), const struct framework, in_completed, f)
-        body->completed_frameworks[body->n_completed_frameworks++] = master_v1_framework(arena, f);
-    return body;
-}
-
-void master_v1_get_frameworks(struct api_v1_request *q)
-{
-    struct master_server *server = q->ctx;
-    api_v1_respond(q, &make_frameworks(http_arena(q->http), server->core)->base);
-}
-
-// ---- executors ----
-
-static Mesos__V1__Master__Response__GetExecutors *make_executors(struct arena *arena,
-                                                                 const struct master *m)
-{
-    Mesos__V1__Master__Response__GetExecutors *body =
-        WIRE_NEW(arena, Mesos__V1__Master__Response__GetExecutors,
-                 mesos__v1__master__response__get_executors);
-    size_t count = 0;
-    MAP_FOREACH (&m->agents, counted_entry) {
-        const struct agent *a = counted_entry->value;
-        LIST_FOREACH (READ_ONLY(a->executors), const struct executor, by_agent, counted)
-            count += counted->agent == a;
-    }
-    body->executors = arena_calloc(arena, count + 1, sizeof(*body->executors));
-    MAP_FOREACH (&m->agents, entry) {
-        const struct agent *a = entry->value;
-        LIST_FOREACH (READ_ONLY(a->executors), const struct executor, by_agent, e) {
-            Mesos__V1__Master__Response__GetExecutors__Executor *executor =
-                WIRE_NEW(arena, Mesos__V1__Master__Response__GetExecutors__Executor,
-                         mesos__v1__master__response__get_executors__executor);
-            executor->executor_info = master_v0_executor(arena, e);
-            executor->agent_id = a->info->id;
-            body->executors[body->n_executors++] = executor;
-        }
-    }
-    return body;
-}
-
-void master_v1_get_executors(struct api_v1_request *q)
-{
-    struct master_server *server = q->ctx;
-    api_v1_respond(q, &make_executors(http_arena(q->http), server->core)->base);
-}
-
-// ---- tasks ----
-
-struct task_counts {
-    size_t running, unreachable, completed;
-};
-
-static void count_tasks(struct task_counts *counts, const struct framework *f)
-{
-    counts->running += f->tasks.count;
-    counts->unreachable += f->unreachable.count;
-    counts->completed += f->completed_count;
-}
-
-static void put_tasks(struct arena *arena, Mesos__V1__Master__Response__GetTasks *body,
-                      const struct framework *f)
-{
-    MAP_FOREACH (&f->tasks, entry)
-        body->tasks[body->n_tasks++] = master_v0_task(arena, entry->value);
-    MAP_FOREACH (&f->unreachable, entry)
-        body->unreachable_tasks[body->n_unreachable_tasks++] = master_v0_task(arena, entry->value);
-    LIST_FOREACH (READ_ONLY(f->completed_tasks), const struct task, by_place, t)
-        body->completed_tasks[body->n_completed_tasks++] = master_v0_task(arena, t);
-}
-
-static Mesos__V1__Master__Response__GetTasks *make_tasks(struct arena *arena,
-                                                         const struct master *m)
-{
-    Mesos__V1__Master__Response__GetTasks *body = WIRE_NEW(
-        arena, Mesos__V1__Master__Response__GetTasks, mesos__v1__master__response__get_tasks);
-    struct task_counts counts = {0};
-    MAP_FOREACH (&m->frameworks, counted)
-        count_tasks(&counts, counted->value);
-    LIST_FOREACH (READ_ONLY(m->completed), const struct framework, in_completed, ended)
-        count_tasks(&counts, ended);
-    body->tasks = arena_calloc(arena, counts.running + 1, sizeof(*body->tasks));
-    body->unreachable_tasks =
-        arena_calloc(arena, counts.unreachable + 1, sizeof(*body->unreachable_tasks));
-    body->completed_tasks =
-        arena_calloc(arena, counts.completed + 1, sizeof(*body->completed_tasks));
-    MAP_FOREACH (&m->frameworks, entry)
-        put_tasks(arena, body, entry->value);
-    LIST_FOREACH (READ_ONLY(m->completed), const struct framework, in_completed, f)
-        put_tasks(arena, body, f);
-    return body;
-}
-
-void master_v1_get_tasks(struct api_v1_request *q)
-{
-    struct master_server *server = q->ctx;
-    api_v1_respond(q, &make_tasks(http_arena(q->http), server->core)->base);
 }
 
 // ---- roles ----
@@ -304,21 +176,311 @@ void master_v1_get_roles(struct api_v1_request *q)
     api_v1_respond(q, body);
 }
 
-// ---- all of it ----
+// ---- all of it, and its parts ----
 
-Mesos__V1__Master__Response__GetState *master_v1_state(struct arena *arena, const struct master *m)
+// The lists that the answers are made of, in the order in which they stand there.
+enum list_name {
+    LIST_TASKS,
+    LIST_UNREACHABLE_TASKS,
+    LIST_COMPLETED_TASKS,
+    LIST_EXECUTORS,
+    LIST_FRAMEWORKS,
+    LIST_COMPLETED_FRAMEWORKS,
+    LIST_AGENTS,
+    LIST_RECOVERED_AGENTS,
+    LIST_COUNT,
+};
+
+// The messages that hold them.
+enum part {
+    PART_TASKS = 1u << 0,
+    PART_EXECUTORS = 1u << 1,
+    PART_FRAMEWORKS = 1u << 2,
+    PART_AGENTS = 1u << 3,
+};
+
+static const struct list_row {
+    enum part part;
+    const char *part_name; // in GetState, and in Response
+    const ProtobufCMessageDescriptor *part_type;
+    const char *name;
+} list_rows[LIST_COUNT] = {
+#define ROW(PART, part_name, type, name)                                                           \
+    {                                                                                              \
+        PART, part_name, &mesos__v1__master__response__get_##type##__descriptor, name              \
+    }
+    [LIST_TASKS] = ROW(PART_TASKS, "get_tasks", tasks, "tasks"),
+    [LIST_UNREACHABLE_TASKS] = ROW(PART_TASKS, "get_tasks", tasks, "unreachable_tasks"),
+    [LIST_COMPLETED_TASKS] = ROW(PART_TASKS, "get_tasks", tasks, "completed_tasks"),
+    [LIST_EXECUTORS] = ROW(PART_EXECUTORS, "get_executors", executors, "executors"),
+    [LIST_FRAMEWORKS] = ROW(PART_FRAMEWORKS, "get_frameworks", frameworks, "frameworks"),
+    [LIST_COMPLETED_FRAMEWORKS] =
+        ROW(PART_FRAMEWORKS, "get_frameworks", frameworks, "completed_frameworks"),
+    [LIST_AGENTS] = ROW(PART_AGENTS, "get_agents", agents, "agents"),
+    [LIST_RECOVERED_AGENTS] = ROW(PART_AGENTS, "get_agents", agents, "recovered_agents"),
+#undef ROW
+};
+
+static unsigned field_number(const ProtobufCMessageDescriptor *type, const char *name)
 {
-    Mesos__V1__Master__Response__GetState *body = WIRE_NEW(
-        arena, Mesos__V1__Master__Response__GetState, mesos__v1__master__response__get_state);
-    body->get_tasks = make_tasks(arena, m);
-    body->get_executors = make_executors(arena, m);
-    body->get_frameworks = make_frameworks(arena, m);
-    body->get_agents = master_v1_agents(arena, m);
-    return body;
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field_by_name(type, name);
+    CHECK(field != NULL);
+    return field->id;
 }
 
-void master_v1_get_state(struct api_v1_request *q)
+struct lists {
+    enum content_type type;
+    struct arena *arena;
+    struct rope ropes[LIST_COUNT];
+    unsigned numbers[LIST_COUNT]; // of the fields, in protobuf
+};
+
+static void *begin_lists(enum content_type type)
 {
-    struct master_server *server = q->ctx;
-    api_v1_respond(q, &master_v1_state(http_arena(q->http), server->core)->base);
+    struct lists *lists = mem_zalloc(sizeof(*lists));
+    lists->type = type;
+    lists->arena = arena_new(0, 0);
+    for (size_t i = 0; i < LIST_COUNT; i++)
+        lists->numbers[i] = field_number(list_rows[i].part_type, list_rows[i].name);
+    return lists;
+}
+
+static void *begin_json(struct master_server *server, const char *parameter)
+{
+    (void)server;
+    (void)parameter;
+    return begin_lists(CONTENT_JSON);
+}
+
+static void *begin_protobuf(struct master_server *server, const char *parameter)
+{
+    (void)server;
+    (void)parameter;
+    return begin_lists(CONTENT_PROTOBUF);
+}
+
+static void free_lists(void *made)
+{
+    struct lists *lists = made;
+    for (size_t i = 0; i < LIST_COUNT; i++)
+        rope_free(&lists->ropes[i]);
+    arena_free(lists->arena);
+    mem_free(lists);
+}
+
+static void add(struct lists *lists, enum list_name name, const ProtobufCMessage *message)
+{
+    rope_put_message(&lists->ropes[name], lists->type, lists->numbers[name], message);
+}
+
+static void visit_task(struct lists *lists, const struct task *t)
+{
+    static const enum list_name names[] = {
+        [TASK_ON_AGENT] = LIST_TASKS,
+        [TASK_UNREACHABLE] = LIST_UNREACHABLE_TASKS,
+        [TASK_COMPLETED] = LIST_COMPLETED_TASKS,
+    };
+    add(lists, names[t->place], &master_v0_task(lists->arena, t)->base);
+}
+
+static void visit_executor(struct lists *lists, const struct executor *e)
+{
+    Mesos__V1__Master__Response__GetExecutors__Executor executor =
+        MESOS__V1__MASTER__RESPONSE__GET_EXECUTORS__EXECUTOR__INIT;
+    executor.executor_info = master_v0_executor(lists->arena, e);
+    executor.agent_id = e->agent->info->id;
+    add(lists, LIST_EXECUTORS, &executor.base);
+}
+
+static void visit(void *made, enum master_record kind, void *record)
+{
+    struct lists *lists = made;
+    arena_reset(lists->arena);
+    switch (kind) {
+    case RECORD_AGENT:
+        add(lists, LIST_AGENTS, &master_v1_agent(lists->arena, record)->base);
+        return;
+    case RECORD_RECOVERED_AGENT:
+        add(lists, LIST_RECOVERED_AGENTS, &((struct recovered_agent *)record)->info->base);
+        return;
+    case RECORD_FRAMEWORK: {
+        const struct framework *f = record;
+        add(lists, f->completed ? LIST_COMPLETED_FRAMEWORKS : LIST_FRAMEWORKS,
+            &master_v1_framework(lists->arena, f)->base);
+        return;
+    }
+    case RECORD_TASK:
+        visit_task(lists, record);
+        return;
+    case RECORD_EXECUTOR:
+        visit_executor(lists, record);
+        return;
+    case RECORD_OFFER:
+        return; // in its framework
+    }
+}
+
+// Wraps what was written so far as the field of a message.
+static void wrap(struct rope *out, enum content_type type,
+                 const ProtobufCMessageDescriptor *message, const char *name)
+{
+    struct rope outer = {0};
+    if (type == CONTENT_PROTOBUF)
+        rope_put_field_head(&outer.buf, field_number(message, name), rope_size(out));
+    else
+        buf_printf(&outer.buf, "\"%s\":{", name);
+    rope_join(&outer, out);
+    if (type != CONTENT_PROTOBUF)
+        buf_puts(&outer.buf, "}");
+    *out = outer;
+}
+
+// The fields of the message that holds one part.
+static void put_part(struct rope *out, struct lists *lists, enum part part)
+{
+    bool is_first = true;
+    for (size_t i = 0; i < LIST_COUNT; i++) {
+        struct rope *list = &lists->ropes[i];
+        if (list_rows[i].part != part || list->count == 0)
+            continue;
+        if (lists->type == CONTENT_PROTOBUF) {
+            rope_join(out, list);
+            continue;
+        }
+        buf_printf(&out->buf, "%s\"%s\":[", is_first ? "" : ",", list_rows[i].name);
+        rope_join(out, list);
+        buf_puts(&out->buf, "]");
+        is_first = false;
+    }
+}
+
+// The fields of a GetState.
+static void put_state(struct rope *out, struct lists *lists)
+{
+    static const enum list_name firsts[] = {LIST_TASKS, LIST_EXECUTORS, LIST_FRAMEWORKS,
+                                            LIST_AGENTS};
+    for (size_t i = 0; i < ARRAY_COUNT(firsts); i++) {
+        const struct list_row *row = &list_rows[firsts[i]];
+        struct rope part = {0};
+        put_part(&part, lists, row->part);
+        wrap(&part, lists->type, &mesos__v1__master__response__get_state__descriptor,
+             row->part_name);
+        if (i > 0 && lists->type != CONTENT_PROTOBUF)
+            buf_puts(&out->buf, ",");
+        rope_join(out, &part);
+    }
+}
+
+// The whole of a Response or an Event around the one field that is in `body`, with its type.
+static struct http_blob *put_whole(struct rope *body, enum content_type type,
+                                   const ProtobufCMessage *empty)
+{
+    AUTO_ROPE struct rope out = {0};
+    if (type == CONTENT_PROTOBUF) {
+        wire_encode(empty, &out.buf);
+        rope_join(&out, body);
+        return rope_take(&out);
+    }
+    wire_json_encode(empty, &out.buf);
+    CHECK(out.buf.size > 1 && out.buf.data[out.buf.size - 1] == '}');
+    out.buf.size--;
+    buf_puts(&out.buf, ",");
+    rope_join(&out, body);
+    buf_puts(&out.buf, "}");
+    return rope_take(&out);
+}
+
+static struct http_blob *finish_response(struct lists *lists, const char *field,
+                                         Mesos__V1__Master__Response__Type type, unsigned part)
+{
+    Mesos__V1__Master__Response response = MESOS__V1__MASTER__RESPONSE__INIT;
+    response.has_type = true;
+    response.type = type;
+    struct rope body = {0};
+    if (part == 0)
+        put_state(&body, lists);
+    else
+        put_part(&body, lists, part);
+    wrap(&body, lists->type, &mesos__v1__master__response__descriptor, field);
+    return put_whole(&body, lists->type, &response.base);
+}
+
+static struct http_blob *finish_subscribed(void *made)
+{
+    struct lists *lists = made;
+    Mesos__V1__Master__Event event = MESOS__V1__MASTER__EVENT__INIT;
+    event.has_type = true;
+    event.type = MESOS__V1__MASTER__EVENT__TYPE__SUBSCRIBED;
+    Mesos__V1__Master__Event__Subscribed subscribed = MESOS__V1__MASTER__EVENT__SUBSCRIBED__INIT;
+    subscribed.has_heartbeat_interval_seconds = true;
+    subscribed.heartbeat_interval_seconds = MASTER_V1_HEARTBEAT_S;
+    AUTO_ROPE struct rope body = {0};
+    put_state(&body, lists);
+    wrap(&body, lists->type, subscribed.base.descriptor, "get_state");
+    if (lists->type == CONTENT_PROTOBUF) {
+        wire_encode(&subscribed.base, &body.buf);
+    } else {
+        AUTO_BUF struct buf rest = BUF_INIT;
+        wire_json_encode(&subscribed.base, &rest);
+        CHECK(rest.size > 2);
+        buf_puts(&body.buf, ",");
+        buf_append(&body.buf, rest.data + 1, rest.size - 2); // without its braces
+    }
+    wrap(&body, lists->type, event.base.descriptor, "subscribed");
+    return put_whole(&body, lists->type, &event.base);
+}
+
+// A call that is answered with the parts: one kind of answer for each encoding.
+#define CALL(name, NAME, part, record_bits)                                                        \
+    static struct http_blob *finish_##name(void *made)                                             \
+    {                                                                                              \
+        return finish_response(made, #name, MESOS__V1__MASTER__RESPONSE__TYPE__##NAME, part);      \
+    }                                                                                              \
+    static const struct answer_kind name##_kinds[] = {                                             \
+        {.records = (record_bits),                                                                 \
+         .begin = begin_json,                                                                      \
+         .visit = visit,                                                                           \
+         .finish = finish_##name,                                                                  \
+         .free = free_lists},                                                                      \
+        {.records = (record_bits),                                                                 \
+         .begin = begin_protobuf,                                                                  \
+         .visit = visit,                                                                           \
+         .finish = finish_##name,                                                                  \
+         .free = free_lists},                                                                      \
+    };                                                                                             \
+    void master_v1_##name(struct api_v1_request *q)                                                \
+    {                                                                                              \
+        master_answers_respond(q->ctx, q->http, &name##_kinds[q->type == CONTENT_PROTOBUF], "",    \
+                               q->type);                                                           \
+    }
+
+enum {
+    OF_AGENTS = 1u << RECORD_AGENT | 1u << RECORD_RECOVERED_AGENT,
+    OF_ALL = OF_AGENTS | 1u << RECORD_FRAMEWORK | 1u << RECORD_TASK | 1u << RECORD_EXECUTOR,
+};
+
+CALL(get_tasks, GET_TASKS, PART_TASKS, 1u << RECORD_TASK)
+CALL(get_executors, GET_EXECUTORS, PART_EXECUTORS, 1u << RECORD_EXECUTOR)
+CALL(get_frameworks, GET_FRAMEWORKS, PART_FRAMEWORKS, 1u << RECORD_FRAMEWORK)
+CALL(get_agents, GET_AGENTS, PART_AGENTS, OF_AGENTS)
+CALL(get_state, GET_STATE, 0, OF_ALL)
+
+static const struct answer_kind subscribed_kinds[] = {
+    {.records = OF_ALL,
+     .begin = begin_json,
+     .visit = visit,
+     .finish = finish_subscribed,
+     .free = free_lists},
+    {.records = OF_ALL,
+     .begin = begin_protobuf,
+     .visit = visit,
+     .finish = finish_subscribed,
+     .free = free_lists},
+};
+
+void master_v1_ask_subscribed(struct master_server *server, enum content_type type,
+                              struct answer_reader *reader)
+{
+    master_answers_ask(server, &subscribed_kinds[type == CONTENT_PROTOBUF], "", reader);
 }

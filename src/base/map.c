@@ -61,10 +61,16 @@ uint32_t map_hash(const char *key, size_t key_size)
     return (uint32_t)(state ^ state >> 32);
 }
 
+// Slots of the index, a power of two.
+static inline size_t index_count(const struct map *map)
+{
+    return map->capacity * 2;
+}
+
 // Writes all entries' positions into an index that holds only zeros.
 static void index_fill(struct map *map)
 {
-    size_t mask = map->index_count - 1;
+    size_t mask = index_count(map) - 1;
 
     for (size_t i = 0; i < map->used; i++) {
         size_t slot = map->entries[i].hash & mask;
@@ -89,14 +95,14 @@ static void rebuild(struct map *map)
     CHECK(to == map->count);
     map->used = to;
     map->first = 0;
+    map->moves++;
     if (capacity != map->capacity) {
         map->entries = mem_realloc_array(map->entries, capacity, sizeof(*map->entries));
         map->capacity = capacity;
-        map->index_count = capacity * 2;
         mem_free(map->index);
-        map->index = mem_calloc(map->index_count, sizeof(*map->index));
+        map->index = mem_calloc(index_count(map), sizeof(*map->index));
     } else {
-        memset(map->index, 0, map->index_count * sizeof(*map->index));
+        memset(map->index, 0, index_count(map) * sizeof(*map->index));
     }
     index_fill(map);
 }
@@ -104,7 +110,7 @@ static void rebuild(struct map *map)
 static struct map_entry *find(const struct map *map, const char *key, size_t key_size,
                               uint32_t hash)
 {
-    size_t mask = map->index_count - 1;
+    size_t mask = index_count(map) - 1;
 
     if (map->count == 0)
         return NULL;
@@ -123,8 +129,9 @@ void map_clear(struct map *map)
     for (size_t i = 0; i < map->used; i++)
         mem_free(map->entries[i].key);
     map->count = map->used = map->first = 0;
+    map->moves++;
     if (map->index != NULL)
-        memset(map->index, 0, map->index_count * sizeof(*map->index));
+        memset(map->index, 0, index_count(map) * sizeof(*map->index));
 }
 
 void map_free(struct map *map)
@@ -169,9 +176,9 @@ void *map_put(struct map *map, const char *key, void *value)
     }
     if (map->used == map->capacity)
         rebuild(map);
-    slot = hash & (map->index_count - 1);
+    slot = hash & (index_count(map) - 1);
     while (map->index[slot] != 0)
-        slot = (slot + 1) & (map->index_count - 1);
+        slot = (slot + 1) & (index_count(map) - 1);
     map->entries[map->used] = (struct map_entry){
         .key = mem_dup(key, key_size + 1),
         .value = value,

@@ -25,7 +25,7 @@ struct map {
     size_t used;               // entries written, live or removed
     size_t first;              // entries before this one are all removed
     size_t capacity;           // allocated entries
-    size_t index_count;        // slots of `index`, a power of two
+    size_t moves;              // how often entries moved together, so that positions mean others
 };
 
 #define MAP_INIT ((struct map){0})
@@ -39,7 +39,8 @@ void *map_remove(struct map *map, const char *key);           // the removed val
 void map_clear(struct map *map);
 
 // The first entry at or behind *position (start with 0), or NULL at the end; moves *position on.
-// Removing any entry while walking is allowed; adding is not.
+// Removing any entry while walking is allowed; adding is not, but for who begins anew when
+// map->moves has changed.
 struct map_entry *map_next(const struct map *map, size_t *position);
 
 #define MAP_FOREACH(map, entry)                                                                    \

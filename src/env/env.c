@@ -105,10 +105,32 @@ static void set_alarm(struct env *env)
     uv_timer_start(&env->alarm, on_alarm, due > loop_ms ? due - loop_ms : 0, 0);
 }
 
+static void stay_awake(uv_idle_t *awake)
+{
+    (void)awake;
+}
+
+// What the turn has to say has left by now; a piece of longer work, and what that has to say.
+static void run_background(struct env *env)
+{
+    if (!list_is_empty(&env->background)) {
+        struct env_hook *hook = LIST_ENTRY(env->background.next, struct env_hook, link);
+        list_remove(&hook->link);
+        hook->run(hook, env_now(env));
+        run_hooks(env);
+    }
+    if (list_is_empty(&env->background)) {
+        uv_idle_stop(&env->awake);
+    } else {
+        uv_idle_start(&env->awake, stay_awake);
+    }
+}
+
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct env *env = CHECK_CAST(env, ENV_MAGIC, prepare->data);
     run_hooks(env);
+    run_background(env);
     set_alarm(env);
     env->now_is_stale = true;
 }
@@ -131,12 +153,14 @@ int env_new(struct env **ret_env, struct error *err)
         return error_set(err, r, "cannot make an event loop: %s", uv_strerror(r));
     }
     list_init(&env->hooks);
+    list_init(&env->background);
     list_init(&env->children);
     env->timers = TIMERS_INIT;
     env->alarm_due_ms = UINT64_MAX;
     CHECK(uv_prepare_init(&env->loop, &env->prepare) == 0);
     CHECK(uv_check_init(&env->loop, &env->check) == 0);
     CHECK(uv_timer_init(&env->loop, &env->alarm) == 0);
+    CHECK(uv_idle_init(&env->loop, &env->awake) == 0);
     env->prepare.data = env;
     env->check.data = env;
     env->alarm.data = env;
@@ -154,6 +178,7 @@ static void close_own(struct env *env)
     uv_close((uv_handle_t *)&env->prepare, NULL);
     uv_close((uv_handle_t *)&env->check, NULL);
     uv_close((uv_handle_t *)&env->alarm, NULL);
+    uv_close((uv_handle_t *)&env->awake, NULL);
     for (int i = 0; i < ENV_SIGNAL_COUNT; i++) {
         if (env->signals[i] != NULL) {
             uv_close((uv_handle_t *)&env->signals[i]->handle, NULL);
@@ -166,6 +191,7 @@ static void unref_own(struct env *env)
     uv_unref((uv_handle_t *)&env->prepare);
     uv_unref((uv_handle_t *)&env->check);
     uv_unref((uv_handle_t *)&env->alarm);
+    uv_unref((uv_handle_t *)&env->awake);
     for (int i = 0; i < ENV_SIGNAL_COUNT; i++) {
         if (env->signals[i] != NULL) {
             uv_unref((uv_handle_t *)&env->signals[i]->handle);
@@ -257,6 +283,13 @@ void env_at_turn_end(struct env *env, struct env_hook *hook)
 {
     if (list_is_empty(&hook->link)) {
         list_append(&env->hooks, &hook->link);
+    }
+}
+
+void env_in_background(struct env *env, struct env_hook *hook)
+{
+    if (list_is_empty(&hook->link)) {
+        list_append(&env->background, &hook->link);
     }
 }
 

@@ -47,6 +47,10 @@ struct env_hook {
 void env_at_turn_end(struct env *env, struct env_hook *hook);
 // The same, before all that were asked for so far: what must be durable before it is sent.
 void env_before_turn_end(struct env *env, struct env_hook *hook);
+// Runs `run` once in a later turn. Of all that were asked for so, one is run in a turn, in the
+// order of asking, while the loop does not sleep: long work that is cut into pieces holds up
+// nothing else for longer than one piece.
+void env_in_background(struct env *env, struct env_hook *hook);
 void env_hook_cancel(struct env_hook *hook);
 
 // A signal handler on the loop; one per signal.

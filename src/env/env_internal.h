@@ -22,9 +22,11 @@ struct env {
     uv_prepare_t prepare;  // the turn's end: hooks, then the next deadline
     uv_check_t check;      // after the poll: timers that are due
     uv_timer_t alarm;      // bounds the sleep; runs nothing itself
+    uv_idle_t awake;       // while there is work in the background: no sleep; runs nothing itself
     uint64_t alarm_due_ms; // what the alarm is set to, UINT64_MAX while it is not set
     struct timers timers;
-    struct list hooks; // env_hook.link, in order of asking
+    struct list hooks;      // env_hook.link, in order of asking
+    struct list background; // the same, of those that run one in a turn
     struct instant now;
     bool now_is_stale; // the clocks are read again when somebody asks
     bool stopped;

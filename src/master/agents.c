@@ -66,6 +66,7 @@ int master_agent_read_total(const Meseta__Link__AgentDescription *description,
 
 void master_agent_set_total(struct agent *a, struct resources *total)
 {
+    master_before_agent(a);
     resources_free(a->total);
     a->total = total;
     a->unsettled = !fits(a);
@@ -73,6 +74,8 @@ void master_agent_set_total(struct agent *a, struct resources *total)
 
 void master_agent_use_add(struct agent_use *use, const struct resources *amount)
 {
+    master_before_agent(use->agent);
+    master_before_framework(use->framework);
     resources_add(use->used, amount);
     resources_add(use->agent->used, amount);
     resources_add(use->framework->used, amount);
@@ -81,6 +84,8 @@ void master_agent_use_add(struct agent_use *use, const struct resources *amount)
 void master_agent_use_remove(struct agent_use *use, const struct resources *amount)
 {
     struct agent *a = use->agent;
+    master_before_agent(a);
+    master_before_framework(use->framework);
     resources_subtract(use->used, amount);
     resources_subtract(a->used, amount);
     if (a->unsettled)
@@ -148,6 +153,7 @@ struct executor *master_executor_add(struct agent *a, struct framework *f,
     e->info = master_pack(&info->base);
     e->instance = instance;
     e->resources = resources;
+    e->seen = a->master->snapshot;
     list_append(&a->executors, &e->by_agent);
     list_append(&f->executors, &e->by_framework);
     e->use = master_agent_hold(a, f);
@@ -159,6 +165,7 @@ void master_executor_remove(struct executor *e, bool recover)
 {
     struct agent *a = e->agent;
     struct framework *f = e->framework;
+    master_before_change(a->master, RECORD_EXECUTOR, e, &e->seen);
     master_agent_use_remove(e->use, e->resources);
     master_agent_unhold(e->use);
     if (recover && !resources_is_empty(e->resources))
@@ -217,6 +224,7 @@ enum {
 void master_agent_describe(struct agent *a, const Meseta__Link__AgentDescription *description)
 {
     struct master *m = a->master;
+    master_before_agent(a);
     if (a->pid != NULL && map_get(&m->agents_by_pid, a->pid) == a)
         map_remove(&m->agents_by_pid, a->pid);
     struct arena *old = a->arena;
@@ -257,6 +265,7 @@ struct agent *master_agent_add(struct master *m, const Meseta__Link__AgentDescri
     a->offered = resources_new();
     a->ping.run = ping_is_due;
     a->registered = m->now.wall;
+    a->seen = m->snapshot;
     master_agent_describe(a, description);
     a->total = total;
     CHECK(map_put(&m->agents, a->id, a) == NULL);
@@ -310,12 +319,14 @@ void master_agent_activate(struct agent *a)
 {
     if (a->active || a->channel == NULL || master_agent_is_deactivated(a))
         return;
+    master_before_agent(a);
     a->active = true;
     allocator_activate_agent(a->master->allocator, a->id);
 }
 
 void master_agent_deactivate(struct agent *a)
 {
+    master_before_agent(a);
     if (a->active) {
         a->active = false;
         allocator_deactivate_agent(a->master->allocator, a->id);
@@ -412,6 +423,7 @@ void master_agent_remove(struct agent *a, enum agent_removal how, const char *me
     struct master *m = a->master;
     log_info("Removing agent %s at %s (%s): %s", a->id, a->pid, a->info->hostname, message);
     master_count(m, COUNT_SLAVE_REMOVALS);
+    master_before_agent(a);
     a->leaving = true;
     master_agent_deactivate(a);
     if (how == AGENT_UNREACHABLE)
@@ -460,6 +472,7 @@ void master_recovered_add(struct master *m, const Mesos__V1__AgentInfo *info, in
     r->arena = arena_new(1024, 0);
     r->info = WIRE_COPY(r->arena, Mesos__V1__AgentInfo, info);
     r->timeout.run = give_up_recovered;
+    r->seen = m->snapshot;
     map_put(&m->recovered, r->id, r);
     if (deadline_ns > 0)
         timer_set(&m->timers, &r->timeout, deadline_ns);
@@ -470,6 +483,7 @@ void master_recovered_remove(struct master *m, const char *id)
     struct recovered_agent *r = map_remove(&m->recovered, id);
     if (r == NULL)
         return;
+    master_before_change(m, RECORD_RECOVERED_AGENT, r, &r->seen);
     master_removal_cancel(m, id, "it reregistered");
     timer_cancel(&m->timers, &r->timeout);
     arena_free(r->arena);

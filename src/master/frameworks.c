@@ -200,6 +200,7 @@ struct framework *master_framework_add(struct master *m, const Mesos__V1__Framew
     f->offered = resources_new();
     f->registered = m->now.wall;
     f->reregistered = m->now.wall;
+    f->seen = m->snapshot;
     list_init(&f->unreachable_order);
     list_init(&f->completed_tasks);
     list_init(&f->offers);
@@ -224,6 +225,7 @@ struct framework *master_framework_free(struct framework *f)
     if (f == NULL)
         return NULL;
     CHECK(f->magic == FRAMEWORK_MAGIC);
+    master_before_framework(f);
     while (!list_is_empty(&f->uses))
         list_remove(f->uses.next);
     map_free(&f->operation_ids);
@@ -248,6 +250,7 @@ void master_framework_update(struct framework *f, const Mesos__V1__FrameworkInfo
                              const char *const *suppressed, size_t suppressed_count)
 {
     struct master *m = f->master;
+    master_before_framework(f);
     set_info(f, info, suppressed, suppressed_count);
     // Offers made for a role that it left are worth nothing any more.
     LIST_FOREACH (&f->offers, struct offer, by_framework, o) {
@@ -308,6 +311,7 @@ static void connect_framework(struct framework *f, struct master_subscriber *sub
                               const char *stream_id)
 {
     struct master *m = f->master;
+    master_before_framework(f);
     f->subscriber = subscriber;
     subscriber->framework = f;
     memset(f->stream_id, 0, sizeof(f->stream_id));
@@ -354,6 +358,7 @@ static void subscribe_known(struct framework *f, Mesos__V1__Scheduler__Call__Sub
     master_framework_update(f, info, (const char *const *)call->suppressed_roles,
                             call->n_suppressed_roles);
     master_framework_set_constraints(f, call->offer_constraints, constraints);
+    master_before_framework(f);
     f->reregistered = m->now.wall;
     if (f->recovered)
         f->registered = m->now.wall;
@@ -412,6 +417,7 @@ void master_subscribe(struct master *m, Mesos__V1__Scheduler__Call__Subscribe *c
 
 static void deactivate(struct framework *f)
 {
+    master_before_framework(f);
     if (f->active) {
         f->active = false;
         allocator_deactivate_framework(f->master->allocator, f->id);
@@ -423,6 +429,7 @@ static void deactivate(struct framework *f)
 
 static void disconnect(struct framework *f)
 {
+    master_before_framework(f);
     if (f->subscriber != NULL)
         f->subscriber->framework = NULL;
     f->subscriber = NULL;

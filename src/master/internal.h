@@ -48,6 +48,30 @@ void master_count(struct master *m, enum counter counter);
 struct framework *master_framework(const struct master *m, const char *id); // not completed ones
 struct agent *master_agent(const struct master *m, const char *id);
 
+// Before the record, which is named by its variable, changes or goes: a snapshot that is being
+// taken reads it now. `seen` of a record that is made is m->snapshot.
+static inline void master_before_change(const struct master *m, enum master_record kind,
+                                        void *record, uint32_t *seen)
+{
+    if (__builtin_expect(m->snapshot != 0, 0) && master_snapshot_take(m, seen))
+        m->ops->before_change(m->ctx, kind, record);
+}
+
+static inline void master_before_agent(struct agent *a)
+{
+    master_before_change(a->master, RECORD_AGENT, a, &a->seen);
+}
+
+static inline void master_before_framework(struct framework *f)
+{
+    master_before_change(f->master, RECORD_FRAMEWORK, f, &f->seen);
+}
+
+static inline void master_before_task(struct task *t)
+{
+    master_before_change(t->framework->master, RECORD_TASK, t, &t->seen);
+}
+
 // ---- calls.c ----
 // A call whose turn has come: checked again, as its framework may have gone.
 int master_call_now(struct master *m, Mesos__V1__Scheduler__Call *call, const char *stream_id,

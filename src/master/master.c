@@ -41,6 +41,20 @@ void master_enter(struct master *m, struct instant now)
     arena_reset(m->scratch);
 }
 
+void master_snapshot_begin(struct master *m)
+{
+    CHECK(m->snapshot == 0 && m->ops->before_change != NULL);
+    if (++m->snapshot_newest == 0)
+        m->snapshot_newest = 1;
+    m->snapshot = m->snapshot_newest;
+}
+
+void master_snapshot_end(struct master *m)
+{
+    CHECK(m->snapshot != 0);
+    m->snapshot = 0;
+}
+
 void master_count(struct master *m, enum counter counter)
 {
     m->counters[counter]++;
@@ -223,6 +237,7 @@ struct master *master_free(struct master *m)
     if (m == NULL)
         return NULL;
     CHECK(m->magic == MASTER_MAGIC);
+    m->snapshot = 0;
     timers_free(&m->timers);
     MAP_FOREACH (&m->offers, entry) {
         struct offer *offer = entry->value;

@@ -66,6 +66,16 @@ struct master_notice {
     const struct framework *framework;
 };
 
+// What a snapshot is made of, by the struct of src/master/records.h.
+enum master_record {
+    RECORD_AGENT,
+    RECORD_RECOVERED_AGENT,
+    RECORD_FRAMEWORK, // itself; its tasks are records of their own
+    RECORD_TASK,
+    RECORD_EXECUTOR,
+    RECORD_OFFER,
+};
+
 // The effects. None may fail: what cannot be done (a broken stream) is told to the core later, as
 // an input.
 struct master_ops {
@@ -89,6 +99,8 @@ struct master_ops {
     void (*answer)(void *ctx, void *waiter, int status, const char *text);
     // Something changed that those who watch the cluster are told. May be NULL.
     void (*notice)(void *ctx, const struct master_notice *notice);
+    // For a snapshot (master_snapshot_begin of records.h): `record` is about to change or to go.
+    void (*before_change)(void *ctx, enum master_record kind, void *record);
     // A round of the allocator begins, or its offers have been sent: for who has a clock. May be
     // NULL.
     void (*round)(void *ctx, bool begins);

@@ -49,6 +49,9 @@ void master_offer_arrived(void *ctx, const char *framework_id, const char *role,
     o->role = mem_strdup(role);
     o->resources = resources_copy(offered);
     o->timeout.run = expire;
+    o->seen = m->snapshot;
+    master_before_agent(a);
+    master_before_framework(f);
     snprintf(o->id, sizeof(o->id), "%s-O%" PRIu64, m->id, m->next_offer++);
     list_append(&f->offers, &o->by_framework);
     list_append(&a->offers, &o->by_agent);
@@ -65,6 +68,9 @@ void master_offer_arrived(void *ctx, const char *framework_id, const char *role,
 void master_offer_remove(struct offer *o)
 {
     struct master *m = o->master;
+    master_before_change(m, RECORD_OFFER, o, &o->seen);
+    master_before_agent(o->agent);
+    master_before_framework(o->framework);
     timer_cancel(&m->timers, &o->timeout);
     list_remove(&o->by_framework);
     list_remove(&o->by_agent);

@@ -46,6 +46,7 @@ static void convert_total(struct agent *a, const struct conversions *conversions
             resources_copy(conversions->items[i].converted);
         resources_unallocate(consumed);
         resources_unallocate(converted);
+        master_before_agent(a);
         resources_subtract(a->total, consumed);
         resources_add(a->total, converted);
     }

@@ -62,6 +62,7 @@ struct task {
     struct packed **statuses; // encoded TaskStatus, oldest first, without data and ids
     uint32_t status_count;
     Mesos__V1__TaskState last_state; // of the newest of statuses
+    uint32_t seen;                   // the newest snapshot that has it, or came before it
 };
 
 struct executor {
@@ -74,6 +75,7 @@ struct executor {
     struct packed *info; // encoded ExecutorInfo, resources normalised, framework id set
     char *id;
     uint64_t instance; // tells it from others of that id, before and after it; 0: not known
+    uint32_t seen;     // as of struct task
 };
 
 struct offer {
@@ -87,6 +89,7 @@ struct offer {
     char *role;
     struct timer timeout;
     char id[64];
+    uint32_t seen; // as of struct task
 };
 
 // An operation that was sent to an agent and has not come to its end: until its terminal status is
@@ -130,6 +133,7 @@ struct agent {
     struct master_channel *channel; // NULL: disconnected
     uint64_t channel_number;        // of the newest one that it was admitted over
     bool active;                    // gets offers
+    uint32_t seen;                  // as of struct task
     struct resources *total;
     struct resources *used; // all frameworks
     struct resources *offered;
@@ -170,6 +174,7 @@ struct framework {
     bool active;    // gets offers
     bool recovered; // known from agents only, did not subscribe yet
     bool completed; // removed; kept for the endpoints
+    uint32_t seen;  // as of struct task
     struct timer heartbeat;
     struct timer failover;
     struct resources *used;
@@ -204,6 +209,7 @@ struct recovered_agent {
     Mesos__V1__AgentInfo *info;
     struct timer timeout; // not set: it is given up with the others of the registry
     bool marking;
+    uint32_t seen; // as of struct task
 };
 
 struct unreachable_agent {
@@ -373,6 +379,8 @@ struct master {
     struct timer removal_turn; // of the first in the queue
     int64_t removal_next;      // the next turn, monotonic
     bool offering;             // within the allocator's round
+    uint32_t snapshot;         // that is being taken; 0: none
+    uint32_t snapshot_newest;
     uint64_t counters[COUNTER_COUNT];
     struct map task_losses;          // metric name -> uint64_t *
     struct map limiters;             // principal -> struct limiter
@@ -381,6 +389,21 @@ struct master {
 };
 
 // ---- for those who show the records ----
+
+// A snapshot is what the records were at one moment, read bit by bit while the master goes on. Who
+// takes one asks master_snapshot_take for each record, and reads it when that says true. A record
+// that is about to change or to go before it was asked for is handed to ops->before_change, once;
+// one that is made later is not part of it. One at a time.
+void master_snapshot_begin(struct master *m);
+void master_snapshot_end(struct master *m);
+// True once for each record and snapshot; `seen` is the record's.
+static inline bool master_snapshot_take(const struct master *m, uint32_t *seen)
+{
+    bool is_new = *seen != m->snapshot;
+    *seen = m->snapshot;
+    return is_new;
+}
+
 bool master_agent_is_deactivated(const struct agent *a);
 // The machine that it is on, when that is in a maintenance schedule; else NULL.
 const struct machine *master_agent_machine(const struct agent *a);

@@ -136,6 +136,7 @@ struct task *master_task_add(struct agent *a, struct framework *f, const Mesos__
     t->agent_id = put_text(&at, a->id);
     t->executor_id = executor_id != NULL ? put_text(&at, executor_id) : NULL;
     t->place = TASK_ON_AGENT;
+    t->seen = f->master->snapshot;
     t->state = task->state;
     t->framework = f;
     t->agent = a;
@@ -166,6 +167,7 @@ struct task *master_task_free(struct task *t)
     if (t == NULL)
         return NULL;
     CHECK(t->magic == TASK_MAGIC);
+    master_before_task(t);
     if (t->place != TASK_COMPLETED)
         t->framework->states[t->state]--;
     list_remove(&t->by_agent);
@@ -243,6 +245,7 @@ void master_task_update(struct task *t, const Mesos__V1__TaskStatus *status,
     struct framework *f = t->framework;
     struct master *m = f->master;
     bool ends = master_task_state_counts(t->state) && !master_task_state_counts(latest);
+    master_before_task(t);
     if (!task_state_is_terminal(t->state)) {
         f->states[t->state]--;
         f->states[latest]++;
@@ -288,6 +291,7 @@ void master_task_finish(struct task *t)
 {
     struct framework *f = t->framework;
     struct agent *a = t->agent;
+    master_before_task(t);
     if (t->place == TASK_ON_AGENT) {
         leave_agent(t);
     } else {
@@ -310,6 +314,7 @@ void master_task_make_unreachable(struct task *t)
 {
     struct framework *f = t->framework;
     CHECK(t->place == TASK_ON_AGENT);
+    master_before_task(t);
     leave_agent(t);
     t->place = TASK_UNREACHABLE;
     struct unreachable_agent *agent = map_get(&f->master->unreachable, t->agent_id);
@@ -343,6 +348,7 @@ void master_task_copy_condition(const struct task *t, struct arena *arena,
 static void forward_update(struct framework *f, struct task *t, Mesos__V1__TaskStatus *status)
 {
     if (t != NULL && status->has_uuid && status->uuid.len == UUID_SIZE) {
+        master_before_task(t);
         t->has_update = true;
         t->update_state = status->state;
         memcpy(t->update_uuid, status->uuid.data, UUID_SIZE);

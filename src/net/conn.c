@@ -63,7 +63,7 @@ static void drop_request(struct conn *conn)
         if (r->stream.on_close != NULL) {
             r->stream.on_close(r->stream.ctx, &r->stream);
         }
-    } else if (conn->phase == CONN_ANSWERING && conn->file == NULL) {
+    } else if (conn->phase == CONN_ANSWERING && conn->file == NULL && conn->blob == NULL) {
         if (r->on_abort == NULL) {
             return; // the handler still has it, and its answer will free it
         }
@@ -80,6 +80,7 @@ void conn_destroy(struct conn *conn)
     }
     drop_request(conn);
     file_sender_cancel(TAKE_PTR(conn->file));
+    blob_sender_cancel(TAKE_PTR(conn->blob));
     if (conn->phase == CONN_UPGRADING) {
         conn->on_upgraded(conn->upgrade_ctx, NULL, NULL, 0);
     }
@@ -424,6 +425,8 @@ static void on_drained(void *ctx)
     case CONN_ANSWERING:
         if (conn->file != NULL) {
             file_sender_drained(conn->file);
+        } else if (conn->blob != NULL) {
+            blob_sender_drained(conn->blob);
         } else if (conn->request != NULL && conn->request->stream.on_drained != NULL) {
             struct http_stream *s = &conn->request->stream;
             s->on_drained(s->ctx, s);
@@ -504,6 +507,16 @@ size_t conn_queue_size_max(const struct conn *conn)
 void conn_set_file(struct conn *conn, struct file_sender *file)
 {
     conn->file = file;
+}
+
+void conn_set_blob(struct conn *conn, struct blob_sender *sender)
+{
+    conn->blob = sender;
+}
+
+bool conn_has_blob(const struct conn *conn)
+{
+    return conn->blob != NULL;
 }
 
 void conn_upgrade(struct conn *conn,

@@ -26,6 +26,8 @@
 struct http_server;
 struct http_request;
 struct http_stream;
+struct http_blob;
+struct http_packing;
 struct transport;
 
 struct http_header {
@@ -40,7 +42,7 @@ struct http_options {
     size_t head_size_max;        // 0: 64 KiB
     size_t header_count_max;     // 0: 100
     size_t body_size_max;        // 0: 64 MiB
-    size_t queue_size_max;       // bytes waiting on one connection; 0: 64 MiB. Beyond: it is closed
+    size_t queue_size_max;       // bytes waiting on one stream; 0: 64 MiB. One more: it is closed
     size_t connection_count_max; // 0: 19,000. Beyond: the longest idle one is closed
     int64_t idle_timeout_ns;     // between requests; 0: 10 minutes
     int64_t head_timeout_ns;     // from first byte to whole head; 0: 30 s
@@ -108,6 +110,35 @@ void http_respond_file(struct http_request *r, int status, const char *content_t
                        uint64_t offset, uint64_t size, const struct http_header *headers,
                        size_t header_count);
 
+// ---- large bodies ----
+// Bytes in blocks, put together bit by bit, that do not change any more once they are handed out.
+// Answers share them and send them a piece at a time, in the background (env_in_background).
+struct http_blob *http_blob_new(void); // its maker holds it
+// `data` is from mem_alloc and now belongs to the blob.
+void http_blob_add(struct http_blob *b, char *data, size_t size);
+// Moves the blocks of `other`, which nobody else holds, to the end, and frees it.
+void http_blob_join(struct http_blob *b, struct http_blob *other);
+size_t http_blob_size(const struct http_blob *b);
+char *http_blob_copy(const struct http_blob *b); // whole, with a NUL behind it; mem_free
+struct http_blob *http_blob_hold(struct http_blob *b);
+struct http_blob *http_blob_release(struct http_blob *b); // NULL is fine; returns NULL
+// Tells when nobody holds it any more, before it goes. NULL: nobody is told.
+void http_blob_watch(struct http_blob *b, void (*on_gone)(void *ctx, struct http_blob *b),
+                     void *ctx);
+// Breaks the connections that it is being sent over; how many those are.
+size_t http_blob_cut(struct http_blob *b);
+// Packs it by gzip on another thread. on_packed gets what came out, and holds it.
+struct http_packing *http_blob_pack(struct env *env, struct http_blob *blob,
+                                    void (*on_packed)(void *ctx, struct http_blob *packed),
+                                    void *ctx);
+void http_packing_forget(struct http_packing *p); // on_packed is not called. NULL is fine
+// Answers with a blob, which is held until it was sent.
+void http_respond_blob(struct http_request *r, int status, const char *content_type,
+                       struct http_blob *blob, bool is_packed);
+// One chunk of a stream, behind `prefix`. Nothing else may be sent on the stream until on_sent.
+void http_stream_send_blob(struct http_stream *s, const void *prefix, size_t prefix_size,
+                           struct http_blob *blob, void (*on_sent)(void *ctx), void *ctx);
+
 // A chunked answer that stays open. `on_close` is called once when the peer goes, the queue
 // overflows or the server is freed, never after http_stream_close and never inside another call on
 // the stream; the stream is gone when it returns.
@@ -127,10 +158,13 @@ void http_stream_on_drained(struct http_stream *s,
                             void (*on_drained)(void *ctx, struct http_stream *s));
 // Ends the answer out of order: the connection is closed at the turn's end, without on_close.
 void http_stream_break(struct http_stream *s);
-// One chunk, whole, in one write. Dropped silently when the stream is broken.
+// One chunk, whole, in one write. Dropped silently when the stream is broken. When more than
+// queue_size_max wait already the stream ends (so one chunk may be of any size).
 void http_stream_send(struct http_stream *s, const void *data, size_t size);
 // How many bytes may wait on this stream, instead of the server's queue_size_max.
 void http_stream_set_queue_max(struct http_stream *s, size_t size);
+// More than queue_size_max waited when something was to be sent: that is why it ends.
+bool http_stream_overflowed(const struct http_stream *s);
 size_t http_stream_queued(const struct http_stream *s); // bytes not yet written
 void http_stream_close(struct http_stream *s);          // ends the answer in order
 

@@ -15,6 +15,7 @@
 
 struct conn;
 struct file_sender;
+struct blob_sender;
 
 // ---- the request as it is read (request_read.c) ----
 
@@ -31,9 +32,9 @@ struct http_stream {
     uint32_t magic;
     bool chunked; // false towards HTTP/1.0: the end of the connection ends the answer
     bool overflowed;
-    bool is_sized;
     size_t queue_size_max; // 0: as of the server's options
-    uint64_t left;         // of a sized one
+    bool is_sized;
+    uint64_t left; // of a sized one
     void (*on_close)(void *ctx, struct http_stream *s);
     void (*on_drained)(void *ctx, struct http_stream *s);
     void *ctx;
@@ -110,6 +111,9 @@ void conn_break_later(struct conn *conn);
 void conn_resume_parts(struct conn *conn);
 // Whole answer given by http_respond_file: the sender runs until it calls conn_answered.
 void conn_set_file(struct conn *conn, struct file_sender *file);
+// Likewise by http_respond_blob; or a stream is sending one.
+void conn_set_blob(struct conn *conn, struct blob_sender *sender);
+bool conn_has_blob(const struct conn *conn);
 void conn_upgrade(struct conn *conn,
                   void (*on_upgraded)(void *ctx, struct transport *transport, const void *extra,
                                       size_t size),
@@ -123,6 +127,14 @@ struct file_sender *file_sender_new(struct env *env, struct conn *conn, int fd, 
                                     uint64_t size, bool keep_alive);
 void file_sender_drained(struct file_sender *file);
 void file_sender_cancel(struct file_sender *file); // the connection has gone
+
+// ---- blobs (blob.c) ----
+
+// Sends the blob, and then tells that the answer is whole; or calls on_sent, if there is one.
+void blob_sender_new(struct env *env, struct conn *conn, struct http_blob *blob, bool keep_alive,
+                     bool chunked, void (*on_sent)(void *ctx), void *ctx);
+void blob_sender_drained(struct blob_sender *sender);
+void blob_sender_cancel(struct blob_sender *sender); // NULL is fine
 
 // ---- helpers ----
 

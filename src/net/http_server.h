@@ -37,6 +37,7 @@ struct conn {
     struct transport *transport;
     struct http_request *request; // being read, or with the handler
     struct file_sender *file;
+    struct blob_sender *blob;
     struct known_head *known; // of a request before this one, or NULL
     unsigned head_misses;     // requests in a row that had another one
     struct buf waiting;       // bytes behind the request that is being answered

@@ -332,6 +332,31 @@ void http_respond_file(struct http_request *r, int status, const char *content_t
     conn_set_file(conn, file_sender_new(r->env, conn, fd, offset, size, a.keep_alive));
 }
 
+void http_respond_blob(struct http_request *r, int status, const char *content_type,
+                       struct http_blob *blob, bool is_packed)
+{
+    CHECK(r->magic == REQUEST_MAGIC && r->stream.magic == 0);
+    struct conn *conn = r->conn;
+    if (conn == NULL) {
+        request_free(r);
+        return;
+    }
+    struct answer a = {
+        .status = status,
+        .content_type = content_type,
+        .framing = FRAMING_LENGTH,
+        .size = http_blob_size(blob),
+        .gzip = is_packed,
+        .keep_alive = r->keep_alive,
+    };
+    send_head(r, &a);
+    if (r->is_head || a.size == 0) {
+        conn_answered(conn, a.keep_alive);
+        return;
+    }
+    blob_sender_new(r->env, conn, blob, a.keep_alive, false, NULL, NULL);
+}
+
 // ---- streams ----
 
 static void on_orphan_hook(struct env_hook *hook, struct instant now)
@@ -438,7 +463,7 @@ void http_stream_send(struct http_stream *s, const void *data, size_t size)
     }
     struct transport *t = conn_transport(r->conn);
     size_t most = s->queue_size_max > 0 ? s->queue_size_max : conn_queue_size_max(r->conn);
-    if (transport_queued(t) + size > most) {
+    if (transport_queued(t) > most) {
         s->overflowed = true;
         conn_break_later(r->conn);
         return;
@@ -457,9 +482,32 @@ void http_stream_send(struct http_stream *s, const void *data, size_t size)
     transport_commit(t, (size_t)(at - start));
 }
 
+void http_stream_send_blob(struct http_stream *s, const void *prefix, size_t prefix_size,
+                           struct http_blob *blob, void (*on_sent)(void *ctx), void *ctx)
+{
+    struct http_request *r = stream_request(s);
+    if (r->conn == NULL || s->overflowed) {
+        return;
+    }
+    CHECK(!conn_has_blob(r->conn) && prefix_size + http_blob_size(blob) > 0);
+    struct transport *t = conn_transport(r->conn);
+    if (s->chunked) {
+        char head[20];
+        char *end = put(put_hex(head, prefix_size + http_blob_size(blob)), "\r\n");
+        transport_write(t, head, (size_t)(end - head));
+    }
+    transport_write(t, prefix, prefix_size);
+    blob_sender_new(r->env, r->conn, blob, false, s->chunked, on_sent, ctx);
+}
+
 void http_stream_set_queue_max(struct http_stream *s, size_t size)
 {
     s->queue_size_max = size;
+}
+
+bool http_stream_overflowed(const struct http_stream *s)
+{
+    return s->overflowed;
 }
 
 size_t http_stream_queued(const struct http_stream *s)
@@ -496,6 +544,10 @@ void http_stream_close(struct http_stream *s)
     }
     if (s->overflowed) {
         return; // the turn's end closes the connection
+    }
+    if (conn_has_blob(r->conn)) {
+        conn_break_later(r->conn); // within a chunk there is no other end
+        return;
     }
     if (s->chunked && !r->is_head) {
         transport_write(conn_transport(r->conn), "0\r\n\r\n", 5);

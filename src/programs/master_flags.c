@@ -132,6 +132,13 @@ static const struct flag rows[] = {
         "Whether /metrics/snapshot has a set of numbers for each framework."),
     ROW(max_operator_event_stream_subscribers, FLAG_SIZE, "1000", 0,
         "Open streams of the operator API's SUBSCRIBE; for one more the oldest is closed."),
+    ROW(max_event_stream_size, FLAG_BYTES, "64MB", 0,
+        "How many bytes may wait to be read from the stream of events of one framework, or of the "
+        "operator API. When it is more, the stream is closed: the framework is disconnected."),
+    ROW(max_answers_size, FLAG_BYTES, "1GB", 0,
+        "How many bytes of large answers (/state and the like) may wait to be read. When it is "
+        "more, the next one is not made before others were read, and after ten seconds the "
+        "connections that hold the oldest one are closed."),
     ROW(webui_dir, FLAG_TEXT, NULL, 0, "The dashboard's files. Not given: those built in."),
     ROW(quiet, FLAG_BOOL, "false", 0, "Do not log to standard error."),
     ROW(logging_level, FLAG_TEXT, "INFO", 0, "INFO, WARNING or ERROR: the least that is logged."),
@@ -328,6 +335,10 @@ static int check_recovery(const struct master_flags *f, struct error *err)
         return error_set(err, -EINVAL,
                          "Invalid value for --max_operator_event_stream_subscribers: Must be at "
                          "least 1");
+    if (f->max_event_stream_size < 1024)
+        return error_set(err, -EINVAL, "Flag 'max_event_stream_size' must be at least 1KB");
+    if (f->max_answers_size < 1024)
+        return error_set(err, -EINVAL, "Flag 'max_answers_size' must be at least 1KB");
     if (f->agent_reregister_timeout < f->min_agent_reregister_timeout) {
         AUTO_BUF struct buf given = BUF_INIT;
         AUTO_BUF struct buf least = BUF_INIT;

@@ -65,6 +65,8 @@ struct master_flags {
     uint64_t max_unreachable_tasks_per_framework;
     bool publish_per_framework_metrics;
     uint64_t max_operator_event_stream_subscribers;
+    uint64_t max_event_stream_size;
+    uint64_t max_answers_size;
     char *webui_dir;
     bool quiet;
     char *logging_level;

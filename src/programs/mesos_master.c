@@ -219,6 +219,8 @@ static int serve(struct env *env, const struct master_flags *flags, struct store
         .log_dir = flags->log_dir,
         .external_log_file = flags->external_log_file,
         .event_stream_count_max = flags->max_operator_event_stream_subscribers,
+        .event_stream_size_max = flags->max_event_stream_size,
+        .answers_size_max = flags->max_answers_size,
         .webui_dir = flags->webui_dir,
         .flag_values = flags,
     };

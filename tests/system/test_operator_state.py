@@ -154,7 +154,7 @@ def test_of_too_many_watchers_the_oldest_goes(cluster):
 
 
 def test_a_watcher_that_does_not_read_is_closed(cluster):
-    master = cluster.start_master()
+    master = cluster.start_master(max_event_stream_size="8MB")
     cluster.start_agent(master, resources="cpus:4;mem:1024;disk:1024")
     host, port = master.address.split(":")
     body = b'{"type":"SUBSCRIBE"}'
@@ -171,4 +171,5 @@ def test_a_watcher_that_does_not_read_is_closed(cluster):
             if master.metrics()["master/operator_event_stream_subscribers"] == 0:
                 break
         wait_for(lambda: master.metrics()["master/operator_event_stream_subscribers"] == 0, 10, "the stream to be closed")
+        assert master.metrics()["master/slow_event_streams_closed"] == 1
     assert post(master.address, "/api/v1", {"type": "GET_HEALTH"}).status == 200
