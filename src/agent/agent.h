@@ -33,12 +33,13 @@ struct agent_launch {
     const char *latest;  // the link that is to point at it
     const char *user;    // to run as; NULL: the agent's own user
     const Mesos__V1__CommandInfo *command;
-    char *const *environment;           // "NAME=value", complete, NULL-terminated
-    const struct resources *resources;  // executor's and its first task's
-    struct hard_limits limits;          // of them together
-    bool is_command_task;               // the container is one task's alone
-    bool outlives_agent;                // it goes on when the agent's process ends
-    const struct agent_volume *volumes; // the executor's and its first tasks'
+    char *const *environment;                  // "NAME=value", complete, NULL-terminated
+    const struct resources *resources;         // executor's and its first task's
+    struct hard_limits limits;                 // of them together
+    bool is_command_task;                      // the container is one task's alone
+    const Mesos__V1__ContainerInfo *container; // or NULL
+    bool outlives_agent;                       // it goes on when the agent's process ends
+    const struct agent_volume *volumes;        // the executor's and its first tasks'
     size_t volume_count;
 };
 
@@ -47,6 +48,7 @@ struct agent_volume {
     const char *path;           // the volume's directory
     const char *container_path; // where it appears: relative to the sandbox
     bool keeps_owner;           // another container uses it as well
+    bool is_read_only;
 };
 
 // How a container ended.

@@ -122,6 +122,7 @@ static void launch_container(const struct run *run, struct agent_executor *execu
         .resources = executor->allocated,
         .limits = agent_executor_limits(executor),
         .is_command_task = executor->is_generated,
+        .container = executor->info->container,
         .outlives_agent = agent_framework_is_durable(executor->framework),
     };
     struct error err;

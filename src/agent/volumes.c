@@ -240,6 +240,7 @@ static void list_volumes(struct listing *l, Mesos__V1__Resource *const *resource
             .path = agent_volume_path(agent, resources[i], l->arena, &is_mount),
             .container_path = arena_strdup(l->arena, disk->volume->container_path),
         };
+        volume.is_read_only = disk->volume->mode == MESOS__V1__VOLUME__MODE__RO;
         volume.keeps_owner = resources[i]->shared != NULL && is_shared_now(l, volume.path);
         map_put(&l->places, volume.container_path, l);
         struct agent_volume *grown =

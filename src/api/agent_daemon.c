@@ -3,6 +3,7 @@
 // The agent's shell: joins the core's effects to the world, and the world's events to the core.
 
 #include "api/agent_daemon.h"
+#include "api/agent_container_info.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -98,10 +99,6 @@ static void close_stream(void *ctx, void *stream)
 static int container_launch(void *ctx, const struct agent_launch *launch, struct error *err)
 {
     struct agent_daemon *d = daemon_cast(ctx);
-    int r = agent_sandbox_prepare(d, launch, err);
-    if (r < 0) {
-        return r;
-    }
     struct arena *arena AUTO_ARENA = arena_new(512, 0);
     struct container_launch order = {
         .volumes = agent_volumes_of_container(launch->volumes, launch->volume_count, arena),
@@ -118,7 +115,14 @@ static int container_launch(void *ctx, const struct agent_launch *launch, struct
         .stderr_name = "stderr",
         .outlives_agent = launch->outlives_agent,
     };
-    return containerizer_launch(d->containerizer, &order, err);
+    int r = agent_container_info_read(d->containerizer, launch->container,
+                                      AGENT_CONTAINER_OUTERMOST, arena, &order, NULL, err);
+    // The executor of a command task leaves the terminal to the task.
+    order.tty.is_input_only = launch->is_command_task;
+    if (r == 0) {
+        r = agent_sandbox_prepare(d, launch, err);
+    }
+    return r < 0 ? r : containerizer_launch(d->containerizer, &order, err);
 }
 
 static int container_update(void *ctx, const char *container_id, const struct resources *resources,

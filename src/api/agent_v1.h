@@ -14,20 +14,6 @@ int agent_v1_check_id(const Mesos__V1__ContainerID *id, struct error *err);
 const char *agent_v1_id_text(const Mesos__V1__ContainerID *id, struct arena *arena);
 Mesos__V1__ContainerID *agent_v1_id_message(const char *text, struct arena *arena);
 
-// ---- agent_v1_info.c: what a nested container asks for in its ContainerInfo ----
-struct agent_v1_info {
-    bool owns_limits;
-    bool has_tty;
-    uint16_t rows, columns; // of the terminal's window; 0: not given
-    struct container_link *links;
-    size_t link_count;
-    struct container_rlimit *rlimits;
-    size_t rlimit_count;
-};
-// `info` may be NULL. -ENOTSUP for what there is not, by name; -EINVAL.
-int agent_v1_read_info(const Mesos__V1__ContainerInfo *info, bool is_session, struct arena *arena,
-                       struct agent_v1_info *ret_info, struct error *err);
-
 // ---- agent_v1_containers.c: LAUNCH, WAIT, KILL, REMOVE ----
 extern const struct api_v1_row agent_v1_container_rows[];
 extern const size_t agent_v1_container_row_count;

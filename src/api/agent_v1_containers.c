@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "api/agent_container_info.h"
 #include "api/agent_v1.h"
 #include "base/check.h"
 #include "base/list.h"
@@ -351,48 +352,38 @@ static int launch_one(struct api_v1_request *q, const char *container_id, bool i
     if (command == NULL || command->value == NULL) {
         return error_set(err, -EINVAL, "A container without a command is not supported");
     }
-    struct agent_v1_info info;
+    bool is_nested = id_of(q)->parent != NULL;
     char **environment = NULL;
-    int r = agent_v1_read_info(*(Mesos__V1__ContainerInfo **)api_v1_member(q->body, "container"),
-                               is_session, arena, &info, err);
-    if (r == 0 && info.has_tty && !is_session) {
-        r = error_set(err, -ENOTSUP, "A terminal is only for sessions on this agent");
-    }
+    struct container_nesting nesting = {.is_session = is_session};
+    struct container_launch launch = {
+        .container_id = container_id,
+        .user = d->flags->switch_user ? command->user : NULL,
+        .command = command,
+        .resources = amounts->resources,
+        .limits = amounts->limits,
+        .is_standalone = !is_nested,
+        .nesting = is_nested ? &nesting : NULL,
+        .stdout_name = "stdout",
+        .stderr_name = "stderr",
+    };
+    int r = agent_container_info_read(
+        d->containerizer, *(Mesos__V1__ContainerInfo **)api_v1_member(q->body, "container"),
+        is_session  ? AGENT_CONTAINER_SESSION
+        : is_nested ? AGENT_CONTAINER_NESTED
+                    : AGENT_CONTAINER_OUTERMOST,
+        arena, &launch, &nesting, err);
     if (r == 0) {
         r = make_environment(command, arena, &environment, err);
     }
     if (r < 0) {
         return r;
     }
-    struct container_nesting nesting = {
-        .owns_limits = info.owns_limits,
-        .is_session = is_session,
-        .has_tty = info.has_tty,
-        .tty_rows = info.rows,
-        .tty_columns = info.columns,
-        .links = info.links,
-        .link_count = info.link_count,
-    };
-    struct container_launch launch = {
-        .container_id = container_id,
-        .user = d->flags->switch_user ? command->user : NULL,
-        .command = command,
-        .environment = environment,
-        .resources = amounts->resources,
-        .limits = amounts->limits,
-        .rlimits = info.rlimits,
-        .rlimit_count = info.rlimit_count,
-        .nesting = &nesting,
-    };
-    if (id_of(q)->parent != NULL) {
+    launch.environment = environment;
+    if (is_nested) {
         return containerizer_launch_nested(d->containerizer, &launch, err);
     }
     AUTO_FREE char *sandbox = containerizer_standalone_sandbox(d->containerizer, container_id);
     launch.sandbox = sandbox;
-    launch.nesting = NULL;
-    launch.is_standalone = true;
-    launch.stdout_name = "stdout";
-    launch.stderr_name = "stderr";
     return containerizer_launch(d->containerizer, &launch, err);
 }
 

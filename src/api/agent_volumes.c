@@ -53,6 +53,7 @@ struct container_volume *agent_volumes_of_container(const struct agent_volume *v
             .path = volumes[i].container_path,
             .target = volumes[i].path,
             .keeps_owner = volumes[i].keeps_owner,
+            .is_read_only = volumes[i].is_read_only,
         };
     }
     return converted;

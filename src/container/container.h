@@ -62,9 +62,13 @@ struct container {
     bool is_session;
     bool is_standalone;
     bool shares_limits; // with the parent
-    bool has_tty;
-    uint16_t tty_rows, tty_columns;
-    struct container_io *io; // of a session that was started
+    struct container_tty tty;
+    struct container_mount *mounts;
+    size_t mount_count;
+    bool has_mounts; // a namespace of mounts that is not the agent's
+    bool has_bounding, has_effective;
+    uint64_t bounding, effective;
+    struct container_io *io; // of a session, or with a terminal, that was started
     struct container_link *links;
     size_t link_count;
 
@@ -124,7 +128,7 @@ struct containerizer {
     char *work_dir;
     bool switch_user;
     bool cpu, memory, enable_cfs;
-    bool limits_cpus, limits_mem;
+    bool limits_cpus, limits_mem, mounts;
     int64_t destroy_timeout_ns;
 
     struct cgroup_driver *driver; // NULL: sessions
@@ -145,6 +149,14 @@ uint64_t machine_memory_bytes(void); // 0: not known
 // Takes one from the queue on its way. Failures end in container_fail.
 void container_start(struct container *container);
 void container_close_files(struct container *container);
+// The sandbox's standard output, to write more to it; -1: there is none (any more).
+int container_reopen_output(const struct container *container);
+
+// ---- mounts.c ----
+// Sources and mount points, before the process starts.
+int container_check_mounts(const struct container_launch *launch, struct error *err);
+int container_make_mount_points(struct container *container, int sandbox_fd, struct error *err);
+int container_put_mounts(const struct container *container, struct buf *order, struct error *err);
 
 // ---- volumes.c ----
 void container_keep_volumes(struct container *container, const struct container_volume *volumes,
@@ -158,6 +170,7 @@ int container_link_volumes(const struct container *container, int sandbox_fd, ui
 void container_complete_environment(struct container *container, char *const *own);
 // The nested container's directory, which is made, through nothing but directories; and the links
 // in it.
+int container_open_sandbox(const struct container *container, int *ret_fd, struct error *err);
 int container_open_nested_sandbox(const struct container *container, int *ret_fd,
                                   struct error *err);
 // Whether a path stays within the directory that it starts from.

@@ -97,11 +97,12 @@ static void on_stderr(struct container *container)
     on_output(container, CONTAINER_STDERR);
 }
 
-// Reads while somebody listens and nobody asks for a pause.
+// Reads while somebody listens (but sessions do not wait for it) and nobody asks for a pause.
 static void arrange(struct container_io *io)
 {
     static void (*const run[])(struct container *) = {on_stdout, on_stderr};
-    bool reads = !list_is_empty(&io->listeners) && io->pauses == 0;
+    bool waits = io->container->is_session && list_is_empty(&io->listeners);
+    bool reads = !waits && io->pauses == 0;
     for (int i = 0; i < 2; i++) {
         struct container_watch *watch = &io->outputs[i];
         if (reads && watch->fd < 0 && io->output_fds[i] >= 0) {
@@ -211,8 +212,8 @@ static int make_terminal(struct container_io *io, int ret_fds[3], struct error *
         ptsname_r(master, name, sizeof(name)) != 0) {
         return error_errno(err, -errno, "Failed to create a terminal");
     }
-    if (container->tty_rows > 0) {
-        struct winsize size = {.ws_row = container->tty_rows, .ws_col = container->tty_columns};
+    if (container->tty.rows > 0) {
+        struct winsize size = {.ws_row = container->tty.rows, .ws_col = container->tty.columns};
         (void)ioctl(master, TIOCSWINSZ, &size);
     }
     for (int i = 0; i < 3; i++) {
@@ -229,22 +230,42 @@ static int make_terminal(struct container_io *io, int ret_fds[3], struct error *
     return 0;
 }
 
-int container_io_new(struct container *container, int file_fds[2], int ret_fds[3],
-                     struct container_io **ret_io, struct error *err)
+static struct container_io *make(struct container *container, int out_fd, int err_fd)
 {
     struct container_io *io = mem_zalloc(sizeof(*io));
     io->container = container;
-    io->has_tty = container->has_tty;
+    io->has_tty = container->tty.is_wanted;
     io->input_fd = io->input.fd = -1;
     for (int i = 0; i < 2; i++) {
         io->outputs[i].fd = io->output_fds[i] = -1;
-        io->file_fds[i] = TAKE_FD(file_fds[i]);
-    }
-    for (int i = 0; i < 3; i++) {
-        ret_fds[i] = -1;
+        io->file_fds[i] = i == 0 ? out_fd : err_fd;
     }
     buf_init(&io->pending, 0);
     list_init(&io->listeners);
+    return io;
+}
+
+int container_io_terminal(const struct container_io *io)
+{
+    return io == NULL || !io->has_tty ? -1 : io->input_fd >= 0 ? io->input_fd : io->output_fds[0];
+}
+
+struct container_io *container_io_adopt(struct container *container, int terminal, int file_fd)
+{
+    container->tty.is_wanted = true;
+    struct container_io *io = container->io = make(container, file_fd, -1);
+    io->input_fd = io->output_fds[0] = terminal;
+    arrange(io);
+    return io;
+}
+
+int container_io_new(struct container *container, int file_fds[2], int ret_fds[3],
+                     struct container_io **ret_io, struct error *err)
+{
+    struct container_io *io = make(container, file_fds[0], file_fds[1]);
+    for (int i = 0; i < 3; i++) {
+        ret_fds[i] = -1;
+    }
     int code = io->has_tty ? make_terminal(io, ret_fds, err) : make_pipes(io, ret_fds, err);
     if (code < 0) {
         for (int i = 0; i < 3; i++) {
@@ -254,6 +275,7 @@ int container_io_new(struct container *container, int file_fds[2], int ret_fds[3
         return code;
     }
     *ret_io = io;
+    arrange(io);
     return 0;
 }
 
@@ -281,7 +303,7 @@ struct container_io *container_io_free(struct container_io *io)
         list_remove(&listener->link);
         listener->io = NULL;
     }
-    int terminal = io->has_tty ? (io->input_fd >= 0 ? io->input_fd : io->output_fds[0]) : -1;
+    int terminal = container_io_terminal(io);
     close_input(io);
     for (int i = 0; i < 2; i++) {
         end_output(io, (enum container_output)i);

@@ -73,6 +73,9 @@ static int make_sandbox(struct container *container, struct error *err)
     if ((code = container_make_links(container, fd, err)) < 0) {
         return code;
     }
+    if ((code = container_make_mount_points(container, fd, err)) < 0) {
+        return code;
+    }
     uid_t uid = container->user != NULL ? container->user->uid : geteuid();
     gid_t gid = container->user != NULL ? container->user->gid : getegid();
     if ((code = container_link_volumes(container, fd, uid, gid, err)) < 0) {
@@ -161,7 +164,17 @@ static int write_order(struct container *container, bool enters, int *ret_fd, st
             order_put_text(&order, ORDER_CGROUP, paths[i]);
         }
     }
+    int code = container_put_mounts(container, &order, err);
+    if (code < 0) {
+        return code;
+    }
     order_put_text(&order, ORDER_DIRECTORY, container->directory);
+    if (container->has_bounding) {
+        order_put_number(&order, ORDER_BOUNDING, (int64_t)container->bounding);
+    }
+    if (container->has_effective) {
+        order_put_number(&order, ORDER_EFFECTIVE, (int64_t)container->effective);
+    }
     for (size_t i = 0; i < container->rlimit_count; i++) {
         const struct container_rlimit *limit = &container->rlimits[i];
         int64_t numbers[] = {limit->resource, (int64_t)limit->soft, (int64_t)limit->hard};
@@ -172,7 +185,7 @@ static int write_order(struct container *container, bool enters, int *ret_fd, st
     if (container->outlives_agent) {
         order_put_number(&order, ORDER_SUPERVISE, 1);
     }
-    if (container->has_tty) {
+    if (container->tty.is_wanted && !container->tty.is_input_only) {
         order_put_number(&order, ORDER_TERMINAL, 1);
     }
     put_command(container, &order);
@@ -226,7 +239,8 @@ static int spawn_with(struct container *container, int cgroup_fd, int order_fd, 
     static char name[] = "mesos-containerizer";
     char *arguments[] = {name, NULL};
     char *environment[] = {NULL};
-    int fds[ORDER_RUN_FD + 1] = {io_fds[0], io_fds[1], io_fds[2], order_fd, reply_fd};
+    int fds[ORDER_TTY_FD + 1] = {io_fds[0], io_fds[1], io_fds[2], order_fd, reply_fd};
+    size_t fd_count = ORDER_FD_COUNT;
     AUTO_CLOSE int run_fd = -1;
     if (container->outlives_agent) {
         int code = container_open_run_file(container, &run_fd, err);
@@ -237,13 +251,18 @@ static int spawn_with(struct container *container, int cgroup_fd, int order_fd, 
             return code;
         }
         fds[ORDER_RUN_FD] = run_fd;
+        fd_count = ORDER_RUN_FD + 1;
+    }
+    if (container->outlives_agent && container->tty.is_wanted) {
+        fds[ORDER_TTY_FD] = container_io_terminal(container->io);
+        fd_count = ORDER_TTY_FD + 1;
     }
     struct env_spawn spawn = {
         .file = container->owner->helper_path,
         .arguments = arguments,
         .environment = environment,
         .fds = fds,
-        .fd_count = container->outlives_agent ? ARRAY_COUNT(fds) : ORDER_FD_COUNT,
+        .fd_count = fd_count,
         .new_session = true,
         .cgroup_fd = cgroup_fd < 0 ? 0 : cgroup_fd,
     };
@@ -254,17 +273,23 @@ static int spawn_with(struct container *container, int cgroup_fd, int order_fd, 
 static int spawn_helper(struct container *container, int cgroup_fd, int order_fd, int reply_fd,
                         struct error *err)
 {
-    int io_fds[3] = {-1, container->out_fd, container->err_fd};
-    if (container->is_session) {
-        int files[2] = {TAKE_FD(container->out_fd), TAKE_FD(container->err_fd)};
-        int code = container_io_new(container, files, io_fds, &container->io, err);
+    int own_fds[3] = {-1, -1, -1};
+    bool has_io = container->is_session || container->tty.is_wanted;
+    if (has_io) {
+        int files[2] = {fcntl(container->out_fd, F_DUPFD_CLOEXEC, 3),
+                        container->tty.is_wanted ? -1
+                                                 : fcntl(container->err_fd, F_DUPFD_CLOEXEC, 3)};
+        int code = container_io_new(container, files, own_fds, &container->io, err);
         if (code < 0) {
             return code;
         }
     }
+    bool has_files = !has_io || container->tty.is_input_only;
+    int io_fds[3] = {own_fds[0], has_files ? container->out_fd : own_fds[1],
+                     has_files ? container->err_fd : own_fds[2]};
     int code = spawn_with(container, cgroup_fd, order_fd, reply_fd, io_fds, err);
-    for (int i = 0; i < 3 && container->is_session; i++) {
-        fd_close_at(&io_fds[i]);
+    for (int i = 0; i < 3; i++) {
+        fd_close_at(&own_fds[i]);
     }
     return code;
 }
@@ -384,6 +409,15 @@ void container_start(struct container *container)
     if (code < 0) {
         launch_failed(container, err.text);
     }
+}
+
+int container_reopen_output(const struct container *container)
+{
+    AUTO_CLOSE int fd = -1;
+    if (container->sandbox == NULL || open_sandbox(container, &fd, NULL) < 0) {
+        return -1;
+    }
+    return openat(fd, "stdout", O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
 }
 
 void container_close_files(struct container *container)

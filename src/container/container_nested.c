@@ -144,6 +144,11 @@ static int open_sandbox(const struct container *container, bool makes, int *ret_
     return walk(root, inner_names(container->id), makes, ret_fd, err);
 }
 
+int container_open_sandbox(const struct container *container, int *ret_fd, struct error *err)
+{
+    return open_sandbox(container, false, ret_fd, err);
+}
+
 int container_open_nested_sandbox(const struct container *container, int *ret_fd, struct error *err)
 {
     return open_sandbox(container, true, ret_fd, err);
@@ -366,10 +371,16 @@ int containerizer_launch_nested(struct containerizer *c, const struct container_
         return error_set(err, -EBUSY, "Parent container %s is in '%s' state", parent_id,
                          parent->state == CONTAINER_DESTROYING ? "DESTROYING" : "PREPARING");
     }
+    if (parent->has_mounts && parent->state != CONTAINER_RUNNING) {
+        return error_set(err, -EBUSY, "Parent container %s is in 'PREPARING' state", parent_id);
+    }
     if (parent->sandbox == NULL) {
         return error_set(err, -EBUSY, "The sandbox of container %s is not known", parent_id);
     }
     int code = check_links(launch->nesting, err);
+    if (code == 0) {
+        code = container_check_mounts(launch, err);
+    }
     if (code < 0) {
         return code;
     }
@@ -387,9 +398,7 @@ int containerizer_launch_nested(struct containerizer *c, const struct container_
     struct container *container = container_make(c, &order);
     container_adopt_child(parent, container);
     container->is_session = launch->nesting->is_session;
-    container->has_tty = launch->nesting->has_tty;
-    container->tty_rows = launch->nesting->tty_rows;
-    container->tty_columns = launch->nesting->tty_columns;
+    container->has_mounts |= parent->has_mounts;
     container->shares_limits = !launch->nesting->owns_limits;
     container->directory = container->is_session ? parent->directory : container->sandbox;
     container->link_count = launch->nesting->link_count;

@@ -24,7 +24,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "container/container.h"
+#include "container/container_io.h"
 
 enum {
     FILE_SIZE_MAX = 1024,
@@ -66,6 +66,7 @@ struct run_file {
     bool is_standalone;
     char user[USER_SIZE_MAX]; // "": the agent's own
     bool is_session;
+    bool has_tty, has_mounts;
     bool owns_limits;
     struct cgroup_limits limits;
 };
@@ -84,27 +85,45 @@ static bool parse_line(const char **at, long *ret_number)
 }
 
 // What stands on lines that begin with a letter.
-enum run_mark { RUN_USER = 'u', RUN_SESSION = 's', RUN_LIMITS = 'l', RUN_STANDALONE = 'a' };
+enum run_mark {
+    RUN_USER = 'u',
+    RUN_SESSION = 's',
+    RUN_LIMITS = 'l',
+    RUN_STANDALONE = 'a',
+    RUN_TTY = 't',
+    RUN_MOUNTS = 'm'
+};
 
-int container_write_head(const struct container *container, int fd, struct error *err)
+// What nobody else remembers of one that stands alone, or of a nested one.
+static void put_identity(const struct container *container, struct buf *head)
 {
-    if (container->parent == NULL && !container->is_standalone) {
-        return 0;
-    }
-    AUTO_BUF struct buf head = BUF_INIT;
     if (container->is_standalone) {
-        buf_printf(&head, "%c\n", RUN_STANDALONE);
+        buf_printf(head, "%c\n", RUN_STANDALONE);
     }
     if (container->user_name != NULL) {
-        buf_printf(&head, "%c%s\n", RUN_USER, container->user_name);
+        buf_printf(head, "%c%s\n", RUN_USER, container->user_name);
     }
     if (container->is_session) {
-        buf_printf(&head, "%c\n", RUN_SESSION);
+        buf_printf(head, "%c\n", RUN_SESSION);
     }
     if (!container->shares_limits) {
         const struct cgroup_limits *limits = &container->limits;
-        buf_printf(&head, "%c%" PRId64 " %" PRIu64 " %" PRId64 " %" PRIu64 "\n", RUN_LIMITS,
+        buf_printf(head, "%c%" PRId64 " %" PRIu64 " %" PRId64 " %" PRIu64 "\n", RUN_LIMITS,
                    limits->cpus, limits->mem_bytes, limits->cpus_max, limits->mem_max_bytes);
+    }
+}
+
+int container_write_head(const struct container *container, int fd, struct error *err)
+{
+    AUTO_BUF struct buf head = BUF_INIT;
+    if (container->tty.is_wanted) {
+        buf_printf(&head, "%c\n", RUN_TTY);
+    }
+    if (container->has_mounts) {
+        buf_printf(&head, "%c\n", RUN_MOUNTS);
+    }
+    if (container->parent != NULL || container->is_standalone) {
+        put_identity(container, &head);
     }
     if (head.size > FILE_SIZE_MAX / 2) {
         return error_set(err, -ENAMETOOLONG, "The name of user '%s' is too long",
@@ -125,6 +144,12 @@ static void read_mark(const char *line, size_t size, struct run_file *file)
         break;
     case RUN_STANDALONE:
         file->is_standalone = true;
+        break;
+    case RUN_TTY:
+        file->has_tty = true;
+        break;
+    case RUN_MOUNTS:
+        file->has_mounts = true;
         break;
     case RUN_SESSION:
         file->is_session = true;
@@ -286,6 +311,18 @@ static void find_processes(struct container *container, pid_t pid)
     }
 }
 
+// The supervisor has kept it.
+static void take_over_terminal(struct container *container, int pidfd)
+{
+    int terminal = (int)syscall(SYS_pidfd_getfd, pidfd, ORDER_TTY_FD, 0);
+    if (terminal < 0) {
+        log_warning("The terminal of container %s cannot be taken over: %s", container->id,
+                    strerror(errno));
+        return;
+    }
+    container_io_adopt(container, terminal, container_reopen_output(container));
+}
+
 static void go_on_or_end(struct container *container, bool is_rebooted)
 {
     struct containerizer *c = container->owner;
@@ -293,6 +330,7 @@ static void go_on_or_end(struct container *container, bool is_rebooted)
     struct run_file file;
     read_run_file(c, id, &file);
     container->pid = file.pid;
+    container->has_mounts = file.has_mounts;
     find_processes(container, is_rebooted ? 0 : file.pid);
     int pidfd = file.is_alive && file.pid > 0 ? open_supervisor(c, id, file.pid) : -1;
     if (pidfd >= 0) {
@@ -301,6 +339,9 @@ static void go_on_or_end(struct container *container, bool is_rebooted)
         container_watch(container, &container->supervisor, pidfd, EPOLLIN, on_supervisor_ended);
         if (container->cgroup != NULL) {
             watch_memory(container);
+        }
+        if (file.has_tty) {
+            take_over_terminal(container, pidfd);
         }
         container->step_timer.run = adopted_due;
         env_timer_set(c->env, &container->step_timer, 0);

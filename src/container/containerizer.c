@@ -193,6 +193,10 @@ static int prepare(struct containerizer *c, const struct containerizer_options *
     c->memory = isolation.posix_memory;
     c->limits_cpus = isolation.cgroups_cpu;
     c->limits_mem = isolation.cgroups_memory;
+    c->mounts = isolation.filesystem_linux;
+    if (c->mounts && geteuid() != 0) {
+        return error_set(err, -EPERM, "The 'filesystem/linux' isolator requires root permissions");
+    }
     c->containers_dir = mem_printf("%s/containers", options->runtime_dir);
     c->work_dir = mem_strdup(options->work_dir);
     c->helper_path = mem_printf("%s/mesos-containerizer", options->launcher_dir);
@@ -342,6 +346,11 @@ bool containerizer_limits_cpus(const struct containerizer *c)
     return c->limits_cpus;
 }
 
+bool containerizer_mounts(const struct containerizer *c)
+{
+    return c->mounts;
+}
+
 bool containerizer_limits_mem(const struct containerizer *c)
 {
     return c->limits_mem;
@@ -361,6 +370,31 @@ static char **copy_texts(struct arena *arena, char *const *texts)
     return copy;
 }
 
+// Those that were asked for, and the persistent volumes that are to be read-only.
+static void keep_mounts(struct container *container, const struct container_launch *launch)
+{
+    struct arena *arena = container->arena;
+    size_t most = launch->mount_count + launch->volume_count;
+    container->mounts = arena_calloc(arena, most + 1, sizeof(container->mounts[0]));
+    for (size_t i = 0; i < launch->mount_count; i++) {
+        struct container_mount *mount = &container->mounts[container->mount_count++];
+        *mount = launch->mounts[i];
+        mount->source = arena_strdup(arena, mount->source);
+        mount->target = arena_strdup(arena, mount->target);
+    }
+    for (size_t i = 0; i < launch->volume_count && geteuid() == 0; i++) {
+        if (launch->volumes[i].is_read_only) {
+            container->mounts[container->mount_count++] = (struct container_mount){
+                .from = CONTAINER_MOUNT_HOST,
+                .source = arena_strdup(arena, launch->volumes[i].target),
+                .target = arena_strdup(arena, launch->volumes[i].path),
+                .is_read_only = true,
+            };
+        }
+    }
+    container->has_mounts = container->mount_count > 0;
+}
+
 struct container *container_make(struct containerizer *c, const struct container_launch *launch)
 {
     struct container *container = container_new(c, launch->container_id);
@@ -372,6 +406,12 @@ struct container *container_make(struct containerizer *c, const struct container
     container->command = WIRE_COPY(arena, Mesos__V1__CommandInfo, launch->command);
     container->environment = copy_texts(arena, launch->environment);
     container->outlives_agent = launch->outlives_agent;
+    container->tty = launch->tty;
+    container->has_bounding = launch->has_bounding;
+    container->has_effective = launch->has_effective;
+    container->bounding = launch->bounding;
+    container->effective = launch->effective;
+    keep_mounts(container, launch);
     container->rlimit_count = launch->rlimits == NULL ? 0 : launch->rlimit_count;
     if (container->rlimit_count > 0) {
         container->rlimits =
@@ -398,6 +438,10 @@ int containerizer_launch(struct containerizer *c, const struct container_launch 
     if (launch->command->value == NULL) {
         return error_set(err, -EINVAL, "The command of container %s has no value",
                          launch->container_id);
+    }
+    int code = container_check_mounts(launch, err);
+    if (code < 0) {
+        return code;
     }
     struct container *container = container_make(c, launch);
     if (launch->is_standalone) {

@@ -63,11 +63,35 @@ struct container_rlimit {
     uint64_t soft, hard; // RLIM_INFINITY: none
 };
 
-// A directory that the container sees in its sandbox.
+// What a container sees at a place of its own, mounted for it alone. Needs root.
+struct container_mount {
+    enum {
+        CONTAINER_MOUNT_HOST,   // `source` is absolute, and there
+        CONTAINER_MOUNT_OWN,    // in the own sandbox; made as a directory where nothing is
+        CONTAINER_MOUNT_PARENT, // the same in the parent's
+    } from;
+    const char *source;
+    const char *target; // in the sandbox, where it is made; or absolute, and there
+    bool is_read_only;
+};
+
+// A persistent volume that the container sees in its sandbox, as a link; read-only ones are mounted
+// by an agent of root when the container starts.
 struct container_volume {
     const char *path;   // in the sandbox
     const char *target; // absolute
     bool keeps_owner;   // others use it now; else it becomes the container's user's
+    bool is_read_only;
+};
+
+// Its input and output are a terminal, which containerizer_attach speaks to; what comes out of it
+// goes to the sandbox's standard output as well. It goes on over a restart of the agent where the
+// container does.
+struct container_tty {
+    bool is_wanted;
+    bool is_input_only;     // standard output and error are the sandbox's files all the same, and
+                            // the first process leaves the terminal to a child
+    uint16_t rows, columns; // of its window; 0: not known
 };
 
 struct container_launch {
@@ -88,6 +112,12 @@ struct container_launch {
     bool outlives_agent; // goes on when the agent's process ends; see containerizer_recover
     const struct container_volume *volumes; // may be NULL; not for nested ones
     size_t volume_count;
+    struct container_tty tty;
+    const struct container_mount *mounts; // may be NULL
+    size_t mount_count;
+    // As bits: the most that it can have, and what it has. Without: as its user has them.
+    bool has_bounding, has_effective;
+    uint64_t bounding, effective;
     // Is nobody's executor: it outlives the agent, and a later one finds it by itself. Its sandbox
     // is <work_dir>/containers/ID; MESOS_SANDBOX and PATH are added to its environment.
     bool is_standalone;
@@ -101,10 +131,8 @@ struct container_launch {
 struct container_nesting {
     bool owns_limits; // has cgroups of its own with `resources` as limits; else shares the parent's
     // Has the parent's environment and working directory, and its input and output go through
-    // containerizer_attach: by pipes, or by a terminal with a window of that size (0: not known).
+    // containerizer_attach: by pipes, or by a terminal.
     bool is_session;
-    bool has_tty;
-    uint16_t tty_rows, tty_columns;
     // Links to make in the sandbox, to places in the parent's, which are made as directories where
     // nothing is.
     const struct container_link *links;
@@ -162,7 +190,7 @@ int containerizer_kill(struct containerizer *c, const char *container_id, int si
 // outermost container is not there; or there is no such sandbox of one that stood alone.
 int containerizer_remove(struct containerizer *c, const char *container_id, const char *trash,
                          struct error *err);
-// ---- input and output of a session ----
+// ---- input and output of a session, or of what has a terminal ----
 struct container_io;
 enum container_output { CONTAINER_STDOUT, CONTAINER_STDERR };
 // Somebody who listens; the caller's, detached before it goes. Output is read from the first one
@@ -178,7 +206,7 @@ struct container_listener {
     // What containerizer_write took has left. May be NULL.
     void (*on_drained)(struct container_listener *listener);
 };
-// -ENOENT: no such container. -ENOTSUP: it is no session.
+// -ENOENT: no such container. -ENOTSUP: it is no session, and has no terminal.
 int containerizer_attach(struct containerizer *c, const char *container_id,
                          struct container_listener *listener, struct error *err);
 void containerizer_detach(struct container_listener *listener);
@@ -219,6 +247,8 @@ int containerizer_usage(struct containerizer *c, const char *container_id, struc
 // Whether containers are held to cpus and memory.
 bool containerizer_limits_cpus(const struct containerizer *c);
 bool containerizer_limits_mem(const struct containerizer *c);
+// Volumes are mounted wherever they can be (--isolation=filesystem/linux).
+bool containerizer_mounts(const struct containerizer *c);
 
 // What this machine has: cpus, mem (MB), disk (MB of work_dir), ports 31000-32000, gpus 0. Mesos'
 // rules for what is left for the system (src/slave/containerizer/containerizer.cpp).

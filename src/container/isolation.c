@@ -20,6 +20,12 @@ static const struct row {
     {"cgroups/mem", {.cgroups_memory = true}},
     {"cgroups", {.cgroups_cpu = true, .cgroups_memory = true}},
     {"filesystem/posix", {.posix_cpu = false}}, // the plain file system: what every container has
+    {"filesystem/linux", {.filesystem_linux = true}},
+    // Parts of the one above, and what containers get whenever they ask for it.
+    {"volume/host_path", {.filesystem_linux = true}},
+    {"volume/sandbox_path", {.posix_cpu = false}},
+    {"posix/rlimits", {.posix_cpu = false}},
+    {"linux/capabilities", {.posix_cpu = false}},
 };
 
 int isolation_parse(const char *text, struct isolation *ret_isolation, struct error *err)
@@ -45,6 +51,7 @@ int isolation_parse(const char *text, struct isolation *ret_isolation, struct er
         all.posix_memory |= rows[i].isolation.posix_memory;
         all.cgroups_cpu |= rows[i].isolation.cgroups_cpu;
         all.cgroups_memory |= rows[i].isolation.cgroups_memory;
+        all.filesystem_linux |= rows[i].isolation.filesystem_linux;
     }
     *ret_isolation = all;
     return 0;

@@ -11,6 +11,7 @@
 struct isolation {
     bool posix_cpu, posix_memory;     // measure by /proc
     bool cgroups_cpu, cgroups_memory; // limit and measure by cgroups
+    bool filesystem_linux;            // volumes are mounted
 };
 
 // A list with commas. Unknown names, names that this agent has not got, and doubles are refused.

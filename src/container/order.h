@@ -11,8 +11,9 @@
 #include <stdint.h>
 
 // Descriptors of the helper programs, beside 0, 1 and 2.
-// ORDER_RUN_FD is there with ORDER_SUPERVISE only.
-enum { ORDER_FD = 3, ORDER_REPLY_FD = 4, ORDER_FD_COUNT = 5, ORDER_RUN_FD = 5 };
+// ORDER_RUN_FD is there with ORDER_SUPERVISE only. With a terminal the supervisor also keeps the
+// master's side of it (ORDER_TTY_FD), for a later agent to take over.
+enum { ORDER_FD = 3, ORDER_REPLY_FD = 4, ORDER_FD_COUNT = 5, ORDER_RUN_FD = 5, ORDER_TTY_FD = 6 };
 
 // What stands in a record. Numbers are int64_t in memory order.
 enum order_tag {
@@ -36,7 +37,16 @@ enum order_tag {
     ORDER_SUPERVISE,
     // Number, not read: a session of its own, whose terminal is what standard input is.
     ORDER_TERMINAL,
-    ORDER_OOM_SCORE, // text: for /proc/self/oom_score_adj
+    ORDER_OOM_SCORE,       // text: for /proc/self/oom_score_adj
+    ORDER_MOUNT_NAMESPACE, // text: the file of a namespace of mounts to begin in
+    // Texts that say of the next mount what bare_mount.h's struct mount_order has.
+    ORDER_MOUNT_BASE,
+    ORDER_MOUNT_SOURCE,
+    ORDER_MOUNT_SANDBOX,
+    ORDER_MOUNT_TARGET,
+    ORDER_MOUNT, // number: 1 for read-only; mounts it. Before the first one the mounts become own
+    ORDER_BOUNDING,  // number: capabilities as bits, as bare_user.h has them
+    ORDER_EFFECTIVE, // number: the same
 };
 
 // In ORDER_RUN_FD's file, before the pid of the process that is run behind its supervisor: a line

@@ -37,6 +37,16 @@ static bool is_link_to(int fd, const char *name, const char *target)
            memcmp(text, target, (size_t)size) == 0;
 }
 
+static bool is_mounted(const struct container *container, const struct container_volume *volume)
+{
+    for (size_t i = 0; i < container->mount_count; i++) {
+        if (strcmp(container->mounts[i].target, volume->path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int add_link(int sandbox_fd, const struct container_volume *volume, struct error *err)
 {
     AUTO_CLOSE int fd = -1;
@@ -120,7 +130,7 @@ int container_link_volumes(const struct container *container, int sandbox_fd, ui
         if (code == 0) {
             code = change_owner(volume, uid, gid, err);
         }
-        if (code == 0) {
+        if (code == 0 && !is_mounted(container, volume)) {
             code = add_link(sandbox_fd, volume, err);
         }
         if (code < 0) {

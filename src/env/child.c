@@ -87,6 +87,7 @@ static int child_start(const struct env_spawn *order, pid_t *ret_pid, int *ret_p
         .fds = fds,
         .fd_count = (unsigned)order->fd_count,
         .new_session = order->new_session,
+        .takes_terminal = order->takes_terminal,
         .cgroup_fd = order->cgroup_fd,
     };
     int pidfd = -1;

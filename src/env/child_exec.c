@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -73,6 +74,9 @@ NO_SANITIZERS int env_child_exec(void *argument)
     }
     if (map_fds(order) < 0) {
         return fail(order, "descriptors");
+    }
+    if (order->takes_terminal && ioctl(0, TIOCSCTTY, 0) < 0) {
+        return fail(order, "terminal");
     }
     if (order->directory != NULL && chdir(order->directory) < 0) {
         return fail(order, "chdir");

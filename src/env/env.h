@@ -72,8 +72,9 @@ struct env_spawn {
     const char *directory;    // working directory, or NULL
     const int *fds;           // fds[i] becomes descriptor i of the child; -1: /dev/null
     size_t fd_count;
-    bool new_session; // setsid
-    int cgroup_fd;    // directory of the version 2 cgroup that it begins in, or 0: the parent's
+    bool new_session;    // setsid
+    bool takes_terminal; // after it: descriptor 0 becomes the session's controlling terminal
+    int cgroup_fd;       // directory of the version 2 cgroup that it begins in, or 0: the parent's
 };
 // Whether the kernel takes `cgroup_fd` (Linux 5.7).
 bool env_can_spawn_into_cgroup(void);

@@ -48,6 +48,7 @@ struct env_child_order {
     int *fds;              // scratch: fds[i] becomes i; -1: /dev/null. Changed by the child
     unsigned fd_count;
     bool new_session;
+    bool takes_terminal;
     int cgroup_fd;           // 0: none
     int error;               // errno of the step that failed, 0 when exec was reached
     const char *failed_step; // its name

@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 #include "bare.h"
+#include "bare_mount.h"
+#include "bare_user.h"
 #include "container/order.h"
 #include "supervise.h"
 
@@ -98,10 +100,9 @@ struct plan {
     char **environment;
     size_t environment_count;
     uint32_t *groups;
-    size_t group_count;
-    int64_t uid;
-    int64_t gid;
-    bool has_user;
+    struct user_order user;   // its groups are the list above
+    struct mount_order mount; // the next one
+    bool has_own_mounts;
     bool is_supervised;
     bool has_terminal;
     const char *oom_score; // NULL: as it is
@@ -183,7 +184,83 @@ static void set_rlimit(const struct order_record *record)
     }
 }
 
-// Cgroups and limits are acted on as they are met; the rest is collected.
+// False: it is of another kind. So below.
+static bool take_user_record(struct plan *plan, const struct order_record *record)
+{
+    struct user_order *user = &plan->user;
+    switch (record->tag) {
+    case ORDER_UID:
+        user->uid = number_of(record, 0);
+        user->has_user = true;
+        return true;
+    case ORDER_GID:
+        user->gid = number_of(record, 0);
+        return true;
+    case ORDER_GROUP:
+        plan->groups[user->group_count++] = (uint32_t)number_of(record, 0);
+        return true;
+    case ORDER_BOUNDING:
+        user->bounding = (uint64_t)number_of(record, 0);
+        user->has_bounding = true;
+        return true;
+    case ORDER_EFFECTIVE:
+        user->effective = (uint64_t)number_of(record, 0);
+        user->has_effective = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void do_mount(struct plan *plan)
+{
+    struct mount_failure failure;
+    long code = 0;
+    if (!plan->has_own_mounts) {
+        plan->has_own_mounts = true;
+        code = mount_separate(&failure);
+    }
+    if (code >= 0) {
+        code = mount_bind(&plan->mount, &failure);
+    }
+    if (code < 0) {
+        fail(code, failure.what, failure.object);
+    }
+}
+
+static bool take_mount_record(struct plan *plan, const struct order_record *record)
+{
+    struct mount_failure failure;
+    long code;
+    switch (record->tag) {
+    case ORDER_MOUNT_NAMESPACE:
+        code = mount_join(record->data, &failure);
+        if (code < 0) {
+            fail(code, failure.what, failure.object);
+        }
+        return true;
+    case ORDER_MOUNT_BASE:
+        plan->mount.base = record->data;
+        return true;
+    case ORDER_MOUNT_SOURCE:
+        plan->mount.source = record->data;
+        return true;
+    case ORDER_MOUNT_SANDBOX:
+        plan->mount.sandbox = record->data;
+        return true;
+    case ORDER_MOUNT_TARGET:
+        plan->mount.target = record->data;
+        return true;
+    case ORDER_MOUNT:
+        plan->mount.is_read_only = number_of(record, 0) != 0;
+        do_mount(plan);
+        return true;
+    default:
+        return false;
+    }
+}
+
+// Cgroups, limits and mounts are acted on as they are met; the rest is collected.
 static void take_record(struct plan *plan, const struct order_record *record)
 {
     switch (record->tag) {
@@ -205,16 +282,6 @@ static void take_record(struct plan *plan, const struct order_record *record)
     case ORDER_RLIMIT:
         set_rlimit(record);
         return;
-    case ORDER_UID:
-        plan->uid = number_of(record, 0);
-        plan->has_user = true;
-        return;
-    case ORDER_GID:
-        plan->gid = number_of(record, 0);
-        return;
-    case ORDER_GROUP:
-        plan->groups[plan->group_count++] = (uint32_t)number_of(record, 0);
-        return;
     case ORDER_SUPERVISE:
         plan->is_supervised = true;
         return;
@@ -225,7 +292,9 @@ static void take_record(struct plan *plan, const struct order_record *record)
         plan->has_terminal = true;
         return;
     default:
-        fail_malformed();
+        if (!take_user_record(plan, record) && !take_mount_record(plan, record)) {
+            fail_malformed();
+        }
     }
 }
 
@@ -240,25 +309,6 @@ static void take_terminal(const struct plan *plan)
     }
     if (code < 0) {
         fail(code, "Failed to take the terminal", NULL);
-    }
-}
-
-static void become_user(const struct plan *plan)
-{
-    if (!plan->has_user) {
-        return;
-    }
-    long code = BARE_CALL3(SYS_setgroups, plan->group_count, plan->groups, 0);
-    if (code < 0) {
-        fail(code, "Failed to set the supplementary groups", NULL);
-    }
-    code = BARE_CALL3(SYS_setresgid, plan->gid, plan->gid, plan->gid);
-    if (code < 0) {
-        fail(code, "Failed to set the group id", NULL);
-    }
-    code = BARE_CALL3(SYS_setresuid, plan->uid, plan->uid, plan->uid);
-    if (code < 0) {
-        fail(code, "Failed to set the user id", NULL);
     }
 }
 
@@ -357,7 +407,11 @@ int bare_main(void)
     if (plan.has_terminal) {
         take_terminal(&plan);
     }
-    become_user(&plan);
+    const char *what;
+    plan.user.groups = plan.groups;
+    if ((code = user_become(&plan.user, &what)) < 0) {
+        fail(code, what, NULL);
+    }
     if (plan.is_supervised && (code = supervise_bind(supervisor)) < 0) {
         fail(code, "Failed to start under supervision", NULL);
     }

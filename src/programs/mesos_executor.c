@@ -317,11 +317,18 @@ static char **task_environment(const Mesos__V1__TaskInfo *task, struct arena *ar
 static int start_command(struct command_executor *e, struct error *err)
 {
     AUTO_ARENA struct arena *arena = arena_new(0, 0);
-    static const int fds[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+    // A terminal is this process's standard input; what it tells itself goes to the sandbox.
+    static const int files[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+    static const int terminal[] = {STDIN_FILENO, STDIN_FILENO, STDIN_FILENO};
+    bool has_terminal = e->task->container != NULL && e->task->container->tty_info != NULL;
+    if (has_terminal && !isatty(STDIN_FILENO)) {
+        return error_set(err, -ENOTTY, "The agent gave the task no terminal");
+    }
     struct env_spawn order = {
-        .fds = fds,
-        .fd_count = ARRAY_COUNT(fds),
+        .fds = has_terminal ? terminal : files,
+        .fd_count = ARRAY_COUNT(files),
         .new_session = true,
+        .takes_terminal = has_terminal,
     };
     int r = command_prepare(e->task->command, task_environment(e->task, arena), arena, &order, err);
     return r < 0 ? r : env_spawn(e->env, &order, on_task_exit, e, &e->pid, NULL, err);

@@ -112,6 +112,7 @@ long supervise_fork(void)
     if (code < 0) {
         return code;
     }
+    (void)BARE_CALL3(SYS_fcntl, ORDER_TTY_FD, F_SETFD, FD_CLOEXEC); // where there is one
     long self = BARE_CALL3(SYS_getpid, 0, 0, 0);
     code = write_line('\0', (unsigned long)self);
     if (code < 0) {

@@ -335,9 +335,6 @@ class Run:
             # counts as none given.
             is_unknown = response.status in (404, 501) or "Expecting 'type' to be present" in response.text
             self.record.add(kind, name, NOT_YET if is_unknown else WORKS)
-        if kind == "agent_calls":
-            for name in ("ATTACH_CONTAINER_INPUT", "ATTACH_CONTAINER_OUTPUT"):
-                self.record.add(kind, name, PARTLY, "of sessions; tasks have no terminal")
 
     def endpoints(self, which, daemon):
         for method, path in SURFACE["endpoints"][which] + SURFACE["endpoints"]["both"]:

@@ -73,12 +73,21 @@ def test_refused(agent, body, text):
     ({"type": "MESOS", "hostname": "x"}, "Host names of their own are not supported"),
     ({"type": "MESOS", "network_infos": [{"name": "x"}]}, "Networks of their own are not supported"),
     ({"type": "MESOS", "linux_info": {"share_pid_namespace": False}}, "PID namespaces of their own are not supported"),
-    ({"type": "MESOS", "tty_info": {}}, "A terminal is only for sessions"),
     ({"type": "MESOS", "volumes": [{"mode": "RW", "container_path": "a", "host_path": "/tmp"}]},
-     "Volumes other than those of type SANDBOX_PATH are not supported"),
-    ({"type": "MESOS", "volumes": [{"mode": "RO", "container_path": "a", "source": {
-        "type": "SANDBOX_PATH", "sandbox_path": {"type": "PARENT", "path": "b"}}}]},
-     "SANDBOX_PATH volumes of mode RO are not supported"),
+     "Volumes in ContainerInfo is not supported: the isolator 'filesystem/linux' must be used"),
+    ({"type": "MESOS", "volumes": [{"mode": "RW", "container_path": "a", "source": {
+        "type": "HOST_PATH", "host_path": {"path": "b"}}}]}, "Path 'b' in HOST_PATH volume is not absolute"),
+    ({"type": "MESOS", "volumes": [{"mode": "RW", "container_path": "a", "source": {
+        "type": "HOST_PATH", "host_path": {"path": "/b", "mount_propagation": {"mode": "BIDIRECTIONAL"}}}}]},
+     "Mounts that propagate to the host are not supported"),
+    ({"type": "MESOS", "volumes": [{"mode": "RW", "container_path": "a", "source": {
+        "type": "SECRET", "secret": {"type": "VALUE", "value": {"data": "eA=="}}}}]},
+     "Volumes other than those of type HOST_PATH and SANDBOX_PATH are not supported"),
+    ({"type": "MESOS", "linux_info": {"effective_capabilities": {"capabilities": ["KILL", "CHOWN"]},
+                                      "bounding_capabilities": {"capabilities": ["KILL"]}}},
+     "Requested capabilities are not all within the bounding capabilities"),
+    ({"type": "MESOS", "linux_info": {"effective_capabilities": {}, "capability_info": {}}},
+     "Only one of 'capability_info' or 'effective_capabilities' is allowed"),
     ({"type": "MESOS", "volumes": [{"mode": "RW", "container_path": "a", "source": {
         "type": "SANDBOX_PATH", "sandbox_path": {"type": "SELF", "path": "b"}}}]},
      "'container_path' is relative for SANDBOX_PATH volume SELF type"),
