@@ -253,6 +253,20 @@ static void put_self(struct json_writer *w, const struct master_server *server)
     json_key_double(w, "elected_time", master_v0_seconds(server->elected.wall));
 }
 
+static void put_master(void *ctx, const char *address)
+{
+    json_string(ctx, address);
+}
+
+// All that contend, so that a page whose master died knows whom to ask.
+static void put_masters(struct json_writer *w, const struct master_server *server)
+{
+    json_key(w, "masters");
+    json_array_open(w);
+    election_walk_peers(server->election, put_master, w);
+    json_array_close(w);
+}
+
 static void put_overview(struct buf *out, const struct master_dashboard *d)
 {
     const struct master *m = d->server->core;
@@ -261,6 +275,7 @@ static void put_overview(struct buf *out, const struct master_dashboard *d)
     json_begin(&w, out);
     json_object_open(&w);
     put_self(&w, d->server);
+    put_masters(&w, d->server);
     put_resources(&w, m);
     put_agents(&w, m, active);
     put_frameworks(&w, m);
@@ -395,7 +410,7 @@ static bool is_equal(const struct buf *a, const struct buf *b)
 static void look(struct timer *timer, struct instant now)
 {
     struct master_dashboard *d = CONTAINER_OF(timer, struct master_dashboard, tick);
-    int64_t began = (int64_t)uv_hrtime();
+    int64_t began = dashboard_cpu_ns();
     struct buf body = BUF_INIT;
     put_overview(&body, d);
     bool is_changed = !is_equal(&body, &d->last);
@@ -405,7 +420,7 @@ static void look(struct timer *timer, struct instant now)
     }
     buf_free(&d->last);
     d->last = body;
-    int64_t delay = TICK_SHARE * ((int64_t)uv_hrtime() - began);
+    int64_t delay = TICK_SHARE * (dashboard_cpu_ns() - began);
     delay = delay < TICK_NS ? TICK_NS : delay > TICK_MAX_NS ? TICK_MAX_NS : delay;
     env_timer_set(d->server->env, &d->tick, delay);
 }

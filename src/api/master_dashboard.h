@@ -25,8 +25,11 @@ struct dashboard_query {
     bool is_text;
     bool descends;
     size_t offset, limit;
-    int64_t began; // when the answer was begun, for `took_us`
+    int64_t began; // CPU time when the answer was begun, for `took_us`
 };
+
+// CPU time of this thread: what answers cost, whoever else uses the machine.
+int64_t dashboard_cpu_ns(void);
 
 // ?search=, ?sort=, ?order=asc|desc, ?offset=, ?limit=. Answers 400 itself when it returns false.
 // The first column is the default. The terms live as long as the request.

@@ -276,7 +276,7 @@ void dashboard_agent(void *ctx, struct http_request *r)
     const struct master *m = server->core;
     if (!dashboard_begin(server, r))
         return;
-    int64_t began = (int64_t)uv_hrtime();
+    int64_t began = dashboard_cpu_ns();
     const char *id = http_query(r, "id");
     if (id == NULL || id[0] == '\0') {
         http_respond_text(r, 400, "Missing query parameter: /dashboard/agent?id=ID");
@@ -305,7 +305,7 @@ void dashboard_agent(void *ctx, struct http_request *r)
         put_users(&w, a.here);
         put_executors(&w, a.here);
     }
-    json_key_i64(&w, "took_us", ((int64_t)uv_hrtime() - began) / 1000);
+    json_key_i64(&w, "took_us", (dashboard_cpu_ns() - began) / 1000);
     json_object_close(&w);
     api_respond_json(r, &out);
 }
@@ -315,8 +315,8 @@ void dashboard_agent(void *ctx, struct http_request *r)
 static int compare_agents(const void *a, const void *b)
 {
     const struct agent *const *x = a, *const *y = b;
-    int order = strcmp((*x)->info->hostname, (*y)->info->hostname);
-    return order != 0 ? order : strcmp((*x)->id, (*y)->id);
+    int order = strverscmp((*x)->info->hostname, (*y)->info->hostname);
+    return order != 0 ? order : strverscmp((*x)->id, (*y)->id);
 }
 
 // 63 steps from empty to full; '-' where the agent has nothing of it.
@@ -374,7 +374,7 @@ void dashboard_heat(void *ctx, struct http_request *r)
     const struct master *m = server->core;
     if (!dashboard_begin(server, r))
         return;
-    int64_t began = (int64_t)uv_hrtime();
+    int64_t began = dashboard_cpu_ns();
     const struct agent **list = arena_calloc(http_arena(r), m->agents.count + 1, sizeof(*list));
     size_t count = 0;
     AUTO_BUF struct buf states = BUF_INIT;
@@ -401,7 +401,7 @@ void dashboard_heat(void *ctx, struct http_request *r)
     for (size_t i = 0; i < ARRAY_COUNT(names); i++)
         put_steps(&w, list, count, names[i], true);
     json_object_close(&w);
-    json_key_i64(&w, "took_us", ((int64_t)uv_hrtime() - began) / 1000);
+    json_key_i64(&w, "took_us", (dashboard_cpu_ns() - began) / 1000);
     json_object_close(&w);
     api_respond_json(r, &out);
 }

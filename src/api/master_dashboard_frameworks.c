@@ -273,7 +273,7 @@ void dashboard_framework(void *ctx, struct http_request *r)
     const struct master *m = server->core;
     if (!dashboard_begin(server, r))
         return;
-    int64_t began = (int64_t)uv_hrtime();
+    int64_t began = dashboard_cpu_ns();
     const char *id = http_query(r, "id");
     if (id == NULL || id[0] == '\0') {
         http_respond_text(r, 400, "Missing query parameter: /dashboard/framework?id=ID");
@@ -292,7 +292,7 @@ void dashboard_framework(void *ctx, struct http_request *r)
     json_object_open(&w);
     put_members(&w, f);
     put_details(&w, f);
-    json_key_i64(&w, "took_us", ((int64_t)uv_hrtime() - began) / 1000);
+    json_key_i64(&w, "took_us", (dashboard_cpu_ns() - began) / 1000);
     json_object_close(&w);
     api_respond_json(r, &out);
 }
@@ -430,7 +430,7 @@ void dashboard_roles(void *ctx, struct http_request *r)
     const struct master *m = server->core;
     if (!dashboard_begin(server, r))
         return;
-    int64_t began = (int64_t)uv_hrtime();
+    int64_t began = dashboard_cpu_ns();
     struct map roles = MAP_INIT;
     collect(m, &roles);
     AUTO_BUF struct buf out = BUF_INIT;
@@ -445,7 +445,7 @@ void dashboard_roles(void *ctx, struct http_request *r)
     }
     map_free(&roles);
     json_array_close(&w);
-    json_key_i64(&w, "took_us", ((int64_t)uv_hrtime() - began) / 1000);
+    json_key_i64(&w, "took_us", (dashboard_cpu_ns() - began) / 1000);
     json_object_close(&w);
     api_respond_json(r, &out);
 }

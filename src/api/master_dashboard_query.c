@@ -6,10 +6,18 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "api/master_dashboard.h"
 #include "base/check.h"
 #include "base/mem.h"
+
+int64_t dashboard_cpu_ns(void)
+{
+    struct timespec time;
+    CHECK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) == 0);
+    return (int64_t)time.tv_sec * NS_PER_S + time.tv_nsec;
+}
 
 static bool read_count(struct http_request *r, const char *name, size_t fallback, size_t max,
                        size_t *ret)
@@ -78,7 +86,7 @@ static bool read_sort(struct dashboard_query *q, const struct dashboard_column *
 bool dashboard_query_read(struct http_request *r, const struct dashboard_column *columns,
                           size_t count, struct dashboard_query *ret)
 {
-    *ret = (struct dashboard_query){.r = r, .began = (int64_t)uv_hrtime()};
+    *ret = (struct dashboard_query){.r = r, .began = dashboard_cpu_ns()};
     return read_terms(ret) && read_sort(ret, columns, count) &&
            read_count(r, "offset", 0, 1000 * 1000 * 1000, &ret->offset) &&
            read_count(r, "limit", 100, DASHBOARD_LIMIT_MAX, &ret->limit);
@@ -149,7 +157,7 @@ void dashboard_rows_add_text(struct dashboard_rows *rows, const void *record, co
 static int compare(const struct dashboard_row *a, const struct dashboard_row *b, bool is_text,
                    bool descends)
 {
-    int order = is_text                         ? strcmp(a->key.text, b->key.text)
+    int order = is_text                         ? strverscmp(a->key.text, b->key.text)
                 : a->key.number < b->key.number ? -1
                                                 : a->key.number > b->key.number;
     if (order == 0)
@@ -170,10 +178,16 @@ static void swap(struct dashboard_row *a, struct dashboard_row *b)
     *b = kept;
 }
 
-static size_t median(const struct dashboard_row *list, size_t low, size_t high,
+// Rows come in an order that others choose (ids that count upwards), so pivots are drawn.
+static size_t draw(uint64_t *state, size_t low, size_t high)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return low + (size_t)((*state >> 33) % (high - low));
+}
+
+static size_t median(const struct dashboard_row *list, size_t a, size_t b, size_t c,
                      const struct dashboard_query *q)
 {
-    size_t a = low, b = low + (high - low) / 2, c = high - 1;
     bool ab = compare(&list[a], &list[b], q->is_text, q->descends) < 0;
     bool bc = compare(&list[b], &list[c], q->is_text, q->descends) < 0;
     if (ab == bc)
@@ -187,9 +201,12 @@ static void part(struct dashboard_row *list, size_t count, size_t nth,
                  const struct dashboard_query *q)
 {
     size_t low = 0, high = nth < count ? count : 0;
+    uint64_t state = count;
     while (low + 1 < high) {
         struct dashboard_row *pivot = &list[high - 1];
-        swap(&list[median(list, low, high, q)], pivot);
+        size_t chosen = median(list, draw(&state, low, high), draw(&state, low, high),
+                               draw(&state, low, high), q);
+        swap(&list[chosen], pivot);
         size_t place = low;
         for (size_t i = low; i + 1 < high; i++) {
             if (compare(&list[i], pivot, q->is_text, q->descends) < 0)
@@ -229,7 +246,7 @@ void dashboard_put_head(struct json_writer *w, const struct dashboard_query *q, 
     json_key_u64(w, "total", total);
     json_key_u64(w, "matched", matched);
     json_key_u64(w, "offset", q->offset);
-    json_key_i64(w, "took_us", ((int64_t)uv_hrtime() - q->began) / 1000);
+    json_key_i64(w, "took_us", (dashboard_cpu_ns() - q->began) / 1000);
 }
 
 void dashboard_put_resources(struct json_writer *w, const char *key, const struct resources *r)

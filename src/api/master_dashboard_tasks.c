@@ -52,8 +52,11 @@ struct scan {
     const char *agent_id;
     const char *executor_id; // a command task's is its own id
     const char *role;
-    const struct framework *framework; // of the task that is looked at
-    unsigned framework_terms;          // that its name or id holds
+    const struct framework *framework;      // of the task that is looked at
+    unsigned framework_terms;               // that its name or id holds
+    unsigned state_terms[TASK_STATE_COUNT]; // that the names of states hold
+    const char *seen_role;                  // the last role, and what it holds: roles are interned
+    unsigned role_terms;
     size_t total;
     size_t counts[TASK_STATE_COUNT]; // of what matched but for `states`
     struct dashboard_rows rows;
@@ -124,6 +127,11 @@ static const char *host_of(const struct master *m, const struct task *t)
     return a != NULL ? a->info->hostname : "";
 }
 
+static unsigned state_of(const struct task *t)
+{
+    return (unsigned)t->state < TASK_STATE_COUNT ? (unsigned)t->state : 0;
+}
+
 static bool is_wanted(const struct scan *s, const struct task *t)
 {
     if (s->agent_id != NULL && strcmp(t->agent_id, s->agent_id) != 0)
@@ -139,7 +147,16 @@ static bool is_wanted(const struct scan *s, const struct task *t)
     return role != NULL && strcmp(role, s->role) == 0;
 }
 
-static bool is_found(const struct scan *s, const struct task *t)
+static unsigned terms_in_role(struct scan *s, const char *role)
+{
+    if (role != s->seen_role) {
+        s->seen_role = role;
+        s->role_terms = dashboard_terms_in(&s->query, role);
+    }
+    return s->role_terms;
+}
+
+static bool is_found(struct scan *s, const struct task *t)
 {
     const struct dashboard_query *q = &s->query;
     unsigned found = s->framework_terms;
@@ -149,9 +166,8 @@ static bool is_found(const struct scan *s, const struct task *t)
     if (dashboard_has_all(q, found))
         return true;
     found |= dashboard_terms_in(q, host_of(s->m, t)) | dashboard_terms_in(q, t->agent_id) |
-             dashboard_terms_in(q, t->executor_id) |
-             dashboard_terms_in(q, task_state_name(t->state)) |
-             dashboard_terms_in(q, resources_role(t->resources));
+             dashboard_terms_in(q, t->executor_id) | s->state_terms[state_of(t)] |
+             terms_in_role(s, resources_role(t->resources));
     return dashboard_has_all(q, found);
 }
 
@@ -194,7 +210,7 @@ static void look_at(struct scan *s, const struct task *t)
     s->total++;
     if (!is_found(s, t))
         return;
-    unsigned state = (unsigned)t->state < TASK_STATE_COUNT ? (unsigned)t->state : 0;
+    unsigned state = state_of(t);
     s->counts[state]++;
     if (s->states != 0 && (s->states >> state & 1) == 0)
         return;
@@ -345,6 +361,8 @@ void dashboard_tasks(void *ctx, struct http_request *r)
     s.agent_id = http_query(r, "agent");
     s.executor_id = http_query(r, "executor");
     s.role = http_query(r, "role");
+    for (unsigned i = 0; i < TASK_STATE_COUNT; i++)
+        s.state_terms[i] = dashboard_terms_in(&s.query, task_state_name((Mesos__V1__TaskState)i));
     look_at_all(&s);
     answer(&s);
     dashboard_rows_free(&s.rows);

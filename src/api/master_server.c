@@ -481,7 +481,8 @@ int master_server_new(const struct master_server_options *options,
                                                         .on_failed = election_failed};
     struct election_options election = {.url = options->zk,
                                         .session_timeout_ns = options->zk_session_timeout_ns,
-                                        .candidate = master_info(server->core)};
+                                        .candidate = master_info(server->core),
+                                        .wants_peers = true};
     r = election_new(options->env, &election, &callbacks, server, &server->election, err);
     if (r < 0) {
         master_server_free(server);

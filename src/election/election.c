@@ -22,6 +22,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "store/zk.h"
@@ -51,6 +52,9 @@ struct election {
     bool is_pending;   // an answer is awaited
     bool list_wanted;
     bool failed;
+    bool wants_peers;
+    struct map peers; // name of a znode -> "host:port"; "" when it cannot be read; NULL: not yet
+    char *asked_peer; // whose znode is being read, or NULL
     struct arena *leader_arena;
     struct timer retry;
     struct env_hook hook;
@@ -257,8 +261,86 @@ static void candidates_changed(zhandle_t *handle, int type, int state, const cha
 static void leader_was_read(int rc, const char *value, int size, const struct Stat *stat,
                             const void *data);
 
+// ---- the other masters ----
+
+static void free_peers(struct election *e)
+{
+    MAP_FOREACH (&e->peers, entry)
+        mem_free(entry->value);
+    map_free(&e->peers);
+}
+
+// Those that came are read one after another, when there is nothing more urgent to do.
+static void note_peers(struct election *e, const struct String_vector *names)
+{
+    struct map peers = MAP_INIT;
+    for (int32_t i = 0; i < names->count; i++) {
+        if (election_candidate_number(names->data[i]) >= 0)
+            map_put(&peers, names->data[i], map_remove(&e->peers, names->data[i]));
+    }
+    free_peers(e);
+    e->peers = peers;
+}
+
+static void peer_was_read(int rc, const char *value, int size, const struct Stat *stat,
+                          const void *data)
+{
+    (void)stat;
+    struct election *e;
+    if (!take_answer(rc, data, &e))
+        return;
+    AUTO_FREE char *name = TAKE_PTR(e->asked_peer);
+    if (name == NULL || !map_has(&e->peers, name))
+        return; // it went meanwhile
+    if (rc != ZOK && rc != ZNONODE && rc != ZNOAUTH) {
+        try_later(e, rc, "read the znode of a master");
+        return;
+    }
+    AUTO_ARENA struct arena *arena = arena_new(1024, 0);
+    ProtobufCMessage *message;
+    char *address = NULL;
+    if (rc == ZOK && wire_json_decode(&mesos__v1__master_info__descriptor, arena, value,
+                                      size > 0 ? (size_t)size : 0, &message, NULL) == 0) {
+        const Mesos__V1__MasterInfo *info = (const Mesos__V1__MasterInfo *)message;
+        char host[256];
+        uint16_t port;
+        if (info->hostname != NULL && info->hostname[0] != '\0')
+            address = mem_printf("%s:%u", info->hostname, (unsigned)info->port);
+        else if (election_address(info, host, &port))
+            address = mem_printf("%s:%u", host, (unsigned)port);
+    }
+    mem_free(map_put(&e->peers, name, address != NULL ? address : mem_strdup("")));
+}
+
+static void read_peer(struct election *e)
+{
+    MAP_FOREACH (&e->peers, entry) {
+        if (entry->value != NULL)
+            continue;
+        mem_free(e->asked_peer);
+        e->asked_peer = mem_strdup(entry->key);
+        AUTO_FREE char *path = mem_printf("%s/%s", e->url.path, e->asked_peer);
+        asked(e, zoo_aget(zk_handle(e->zk), path, 0, peer_was_read, e));
+        return;
+    }
+}
+
+void election_walk_peers(const struct election *e, void (*visit)(void *ctx, const char *address),
+                         void *ctx)
+{
+    MAP_FOREACH (&e->peers, entry) {
+        const char *address = entry->value;
+        if (address != NULL && address[0] != '\0')
+            visit(ctx, address);
+    }
+}
+
+// ---- the list ----
+
 static void note_list(struct election *e, const struct String_vector *names)
 {
+    if (e->wants_peers)
+        note_peers(e, names);
     const char *lowest = NULL;
     bool has_own = false;
     for (int32_t i = 0; i < names->count; i++) {
@@ -371,6 +453,8 @@ static void advance(struct election *e)
         contend(e);
     else if (e->list_wanted)
         list(e);
+    else
+        read_peer(e);
 }
 
 // ---- life ----
@@ -428,6 +512,7 @@ int election_new(struct env *env, const struct election_options *options,
     e->ctx = ctx;
     e->url = url;
     e->list_wanted = true;
+    e->wants_peers = options->wants_peers;
     e->retry.run = retry_is_due;
     e->hook.run = hook_is_due;
     list_init(&e->hook.link);
@@ -459,6 +544,8 @@ struct election *election_free(struct election *e)
     mem_free(e->own_name);
     mem_free(e->lowest_name);
     mem_free(e->asked_name);
+    mem_free(e->asked_peer);
+    free_peers(e);
     e->magic = 0;
     mem_free(e);
     return NULL;

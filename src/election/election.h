@@ -33,6 +33,7 @@ struct election_options {
     const char *url; // "zk://...", "file://..."; NULL: standalone, with a candidate
     int64_t session_timeout_ns;
     const Mesos__V1__MasterInfo *candidate; // NULL: only watch. Copied.
+    bool wants_peers;                       // election_walk_peers is asked for
 };
 
 // Callbacks come from the loop, never from within a call here; election_free may not be called from
@@ -42,6 +43,11 @@ int election_new(struct env *env, const struct election_options *options,
                  struct election **ret_election, struct error *err);
 // A candidate resigns: its znode goes. NULL is fine; returns NULL.
 struct election *election_free(struct election *election);
+
+// With wants_peers: every master that contends, ourselves among them, as "host:port". Standalone:
+// none.
+void election_walk_peers(const struct election *election,
+                         void (*visit)(void *ctx, const char *address), void *ctx);
 
 // Appends the path of the znode by which the candidate leads. False when it does not lead, or
 // leads without ZooKeeper.

@@ -36,13 +36,33 @@ def browser(cluster):
     one.close()
 
 
+class Pages:
+    """Opens tabs, and closes them with the browser."""
+
+    def __init__(self, browser):
+        self.browser = browser
+        self.tabs = []
+
+    def __call__(self, master, path="/", **options):
+        tab = self.browser.page(**options)
+        tab.masters = [master.address]
+        tab.expected = []  # patterns of what may be on the console
+        self.tabs.append(tab)
+        tab.base = "http://%s/" % master.address
+        tab.open(tab.base + path.lstrip("/"))
+        return tab
+
+    def check(self):
+        for tab in self.tabs:
+            known = "|".join("http://%s/" % re.escape(address) for address in tab.masters)
+            assert [text for text in tab.console if not any(re.search(one, text) for one in tab.expected)] == []
+            assert [address for address in tab.requests if not re.match(known + "|data:|about:", address)] == []
+
+
 @pytest.fixture
-def page(request, browser, master):
-    """A tab. The test fails when anything was on its console, or when it asked anybody but the master."""
-    options = getattr(request, "param", {})
-    tab = browser.page(**options)
-    yield tab
-    console, requests = tab.console, tab.requests
-    tab.close()
-    assert console == []
-    assert [address for address in requests if not re.match(r"http://%s/|data:|about:" % master.address, address)] == []
+def pages(browser):
+    """pages(master, "/#/agents", dark=True): a tab. The test fails when anything unexpected was on its console, or when it
+    asked anybody but the master."""
+    opened = Pages(browser)
+    yield opened
+    opened.check()

@@ -13,10 +13,10 @@ def execute(master, name, command):
                            "--command=" + command], capture_output=True, text=True, timeout=60 * PATIENCE, check=False)
 
 
-def test_home_shows_the_cluster(cluster, master, agent, page):
+def test_home_shows_the_cluster(cluster, master, agent, pages):
     assert execute(master, "well", "echo hello").returncode == 0
     assert execute(master, "badly", "exit 3").returncode != 0
-    page.open("http://%s/" % master.address)
+    page = pages(master)
     page.wait("document.querySelectorAll('#completed tr[data-row]').length == 2")
     completed = {row[0]: row for row in page.rows("#completed")}
     assert completed["well"][2] == "Finished" and completed["badly"][2] == "Failed"
@@ -24,9 +24,9 @@ def test_home_shows_the_cluster(cluster, master, agent, page):
     page.wait_text("Live", "document.querySelector('#live')")
 
 
-def test_home_follows_the_cluster(cluster, master, agent, page):
+def test_home_follows_the_cluster(cluster, master, agent, pages):
     """What happens while the page is open appears without a reload, and without polling."""
-    page.open("http://%s/" % master.address)
+    page = pages(master)
     page.wait_text("No task is active")
     before = len(page.requests)
     assert execute(master, "later", "true").returncode == 0
@@ -34,11 +34,11 @@ def test_home_follows_the_cluster(cluster, master, agent, page):
     assert len(page.requests) > before
 
 
-def test_names_are_text(cluster, master, agent, page):
+def test_names_are_text(cluster, master, agent, pages):
     """A task's name comes from a user: no markup in it takes effect."""
     name = "<img src=x onerror=console.error(1)>"
     assert execute(master, name, "true").returncode == 0
-    page.open("http://%s/" % master.address)
+    page = pages(master)
     page.wait_text(name, "document.querySelector('#completed')")
     assert page.run("document.querySelectorAll('main img').length") == 0
 
