@@ -129,6 +129,10 @@ static const struct flag rows[] = {
     ROW(frameworks_home, FLAG_TEXT, "", 0, "Put before relative paths of URIs to fetch."),
     ROW(quiet, FLAG_BOOL, "false", 0, "Do not log to standard error."),
     ROW(logging_level, FLAG_TEXT, "INFO", 0, "INFO, WARNING or ERROR: the least that is logged."),
+    ROW(log_format, FLAG_TEXT, "text", 0,
+        "text: lines as Mesos writes them; json: one object a line, with time, level, thread, "
+        "file, "
+        "line and message."),
     ROW(log_dir, FLAG_TEXT, NULL, 0, "Where log files go. Without it: none."),
     ROW(external_log_file, FLAG_TEXT, NULL, 0,
         "A file that someone else writes the log into, to be shown as /slave/log."),

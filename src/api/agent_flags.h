@@ -63,6 +63,7 @@ struct agent_flags {
     int64_t oversubscribed_resources_interval;
     bool quiet;
     char *logging_level;
+    char *log_format;
     char *log_dir;
     char *external_log_file;
     // Flags of Mesos that have no effect yet. Whatever the type, a value fits into 8 bytes.

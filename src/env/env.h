@@ -60,6 +60,10 @@ void env_on_signal(struct env *env, int signal, void (*run)(void *ctx, int signa
 // glog's line form: "I1123 11:58:31.123456 <thread id> file.c:123] text".
 int env_log_open(const char *program, const char *directory, bool quiet, const char *level,
                  struct error *err);
+// "text" (also NULL), or "json": one object a line. Before or after env_log_open.
+int env_log_set_format(const char *format, struct error *err);
+// Opens the files anew by their names: somebody has moved them away.
+void env_log_reopen(void);
 void env_log_close(void);
 
 // ---- child processes ----

@@ -3,6 +3,8 @@
 // The log sink of programs: glog's line form on standard error and, with a directory, in files
 // named as glog names them: <program>.<host>.<user>.log.<SEVERITY>.<date>-<time>.<pid>, each with a
 // link <program>.<SEVERITY> to the newest. A file holds its own severity and all above it.
+// Or, instead of glog's form, one JSON object a line. Files can be opened anew by their names, for
+// whoever moves them away (logrotate).
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -24,7 +27,9 @@ static const char *const severity_names[SEVERITY_COUNT] = {"INFO", "WARNING", "E
 
 static struct {
     bool quiet;
+    bool is_json;
     int fds[SEVERITY_COUNT];
+    char *paths[SEVERITY_COUNT];
     bool has_files;
 } log_file = {.fds = {-1, -1, -1}};
 
@@ -85,11 +90,95 @@ static char *put_stamp(char *at)
     return at + size;
 }
 
+static void write_line(int severity, const char *line, size_t size)
+{
+    if (!log_file.quiet) {
+        write_whole(STDERR_FILENO, line, size);
+    }
+    for (int i = 0; i <= severity && log_file.has_files; i++) {
+        write_whole(log_file.fds[i], line, size);
+    }
+}
+
+// How many bytes the character of UTF-8 at `s` has; 0: it is none.
+static size_t character_size(const unsigned char *s)
+{
+    static const struct {
+        unsigned char least, most; // of the first byte
+        unsigned char second_least, second_most;
+        size_t size;
+    } forms[] = {
+        {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
+        {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
+        {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+    };
+    if (s[0] < 0x80) {
+        return 1;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(forms); i++) {
+        if (s[0] < forms[i].least || s[0] > forms[i].most) {
+            continue;
+        }
+        bool is_good = s[1] >= forms[i].second_least && s[1] <= forms[i].second_most;
+        for (size_t k = 2; k < forms[i].size && is_good; k++) {
+            is_good = (s[k] & 0xc0) == 0x80;
+        }
+        return is_good ? forms[i].size : 0;
+    }
+    return 0;
+}
+
+// As a string of JSON; bytes that are no UTF-8 become U+FFFD.
+static void put_json_text(struct buf *out, const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    buf_putc(out, '"');
+    for (size_t left = LOG_LINE_SIZE; *s != '\0' && left > 0; left--) {
+        size_t size = character_size(s);
+        if (size == 0) {
+            buf_puts(out, "\xef\xbf\xbd");
+            size = 1;
+        } else if (*s == '"' || *s == '\\') {
+            buf_printf(out, "\\%c", *s);
+        } else if (*s < 0x20 || *s == 0x7f) {
+            buf_printf(out, "\\u%04x", *s);
+        } else {
+            buf_append(out, s, size);
+        }
+        s += size;
+    }
+    buf_putc(out, '"');
+}
+
+// {"time":"2026-11-28T11:58:31.123456Z","level":"INFO","thread":1,"file":..,"line":..,"message":..}
+static void write_json(enum log_level level, const char *file, int line, const char *text)
+{
+    static const char *const levels[] = {"DEBUG", "INFO", "WARNING", "ERROR"};
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    struct tm tm;
+    gmtime_r(&ts.tv_sec, &tm);
+    char second[24];
+    strftime(second, sizeof(second), "%Y-%m-%dT%H:%M:%S", &tm);
+    struct buf out AUTO_BUF = BUF_INIT;
+    buf_printf(&out, "{\"time\":\"%s.%06ldZ\",\"level\":\"%s\",\"thread\":%d,\"file\":", second,
+               ts.tv_nsec / 1000, levels[level], (int)gettid());
+    put_json_text(&out, file);
+    buf_printf(&out, ",\"line\":%d,\"message\":", line);
+    put_json_text(&out, text);
+    buf_puts(&out, "}\n");
+    write_line(severity_of(level), out.data, out.size);
+}
+
 static void sink(void *ctx, enum log_level level, const char *file, int line, const char *text)
 {
     (void)ctx;
     const char *slash = strrchr(file, '/');
     const char *name = slash != NULL ? slash + 1 : file;
+    if (log_file.is_json) {
+        write_json(level, name, line, text);
+        return;
+    }
     int severity = severity_of(level);
     char out[LOG_LINE_SIZE];
     char *at = out;
@@ -111,13 +200,12 @@ static void sink(void *ctx, enum log_level level, const char *file, int line, co
     memcpy(at, text, text_size);
     at += text_size;
     *at++ = '\n';
-    size_t size = (size_t)(at - out);
-    if (!log_file.quiet) {
-        write_whole(STDERR_FILENO, out, size);
-    }
-    for (int i = 0; i <= severity && log_file.has_files; i++) {
-        write_whole(log_file.fds[i], out, size);
-    }
+    write_line(severity, out, (size_t)(at - out));
+}
+
+static int open_path(const char *path)
+{
+    return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 }
 
 static int open_file(const char *program, const char *directory, int severity, struct error *err)
@@ -136,7 +224,7 @@ static int open_file(const char *program, const char *directory, int severity, s
     char *path AUTO_FREE = mem_printf("%s/%s", directory, name);
     char *link_path AUTO_FREE =
         mem_printf("%s/%s.%s", directory, program, severity_names[severity]);
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    int fd = open_path(path);
     if (fd < 0) {
         return error_errno(err, -errno, "cannot open the log file %s", path);
     }
@@ -145,7 +233,32 @@ static int open_file(const char *program, const char *directory, int severity, s
         log_warning("cannot link %s: %s", link_path, strerror(errno));
     }
     log_file.fds[severity] = fd;
+    log_file.paths[severity] = TAKE_PTR(path);
     return 0;
+}
+
+int env_log_set_format(const char *format, struct error *err)
+{
+    bool is_json = format != NULL && strcmp(format, "json") == 0;
+    if (format != NULL && !is_json && strcmp(format, "text") != 0) {
+        return error_set(err, -EINVAL, "'%s' is not a log format (text, json)", format);
+    }
+    log_file.is_json = is_json;
+    return 0;
+}
+
+void env_log_reopen(void)
+{
+    for (int i = 0; i < SEVERITY_COUNT && log_file.has_files; i++) {
+        int fd = open_path(log_file.paths[i]);
+        if (fd < 0) {
+            log_error("cannot open the log file %s again: %s; going on with the old one",
+                      log_file.paths[i], strerror(errno));
+            continue;
+        }
+        close(log_file.fds[i]);
+        log_file.fds[i] = fd;
+    }
 }
 
 int env_log_open(const char *program, const char *directory, bool quiet, const char *level,
@@ -186,6 +299,7 @@ void env_log_close(void)
     for (int i = 0; i < SEVERITY_COUNT; i++) {
         fd_close_at(&log_file.fds[i]);
         log_file.fds[i] = -1;
+        mem_free(TAKE_PTR(log_file.paths[i]));
     }
     log_file.has_files = false;
 }

@@ -142,6 +142,10 @@ static const struct flag rows[] = {
     ROW(webui_dir, FLAG_TEXT, NULL, 0, "The dashboard's files. Not given: those built in."),
     ROW(quiet, FLAG_BOOL, "false", 0, "Do not log to standard error."),
     ROW(logging_level, FLAG_TEXT, "INFO", 0, "INFO, WARNING or ERROR: the least that is logged."),
+    ROW(log_format, FLAG_TEXT, "text", 0,
+        "text: lines as Mesos writes them; json: one object a line, with time, level, thread, "
+        "file, "
+        "line and message."),
     ROW(log_dir, FLAG_TEXT, NULL, 0, "Where log files are written. Not given: nowhere."),
     ROW(external_log_file, FLAG_TEXT, NULL, 0,
         "A log file that somebody else writes; readable as /master/log instead of that of "

@@ -70,6 +70,7 @@ struct master_flags {
     char *webui_dir;
     bool quiet;
     char *logging_level;
+    char *log_format;
     char *log_dir;
     char *external_log_file;
     // Flags of Mesos that have no effect yet. Whatever the type, a value fits into 8 bytes.

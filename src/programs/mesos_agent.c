@@ -3,7 +3,7 @@
 // mesos-agent (also installed as mesos-slave). SIGUSR1: the agent unregisters, asks its executors
 // to shut down, kills those that do not within their grace period, and ends; a second one: no more
 // grace. SIGTERM and SIGINT: it ends at once, as for an upgrade; executors of frameworks that
-// checkpoint go on, and the next agent finds them.
+// checkpoint go on, and the next agent finds them. SIGHUP: log files are opened anew.
 
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +12,7 @@
 
 #include "api/agent_daemon.h"
 #include "base/buf.h"
+#include "base/log.h"
 
 static void on_signal(void *ctx, int signal)
 {
@@ -23,6 +24,14 @@ static void on_signal(void *ctx, int signal)
     }
 }
 
+static void on_hangup(void *ctx, int signal)
+{
+    (void)ctx;
+    (void)signal;
+    env_log_reopen();
+    log_info("Opened the log files anew");
+}
+
 static int run(struct agent_flags *flags, struct error *err)
 {
     struct env *env;
@@ -30,7 +39,10 @@ static int run(struct agent_flags *flags, struct error *err)
     if (r < 0) {
         return r;
     }
-    r = env_log_open("mesos-agent", flags->log_dir, flags->quiet, flags->logging_level, err);
+    r = env_log_set_format(flags->log_format, err);
+    if (r == 0) {
+        r = env_log_open("mesos-agent", flags->log_dir, flags->quiet, flags->logging_level, err);
+    }
     struct agent_daemon *daemon = NULL;
     if (r == 0) {
         r = agent_daemon_new(env, flags, &daemon, err);
@@ -39,6 +51,7 @@ static int run(struct agent_flags *flags, struct error *err)
         env_on_signal(env, SIGTERM, on_signal, daemon);
         env_on_signal(env, SIGINT, on_signal, daemon);
         env_on_signal(env, SIGUSR1, on_signal, daemon);
+        env_on_signal(env, SIGHUP, on_hangup, NULL);
         r = env_run(env);
     }
     agent_daemon_free(daemon);

@@ -130,6 +130,15 @@ static void on_signal(void *ctx, int number)
     env_stop(ctx, EXIT_SUCCESS);
 }
 
+// Somebody has moved the log files away.
+static void on_hangup(void *ctx, int number)
+{
+    (void)ctx;
+    (void)number;
+    env_log_reopen();
+    log_info("Opened the log files anew");
+}
+
 static void fill_core_options(const struct master_flags *flags, const struct name_list *roles,
                               struct master_options *core)
 {
@@ -253,6 +262,7 @@ static int serve(struct env *env, const struct master_flags *flags, struct store
                         "address.");
         env_on_signal(env, SIGTERM, on_signal, env);
         env_on_signal(env, SIGINT, on_signal, env);
+        env_on_signal(env, SIGHUP, on_hangup, NULL);
         r = env_run(env);
     }
     whitelist_free(whitelist);
@@ -310,7 +320,9 @@ static int run(const struct master_flags *flags, struct error *err)
         return r;
     AUTO_FREE char *role_text = mem_strdup(flags->roles != NULL ? flags->roles : "");
     struct name_list roles = split(role_text);
-    r = env_log_open("mesos-master", flags->log_dir, flags->quiet, flags->logging_level, err);
+    r = env_log_set_format(flags->log_format, err);
+    if (r == 0)
+        r = env_log_open("mesos-master", flags->log_dir, flags->quiet, flags->logging_level, err);
     if (r == 0)
         r = check_roles(&roles, err);
     struct store *store = NULL;

@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,8 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
 #include "env/env.h"
 
 static struct env *env;
@@ -403,6 +406,54 @@ static void test_detach(void **state)
 
 // ---- the log ----
 
+// One object a line; files that were moved away are made anew.
+static void test_log_json(void **state)
+{
+    (void)state;
+    char directory[] = "/tmp/meseta-env-XXXXXX";
+    assert_non_null(mkdtemp(directory));
+    struct error err;
+    assert_int_equal(env_log_set_format("xml", &err), -EINVAL);
+    assert_string_equal(err.text, "'xml' is not a log format (text, json)");
+    assert_int_equal(env_log_set_format("json", &err), 0);
+    assert_int_equal(env_log_open("prog", directory, true, "INFO", &err), 0);
+    static const struct {
+        const char *text;
+        const char *expected;
+    } lines[] = {
+        {"plain", "plain"},
+        {"a \"quoted\" \\ one", "a \\\"quoted\\\" \\\\ one"},
+        {"line\nend \x01\x7f", "line\\u000aend \\u0001\\u007f"},
+        {"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"},
+        // No UTF-8: a stray byte, one that is too long, half of a pair, a cut one.
+        {"\x80 \xc0\xaf \xed\xa0\x80 \xe2\x82",
+         "\xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd "
+         "\xef\xbf\xbd\xef\xbf\xbd"},
+    };
+    char path[256], moved[256];
+    snprintf(path, sizeof(path), "%s/prog.INFO", directory);
+    snprintf(moved, sizeof(moved), "%s/moved", directory);
+    char real[PATH_MAX];
+    assert_non_null(realpath(path, real));
+    for (size_t i = 0; i < ARRAY_COUNT(lines); i++) {
+        log_info("%s", lines[i].text);
+        assert_int_equal(rename(real, moved), 0);
+        env_log_reopen();
+        char *text;
+        size_t size;
+        assert_int_equal(file_read(moved, 10000, &text, &size, &err), 0);
+        assert_int_equal(strncmp(text, "{\"time\":\"2", 10), 0);
+        char *expected AUTO_FREE = mem_printf(",\"message\":\"%s\"}\n", lines[i].expected);
+        assert_true(text_ends_with(text, expected));
+        assert_non_null(strstr(text, "\",\"level\":\"INFO\",\"thread\":"));
+        mem_free(text);
+    }
+    env_log_close();
+    assert_int_equal(env_log_set_format(NULL, &err), 0);
+    char *remove AUTO_FREE = mem_printf("rm -r %s", directory);
+    assert_int_equal(system(remove), 0);
+}
+
 static void test_log_files(void **state)
 {
     (void)state;
@@ -459,6 +510,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_children, setup, teardown),
         cmocka_unit_test_setup_teardown(test_detach, setup, teardown),
         cmocka_unit_test(test_log_files),
+        cmocka_unit_test(test_log_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
