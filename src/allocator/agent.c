@@ -63,15 +63,53 @@ void agent_set_held_back(struct allocator *a, struct alloc_agent *agent, bool is
     a->held_back_rough += agent->is_held_rough;
 }
 
+static void leave_free(struct allocator *a, struct alloc_agent *agent)
+{
+    if (agent->free_at != 0) {
+        struct alloc_agent *last = a->free[--a->free_count];
+        a->free[agent->free_at - 1] = last;
+        last->free_at = agent->free_at;
+        agent->free_at = 0;
+    }
+}
+
 void agent_note_free(struct allocator *a, struct alloc_agent *agent)
 {
     bool is_free = !resources_is_empty(agent->available);
-    if (is_free && list_is_empty(&agent->in_free)) {
-        list_append(&a->free, &agent->in_free);
-    } else if (!is_free) {
-        list_remove(&agent->in_free);
+    if (!is_free) {
+        leave_free(a, agent);
         agent_set_held_back(a, agent, false);
+    } else if (agent->free_at == 0) {
+        if (a->free_count == a->free_capacity) {
+            a->free_capacity = a->free_capacity * 2 + 16;
+            a->free = mem_realloc_array(a->free, a->free_capacity, sizeof(struct alloc_agent *));
+        }
+        a->free[a->free_count++] = agent;
+        agent->free_at = a->free_count;
     }
+}
+
+struct resources *agent_get_resources(struct alloc_agent *agent)
+{
+    for (size_t i = 0; i < AGENT_OWN; i++) {
+        if (!agent->is_own_taken[i]) {
+            agent->is_own_taken[i] = true;
+            return &agent->own_resources[i];
+        }
+    }
+    return resources_new();
+}
+
+struct resources *agent_drop_resources(struct alloc_agent *agent, struct resources *r)
+{
+    for (size_t i = 0; i < AGENT_OWN; i++) {
+        if (r == &agent->own_resources[i]) {
+            resources_clear(r);
+            agent->is_own_taken[i] = false;
+            return NULL;
+        }
+    }
+    return resources_free(r);
 }
 
 // ---- who would not take it ----
@@ -148,8 +186,7 @@ static struct resources *bare_of(const struct alloc_agent *agent, const struct r
 
 void agent_recount(struct allocator *a, struct alloc_agent *agent)
 {
-    resources_free(agent->available);
-    agent->available = resources_copy(agent->total);
+    resources_assign(agent->available, agent->total);
     agent->is_overcommitted = false;
     for (size_t i = 0; i < agent->bond_count; i++) {
         const struct alloc_bond *bond = agent->bonds[i].bond;
@@ -180,7 +217,8 @@ void agent_hold(struct allocator *a, struct alloc_agent *agent, struct alloc_mem
     agent_note_free(a, agent);
     order_charge(a, agent, member, amount, 1, true);
     if (bond->held == NULL) {
-        bond->held = resources_copy(amount);
+        bond->held = agent_get_resources(agent);
+        resources_assign(bond->held, amount);
     } else {
         resources_add(bond->held, amount);
     }
@@ -194,7 +232,7 @@ void agent_release(struct allocator *a, struct alloc_bond *bond, const struct re
     resources_subtract(bond->held, amount);
     order_charge(a, agent, bond->member, amount, -1, false);
     if (resources_is_empty(bond->held)) {
-        bond->held = resources_free(bond->held);
+        bond->held = agent_drop_resources(agent, bond->held);
     }
     if (agent->is_overcommitted) {
         agent_recount(a, agent);
@@ -210,25 +248,9 @@ void agent_release(struct allocator *a, struct alloc_bond *bond, const struct re
 
 // ---- lifetime ----
 
-static bool is_zero(const struct amounts *amounts)
-{
-    for (size_t i = 0; i < amounts->count; i++) {
-        if (amounts->items[i] != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
 // Takes over `total`.
 static void set_total(struct allocator *a, struct alloc_agent *agent, struct resources *total)
 {
-    amounts_clear(&a->delta);
-    amounts_add_scalars(a, &a->delta, total, false, 1);
-    if (agent->total != NULL) {
-        amounts_add_scalars(a, &a->delta, agent->total, false, -1);
-    }
-    a->is_stale = a->is_stale || !is_zero(&a->delta);
     order_add_total(a, total, 1);
     if (agent->total != NULL) {
         order_add_total(a, agent->total, -1);
@@ -330,19 +352,32 @@ static void hold_uses(struct allocator *a, struct alloc_agent *agent, const char
     framework_free_if_unused(a, framework);
 }
 
+static struct alloc_agent *agent_new(struct allocator *a, const char *id)
+{
+    size_t size = strlen(id) + 1;
+    struct alloc_agent *agent = mem_zalloc(sizeof(*agent) + size);
+    agent->id = (char *)(agent + 1);
+    memcpy(agent->id, id, size);
+    agent->allocator = a;
+    agent->is_active = true;
+    agent->retired_seen = a->retired_count;
+    for (size_t i = 0; i < AGENT_OWN; i++) {
+        resources_init(&agent->own_resources[i]);
+    }
+    agent->bonds = agent->own_slots;
+    agent->bond_capacity = AGENT_OWN;
+    return agent;
+}
+
 void allocator_add_agent(struct allocator *a, const char *agent_id, const struct resources *total,
                          const struct allocator_use *uses, size_t use_count)
 {
     CHECK(!a->is_running && agent_find(a, agent_id) == NULL);
-    struct alloc_agent *agent = mem_zalloc(sizeof(*agent));
-    agent->allocator = a;
-    agent->id = mem_strdup(agent_id);
-    agent->is_active = true;
-    agent->retired_seen = a->retired_count;
-    list_init(&agent->in_free);
+    struct alloc_agent *agent = agent_new(a, agent_id);
     map_put(&a->agents, agent_id, agent);
     set_total(a, agent, resources_copy(total));
-    agent->available = resources_copy(total);
+    agent->available = agent_get_resources(agent);
+    resources_assign(agent->available, total);
     for (size_t i = 0; i < use_count; i++) {
         hold_uses(a, agent, uses[i].framework_id, uses[i].used);
     }
@@ -397,7 +432,7 @@ void allocator_transform(struct allocator *a, const char *framework_id, const ch
         set_total(a, agent, total);
     }
     if (resources_is_empty(bond->held)) {
-        bond->held = resources_free(bond->held);
+        bond->held = agent_drop_resources(agent, bond->held);
     }
     bond_free_if_unused(a, bond);
     member_free_if_unused(a, member);
@@ -412,8 +447,9 @@ void alloc_agent_free(struct allocator *a, struct alloc_agent *agent)
         struct alloc_framework *framework = member->framework;
         bond_clear_filters(a, bond);
         if (bond->held != NULL) {
-            AUTO_RESOURCES struct resources *held = TAKE_PTR(bond->held);
+            struct resources *held = TAKE_PTR(bond->held);
             order_charge(a, agent, member, held, -1, false);
+            agent_drop_resources(agent, held);
         }
         bond_free_if_unused(a, bond);
         member_free_if_unused(a, member);
@@ -421,9 +457,8 @@ void alloc_agent_free(struct allocator *a, struct alloc_agent *agent)
     }
     unmark_dirty(a, agent);
     agent_set_held_back(a, agent, false);
-    list_remove(&agent->in_free);
+    leave_free(a, agent);
     order_add_total(a, agent->total, -1);
-    a->is_stale = true;
     map_remove(&a->agents, agent->id);
     if (agent->last_refusal != NULL) {
         CHECK(agent->last_refusal->references == 1);
@@ -431,13 +466,14 @@ void alloc_agent_free(struct allocator *a, struct alloc_agent *agent)
         mem_free(agent->last_refusal);
     }
     resources_free(agent->total);
-    resources_free(agent->available);
+    agent_drop_resources(agent, agent->available);
     resources_free(agent->level);
-    mem_free(agent->bonds);
+    if (agent->bonds != agent->own_slots) {
+        mem_free(agent->bonds);
+    }
     bits_free(&agent->blocked);
     bits_free(&agent->judged);
     bits_free(&agent->excluded);
-    mem_free(agent->id);
     mem_free(agent);
 }
 

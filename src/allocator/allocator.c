@@ -58,9 +58,10 @@ struct allocator *allocator_new(const struct allocator_options *options,
     a->is_framework_random = options->is_framework_random;
     a->is_demand_aware = options->is_demand_aware;
     a->is_packing = options->is_packing;
-    list_init(&a->free);
     a->root = (struct alloc_role){.weight = 1.0};
     a->root.all.role = &a->root;
+    a->root.places = TREE_INIT(order_compare_places);
+    a->root.order = TREE_INIT(order_compare_members);
     return a;
 }
 
@@ -95,9 +96,18 @@ struct allocator *allocator_free(struct allocator *a)
     timers_free(&a->timers);
     minimums_free(a->minimums, a->minimum_count);
     struct amounts *const amounts[] = {
-        &a->totals,          &a->firm_totals,      &a->delta,         &a->firm_delta,
-        &a->surplus_low,     &a->root.firm,        &a->root.reserved, &a->root.need,
-        &a->root.need_below, &a->root.all.amounts, &a->need_change,
+        &a->totals,
+        &a->firm_totals,
+        &a->delta,
+        &a->firm_delta,
+        &a->basis,
+        &a->surplus_low,
+        &a->root.firm,
+        &a->root.reserved,
+        &a->root.need,
+        &a->root.need_below,
+        &a->root.all.amounts,
+        &a->need_change,
     };
     for (size_t i = 0; i < ARRAY_COUNT(amounts); i++) {
         amounts_free(amounts[i]);
@@ -111,7 +121,7 @@ struct allocator *allocator_free(struct allocator *a)
     mem_free(a->is_excluded);
     mem_free(a->excluded_names);
     mem_free(a->region);
-    mem_free(a->root.places);
+    mem_free(a->rebuilding);
     mem_free(a->members);
     mem_free(a->free_numbers);
     mem_free(a->drawn);
@@ -119,6 +129,7 @@ struct allocator *allocator_free(struct allocator *a)
     mem_free(a->relaxed_roles);
     mem_free(a->held_back);
     mem_free(a->dirty);
+    mem_free(a->free);
     mem_free(a);
     return NULL;
 }

@@ -42,8 +42,26 @@ size_t name_number(struct allocator *a, struct intern *name)
 
 void amounts_free(struct amounts *amounts)
 {
-    mem_free(amounts->items);
+    if (amounts->items != amounts->few) {
+        mem_free(amounts->items);
+    }
     *amounts = (struct amounts){0};
+}
+
+void amounts_reserve(struct amounts *amounts, size_t count, int64_t fill)
+{
+    if (amounts->items == NULL) {
+        amounts->items = amounts->few;
+    }
+    if (count > AMOUNTS_INLINE && amounts->items == amounts->few) {
+        amounts->items = mem_calloc(count, sizeof(amounts->items[0]));
+        memcpy(amounts->items, amounts->few, amounts->count * sizeof(amounts->items[0]));
+    } else if (count > AMOUNTS_INLINE && count > amounts->count) {
+        amounts->items = mem_realloc_array(amounts->items, count, sizeof(amounts->items[0]));
+    }
+    while (amounts->count < count) {
+        amounts->items[amounts->count++] = fill;
+    }
 }
 
 void amounts_clear(struct amounts *amounts)
@@ -53,18 +71,10 @@ void amounts_clear(struct amounts *amounts)
     }
 }
 
-static void grow(struct allocator *a, struct amounts *amounts)
-{
-    amounts->items = mem_realloc_array(amounts->items, a->name_count, sizeof(amounts->items[0]));
-    while (amounts->count < a->name_count) {
-        amounts->items[amounts->count++] = 0;
-    }
-}
-
 void amount_add(struct allocator *a, struct amounts *amounts, size_t number, int64_t value)
 {
     if (number >= amounts->count) {
-        grow(a, amounts);
+        amounts_reserve(amounts, a->name_count, 0);
     }
     // Wraps round without harm: what is added is taken back in the same steps.
     amounts->items[number] = (int64_t)((uint64_t)amounts->items[number] + (uint64_t)value);

@@ -50,6 +50,8 @@ struct alloc_role *role_get(struct allocator *a, const char *name)
     role->all =
         (struct alloc_place){.role = role, .name = slash != NULL ? slash + 1 : role->name->text};
     role->own = (struct alloc_place){.role = role, .name = ".", .is_own = true};
+    role->places = TREE_INIT(order_compare_places);
+    role->order = TREE_INIT(order_compare_members);
     role->parent = &a->root;
     if (slash != NULL) {
         char *above AUTO_FREE = mem_strndup(name, (size_t)(slash - role->name->text));
@@ -67,7 +69,7 @@ void role_free_if_unused(struct allocator *a, struct alloc_role *role)
     while (role != &a->root && role->member_count == 0 && role->weight == 1.0 &&
            role->quota == NULL && role->reservation_count == 0 && role->child_count == 0) {
         struct alloc_role *parent = role->parent;
-        CHECK(role->place_count == 0 && role->order_count == 0);
+        CHECK(role->places.count == 0 && role->order.count == 0);
         quota_forget(a, role);
         parent->child_count--;
         map_remove(&a->roles, role->name->text);
@@ -78,8 +80,6 @@ void role_free_if_unused(struct allocator *a, struct alloc_role *role)
         amounts_free(&role->firm);
         amounts_free(&role->need);
         amounts_free(&role->need_below);
-        mem_free(role->places);
-        mem_free(role->order);
         mem_free(role);
         role = parent;
     }
@@ -90,7 +90,7 @@ void allocator_set_weight(struct allocator *a, const char *name, double weight)
     CHECK(weight > 0);
     struct alloc_role *role = role_get(a, name);
     role->weight = weight;
-    a->is_stale = true;
+    order_weigh(a, role);
     role_free_if_unused(a, role);
 }
 
@@ -176,7 +176,8 @@ void member_free_if_unused(struct allocator *a, struct alloc_member *member)
 // does not change.
 static void ask_for_free_agents(struct allocator *a, const struct alloc_member *member)
 {
-    LIST_FOREACH (&a->free, struct alloc_agent, in_free, agent) {
+    for (size_t i = 0; i < a->free_count; i++) {
+        struct alloc_agent *agent = a->free[i];
         agent_catch_up(a, agent);
         if (!bits_has(&agent->blocked, member->number)) {
             agent_mark_dirty(a, agent);
@@ -258,16 +259,21 @@ struct alloc_bond *bond_get(struct alloc_agent *agent, struct alloc_member *memb
         return agent->bonds[at].bond;
     }
     if (agent->bond_count == agent->bond_capacity) {
+        bool is_own = agent->bonds == agent->own_slots;
         agent->bond_capacity = agent->bond_capacity * 2 + 2;
-        agent->bonds =
-            mem_realloc_array(agent->bonds, agent->bond_capacity, sizeof(agent->bonds[0]));
+        agent->bonds = mem_realloc_array(is_own ? NULL : agent->bonds, agent->bond_capacity,
+                                         sizeof(agent->bonds[0]));
+        if (is_own) {
+            memcpy(agent->bonds, agent->own_slots, sizeof(agent->own_slots));
+        }
     }
     memmove(&agent->bonds[at + 1], &agent->bonds[at],
             (agent->bond_count - at) * sizeof(agent->bonds[0]));
     agent->bond_count++;
-    struct alloc_bond *bond = mem_zalloc(sizeof(*bond));
-    bond->agent = agent;
-    bond->member = member;
+    struct alloc_bond *bond =
+        agent->is_own_bond_taken ? mem_alloc(sizeof(*bond)) : &agent->own_bond;
+    agent->is_own_bond_taken = true;
+    *bond = (struct alloc_bond){.agent = agent, .member = member};
     list_append(&member->bonds, &bond->in_member);
     agent->bonds[at] = (struct alloc_bond_slot){.number = member->number, .bond = bond};
     return bond;
@@ -286,7 +292,11 @@ void bond_free_if_unused(struct allocator *a, struct alloc_bond *bond)
     memmove(&agent->bonds[at], &agent->bonds[at + 1],
             (agent->bond_count - at) * sizeof(agent->bonds[0]));
     list_remove(&bond->in_member);
-    mem_free(bond);
+    if (bond == &agent->own_bond) {
+        agent->is_own_bond_taken = false;
+    } else {
+        mem_free(bond);
+    }
 }
 
 // ---- filters ----

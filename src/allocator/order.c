@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Who goes first. Roles make a tree; at each level the places, a role's own members and the roles
-// right below it, are sorted by weighted dominant share, and a role's members likewise. The arrays
-// are kept sorted: a charge moves one item at each level of one branch. When the totals change, all
-// shares do: then the next round sorts all anew.
+// right below it, are sorted by weighted dominant share, and a role's members likewise. A charge
+// moves one item at each level of one branch.
+//
+// When the totals change, all shares do. The orders then stay as they are: sorted by shares of
+// earlier totals, the *basis*. When all totals changed in the same proportion, that is the true
+// order. If not, a true share is at least the share of the basis divided by the greatest growth of
+// any total; so a walk need only look as far ahead as shares stand close to each other. It sorts
+// those that it looks at. When they are many, or the proportions have changed by much, or a round
+// will walk often, all are sorted anew by the totals as they are.
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "allocator/state.h"
@@ -14,14 +19,15 @@
 
 // ---- shares ----
 
-double order_share(const struct allocator *a, const struct amounts *amounts)
+static double share_of(const struct allocator *a, const struct amounts *amounts,
+                       const struct amounts *totals)
 {
     double share = 0.0;
-    for (size_t i = 0; i < amounts->count && i < a->totals.count; i++) {
-        if (a->totals.items[i] <= 0 || a->is_excluded[i]) {
+    for (size_t i = 0; i < amounts->count && i < totals->count; i++) {
+        if (totals->items[i] <= 0 || a->is_excluded[i]) {
             continue;
         }
-        double part = (double)amounts->items[i] / (double)a->totals.items[i];
+        double part = (double)amounts->items[i] / (double)totals->items[i];
         if (part > share) {
             share = part;
         }
@@ -29,15 +35,26 @@ double order_share(const struct allocator *a, const struct amounts *amounts)
     return share;
 }
 
-static void refresh_place(struct allocator *a, struct alloc_place *place)
+double order_share(const struct allocator *a, const struct amounts *amounts)
 {
-    double share = order_share(a, &place->amounts);
-    place->share = place->is_own ? share : share / place->role->weight;
+    return share_of(a, amounts, &a->totals);
 }
 
-static void refresh_member(struct allocator *a, struct alloc_member *member)
+static double place_share(const struct allocator *a, const struct alloc_place *place,
+                          const struct amounts *totals)
 {
-    member->share = order_share(a, &member->amounts);
+    double share = share_of(a, &place->amounts, totals);
+    return place->is_own ? share : share / place->role->weight;
+}
+
+static void refresh_place(const struct allocator *a, struct alloc_place *place)
+{
+    place->share = place_share(a, place, &a->basis);
+}
+
+static void refresh_member(const struct allocator *a, struct alloc_member *member)
+{
+    member->share = share_of(a, &member->amounts, &a->basis);
 }
 
 // What is reserved for the role counts for those above, too.
@@ -60,6 +77,7 @@ void order_add_total(struct allocator *a, const struct resources *r, int sign)
 {
     amounts_add_scalars(a, &a->totals, r, false, sign);
     amounts_add_scalars(a, &a->firm_totals, r, true, sign);
+    a->is_drifted = true; // unless order_refresh finds otherwise
     for (uint32_t i = 0; i < r->count; i++) {
         if (r->entries[i].kind->role != NULL) {
             reserve(a, &r->entries[i], sign);
@@ -72,43 +90,64 @@ void order_add_total(struct allocator *a, const struct resources *r, int sign)
 
 // ---- order ----
 
-static int compare_places(const struct alloc_place *x, const struct alloc_place *y)
+static int compare(bool is_sated, double share, uint64_t allocations, const char *name,
+                   bool is_sated_y, double share_y, uint64_t allocations_y, const char *name_y)
 {
-    if (x->is_sated != y->is_sated) {
-        return x->is_sated ? 1 : -1;
+    if (is_sated != is_sated_y) {
+        return is_sated ? 1 : -1;
     }
-    if (x->share != y->share) {
-        return x->share < y->share ? -1 : 1;
+    if (share != share_y) {
+        return share < share_y ? -1 : 1;
     }
-    if (x->allocations != y->allocations) {
-        return x->allocations < y->allocations ? -1 : 1;
+    if (allocations != allocations_y) {
+        return allocations < allocations_y ? -1 : 1;
     }
-    return x == y ? 0 : strcmp(x->name, y->name);
+    return name == name_y ? 0 : strcmp(name, name_y);
 }
 
-static bool is_sated(const struct alloc_member *member)
+static int compare_places(const struct alloc_place *x, double x_share, const struct alloc_place *y,
+                          double y_share)
 {
-    return member->declines >= DECLINES_SATED && member->framework->allocator->is_demand_aware;
+    return compare(x->is_sated, x_share, x->allocations, x->name, y->is_sated, y_share,
+                   y->allocations, y->name);
 }
 
-static int compare_members(const struct alloc_member *x, const struct alloc_member *y)
+static int compare_members(const struct alloc_member *x, double x_share,
+                           const struct alloc_member *y, double y_share)
 {
-    if (is_sated(x) != is_sated(y)) {
-        return is_sated(x) ? 1 : -1;
-    }
-    if (x->share != y->share) {
-        return x->share < y->share ? -1 : 1;
-    }
-    if (x->allocations != y->allocations) {
-        return x->allocations < y->allocations ? -1 : 1;
-    }
-    return x == y ? 0 : strcmp(x->framework->id, y->framework->id);
+    return compare(x->is_sated, x_share, x->allocations, x->framework->id, y->is_sated, y_share,
+                   y->allocations, y->framework->id);
 }
 
-int order_compare(const struct alloc_member *x, const struct alloc_member *y)
+int order_compare_places(const struct tree_node *x, const struct tree_node *y)
+{
+    const struct alloc_place *px = place_at(x);
+    const struct alloc_place *py = place_at(y);
+    return compare_places(px, px->share, py, py->share);
+}
+
+int order_compare_members(const struct tree_node *x, const struct tree_node *y)
+{
+    const struct alloc_member *mx = member_at(x);
+    const struct alloc_member *my = member_at(y);
+    return compare_members(mx, mx->share, my, my->share);
+}
+
+static double true_place_share(const struct allocator *a, const struct alloc_place *place)
+{
+    return a->is_drifted ? place_share(a, place, &a->totals) : place->share;
+}
+
+static double true_member_share(const struct allocator *a, const struct alloc_member *member)
+{
+    return a->is_drifted ? share_of(a, &member->amounts, &a->totals) : member->share;
+}
+
+int order_compare(const struct allocator *a, const struct alloc_member *x,
+                  const struct alloc_member *y)
 {
     if (x->role == y->role) {
-        return compare_members(x, y);
+        return compare_members(x, true_member_share(a, x), y, true_member_share(a, y));
     }
     // Up to the two places that stand side by side.
     const struct alloc_place *px = &x->role->own;
@@ -124,75 +163,7 @@ int order_compare(const struct alloc_member *x, const struct alloc_member *y)
             ry = ry->parent;
         }
     }
-    return compare_places(px, py);
-}
-
-// The place among the first `count`: before the first that goes behind it.
-static size_t find_place(struct alloc_place *const *places, size_t count,
-                         const struct alloc_place *place)
-{
-    size_t low = 0;
-    while (low < count) {
-        size_t middle = low + (count - low) / 2;
-        if (compare_places(places[middle], place) < 0) {
-            low = middle + 1;
-        } else {
-            count = middle;
-        }
-    }
-    return low;
-}
-
-static size_t find_member(struct alloc_member *const *order, size_t count,
-                          const struct alloc_member *member)
-{
-    size_t low = 0;
-    while (low < count) {
-        size_t middle = low + (count - low) / 2;
-        if (compare_members(order[middle], member) < 0) {
-            low = middle + 1;
-        } else {
-            count = middle;
-        }
-    }
-    return low;
-}
-
-// Moves the item at `from` of an array that is sorted but for it, to `to` of the array without it.
-static void move_item(void **items, size_t from, size_t to)
-{
-    void *item = items[from];
-    if (to > from) {
-        memmove(&items[from], &items[from + 1], (to - from) * sizeof(items[0]));
-    } else {
-        memmove(&items[to + 1], &items[to], (from - to) * sizeof(items[0]));
-    }
-    items[to] = item;
-}
-
-// A charge moves one item: up when its share grew, else down. The place is searched on that side.
-static void resort_place(struct alloc_role *container, struct alloc_place *place, size_t at)
-{
-    struct alloc_place **places = container->places;
-    size_t to;
-    if (at > 0 && compare_places(place, places[at - 1]) < 0) {
-        to = find_place(places, at, place);
-    } else {
-        to = at + find_place(&places[at + 1], container->place_count - at - 1, place);
-    }
-    move_item((void **)places, at, to);
-}
-
-static void resort_member(struct alloc_member *member, size_t at)
-{
-    struct alloc_member **order = member->role->order;
-    size_t to;
-    if (at > 0 && compare_members(member, order[at - 1]) < 0) {
-        to = find_member(order, at, member);
-    } else {
-        to = at + find_member(&order[at + 1], member->role->order_count - at - 1, member);
-    }
-    move_item((void **)order, at, to);
+    return compare_places(px, true_place_share(a, px), py, true_place_share(a, py));
 }
 
 static struct alloc_role *container_of(const struct alloc_place *place)
@@ -200,9 +171,163 @@ static struct alloc_role *container_of(const struct alloc_place *place)
     return place->is_own ? place->role : place->role->parent;
 }
 
-static bool is_listed(const struct alloc_place *place)
+// ---- totals that have changed ----
+
+static void refresh_place_at(void *a, struct tree_node *node)
 {
-    return place->is_own ? place->role->order_count > 0 : place->role->place_count > 0;
+    refresh_place(a, place_at(node));
+}
+
+static void refresh_member_at(void *a, struct tree_node *node)
+{
+    refresh_member(a, member_at(node));
+}
+
+static void rebuild(struct allocator *a, struct tree *tree,
+                    void (*refresh)(void *a, struct tree_node *node))
+{
+    if (tree->count > a->rebuilding_capacity) {
+        a->rebuilding_capacity = tree->count * 2;
+        a->rebuilding =
+            mem_realloc_array(a->rebuilding, a->rebuilding_capacity, sizeof(struct tree_node *));
+    }
+    tree_rebuild(tree, a->rebuilding, refresh, a);
+}
+
+static void rebase_role(struct allocator *a, struct alloc_role *role)
+{
+    TREE_FOREACH(&role->places, node)
+    {
+        struct alloc_place *place = place_at(node);
+        if (place->is_own) {
+            rebuild(a, &role->order, refresh_member_at);
+        } else {
+            rebase_role(a, place->role);
+        }
+    }
+    rebuild(a, &role->places, refresh_place_at);
+}
+
+void order_rebase(struct allocator *a)
+{
+    amounts_reserve(&a->basis, a->totals.count, 0);
+    memcpy(a->basis.items, a->totals.items, a->totals.count * sizeof(a->basis.items[0]));
+    a->is_drifted = false;
+    rebase_role(a, &a->root);
+}
+
+enum drift { DRIFT_NONE, DRIFT_SOME, DRIFT_MUCH };
+#define DRIFT_MAX 1.5
+
+// How the proportions of the totals to the basis differ.
+static enum drift measure_drift(struct allocator *a)
+{
+    double low = 0, high = 0;
+    int64_t total = 0, basis = 0; // of the first name
+    bool is_same = true;
+    for (size_t i = 0; i < a->totals.count; i++) {
+        int64_t now = a->totals.items[i] > 0 ? a->totals.items[i] : 0;
+        int64_t then = amount_of(&a->basis, i) > 0 ? amount_of(&a->basis, i) : 0;
+        if (a->is_excluded[i] || (now == 0 && then == 0)) {
+            continue;
+        }
+        if (now == 0 || then == 0) {
+            return DRIFT_MUCH;
+        }
+        double growth = (double)now / (double)then;
+        low = basis == 0 || growth < low ? growth : low;
+        high = growth > high ? growth : high;
+        is_same = is_same && (basis == 0 || (__int128)now * basis == (__int128)then * total);
+        total = now;
+        basis = then;
+    }
+    a->drift_high = high;
+    return is_same ? DRIFT_NONE : high > low * DRIFT_MAX ? DRIFT_MUCH : DRIFT_SOME;
+}
+
+void order_refresh(struct allocator *a, size_t agents)
+{
+    enum { WORTH = 4 }; // walks ahead of so many agents cost what sorting one member does
+    if (!a->is_drifted) {
+        return;
+    }
+    enum drift drift = measure_drift(a);
+    if (drift == DRIFT_NONE) {
+        a->is_drifted = false;
+    } else if (drift == DRIFT_MUCH || agents * WORTH > a->wanting_count) {
+        order_rebase(a);
+    }
+}
+
+// ---- walks ----
+
+void order_walk_begin(const struct allocator *a, const struct tree *tree, bool is_member,
+                      struct order_walk *ret_walk)
+{
+    ret_walk->a = a;
+    ret_walk->next = tree->first;
+    ret_walk->is_member = is_member;
+    ret_walk->is_lost = false;
+    ret_walk->count = 0;
+}
+
+static int compare_items(const struct order_walk *walk, const struct walk_item *x,
+                         const struct walk_item *y)
+{
+    return walk->is_member
+               ? compare_members(member_at(x->node), x->share, member_at(y->node), y->share)
+               : compare_places(place_at(x->node), x->share, place_at(y->node), y->share);
+}
+
+// Whether nothing from the walk's next on can go before the item.
+static bool is_settled(const struct order_walk *walk, const struct walk_item *item)
+{
+    bool is_sated =
+        walk->is_member ? member_at(item->node)->is_sated : place_at(item->node)->is_sated;
+    bool is_next_sated =
+        walk->is_member ? member_at(walk->next)->is_sated : place_at(walk->next)->is_sated;
+    double next = walk->is_member ? member_at(walk->next)->share : place_at(walk->next)->share;
+    if (is_sated != is_next_sated) {
+        return is_next_sated;
+    }
+    // Of those that have nothing, the order is true.
+    enum { ROUNDINGS = 4 };
+    return next == 0.0 ||
+           item->share < next / walk->a->drift_high * (1.0 - ROUNDINGS * __DBL_EPSILON__);
+}
+
+static struct tree_node *walk_ahead(struct order_walk *walk)
+{
+    for (;;) {
+        size_t first = 0;
+        for (size_t i = 1; i < walk->count; i++) {
+            first = compare_items(walk, &walk->ahead[i], &walk->ahead[first]) < 0 ? i : first;
+        }
+        if (walk->count > 0 && (walk->next == NULL || is_settled(walk, &walk->ahead[first]))) {
+            struct tree_node *node = walk->ahead[first].node;
+            walk->ahead[first] = walk->ahead[--walk->count];
+            return node;
+        }
+        if (walk->next == NULL || walk->count == WALK_AHEAD) {
+            walk->is_lost = walk->next != NULL;
+            return NULL;
+        }
+        walk->ahead[walk->count++] = (struct walk_item){
+            .share = walk->is_member ? true_member_share(walk->a, member_at(walk->next))
+                                     : true_place_share(walk->a, place_at(walk->next)),
+            .node = walk->next};
+        walk->next = tree_next(walk->next);
+    }
+}
+
+struct tree_node *order_walk_next(struct order_walk *walk)
+{
+    if (walk->a->is_drifted) {
+        return walk_ahead(walk);
+    }
+    struct tree_node *node = walk->next;
+    walk->next = node != NULL ? tree_next(node) : NULL;
+    return node;
 }
 
 // ---- charges ----
@@ -260,35 +385,21 @@ static void apply(struct allocator *a, struct amounts *amounts, const struct cha
 
 static void charge_place(struct allocator *a, struct alloc_place *place, const struct charge *c)
 {
-    struct alloc_role *container = container_of(place);
-    bool is_sorted = !a->is_stale && is_listed(place);
-    size_t at = 0;
-    if (is_sorted) {
-        at = find_place(container->places, container->place_count, place);
-        CHECK(at < container->place_count && container->places[at] == place);
-    }
     apply(a, &place->amounts, c, place->role, place->is_own);
     place->allocations += c->is_allocation;
-    if (is_sorted) {
+    if (place->in_places.is_in) {
         refresh_place(a, place);
-        resort_place(container, place, at);
+        tree_move(&container_of(place)->places, &place->in_places);
     }
 }
 
 static void charge_member(struct allocator *a, struct alloc_member *member, const struct charge *c)
 {
-    struct alloc_role *role = member->role;
-    bool is_sorted = !a->is_stale && member->is_wanting;
-    size_t at = 0;
-    if (is_sorted) {
-        at = find_member(role->order, role->order_count, member);
-        CHECK(at < role->order_count && role->order[at] == member);
-    }
     apply(a, &member->amounts, c, NULL, false);
     member->allocations += c->is_allocation;
-    if (is_sorted) {
+    if (member->in_order.is_in) {
         refresh_member(a, member);
-        resort_member(member, at);
+        tree_move(&member->role->order, &member->in_order);
     }
 }
 
@@ -346,62 +457,45 @@ void order_charge(struct allocator *a, const struct alloc_agent *agent, struct a
 static void list_place(struct allocator *a, struct alloc_place *place)
 {
     struct alloc_role *container = container_of(place);
-    if (container->place_count == 0 && container->parent != NULL) {
+    if (container->places.count == 0 && container->parent != NULL) {
         list_place(a, &container->all);
     }
-    if (container->place_count == container->place_capacity) {
-        container->place_capacity = container->place_capacity * 2 + 2;
-        container->places = mem_realloc_array(container->places, container->place_capacity,
-                                              sizeof(struct alloc_place *));
-    }
     refresh_place(a, place);
-    struct alloc_place **places = container->places;
-    size_t at =
-        a->is_stale ? container->place_count : find_place(places, container->place_count, place);
-    memmove(&places[at + 1], &places[at], (container->place_count - at) * sizeof(places[0]));
-    places[at] = place;
-    container->place_count++;
+    tree_insert(&container->places, &place->in_places);
 }
 
 static void unlist_place(struct allocator *a, struct alloc_place *place)
 {
     struct alloc_role *container = container_of(place);
-    struct alloc_place **places = container->places;
-    size_t at = a->is_stale ? 0 : find_place(places, container->place_count, place);
-    while (at < container->place_count && places[at] != place) {
-        at++;
-    }
-    CHECK(at < container->place_count);
-    container->place_count--;
-    memmove(&places[at], &places[at + 1], (container->place_count - at) * sizeof(places[0]));
-    if (container->place_count == 0 && container->parent != NULL) {
+    tree_remove(&container->places, &place->in_places);
+    if (container->places.count == 0 && container->parent != NULL) {
         unlist_place(a, &container->all);
     }
 }
 
-// A role is sated when all that want offers in it are.
+void order_weigh(struct allocator *a, struct alloc_role *role)
+{
+    if (role->all.in_places.is_in) {
+        refresh_place(a, &role->all);
+        tree_move(&role->parent->places, &role->all.in_places);
+    }
+}
+
+// A role is sated when all that want offers in it are; they go last, so the first tells.
 static void refresh_sated(struct allocator *a, struct alloc_role *role)
 {
     if (!a->is_demand_aware) {
         return;
     }
     struct alloc_place *place = &role->own;
-    bool is_all = role->order_count > 0;
-    for (size_t i = 0; i < role->order_count && is_all; i++) {
-        is_all = is_sated(role->order[i]); // the first, unless all are, when they are sorted
-    }
+    bool is_all = role->order.count > 0 && member_at(role->order.first)->is_sated;
     while (place != &a->root.all && place->is_sated != is_all) {
         struct alloc_role *container = container_of(place);
-        bool is_sorted = !a->is_stale && is_listed(place);
-        size_t at = is_sorted ? find_place(container->places, container->place_count, place) : 0;
         place->is_sated = is_all;
-        if (is_sorted) {
-            resort_place(container, place, at);
+        if (place->in_places.is_in) {
+            tree_move(&container->places, &place->in_places);
         }
-        is_all = container->place_count > 0;
-        for (size_t i = 0; i < container->place_count && is_all; i++) {
-            is_all = container->places[i]->is_sated;
-        }
+        is_all = container->places.count > 0 && place_at(container->places.first)->is_sated;
         place = &container->all;
     }
 }
@@ -409,36 +503,19 @@ static void refresh_sated(struct allocator *a, struct alloc_role *role)
 void order_insert(struct allocator *a, struct alloc_member *member)
 {
     struct alloc_role *role = member->role;
-    if (role->order_count == 0) {
+    if (role->order.count == 0) {
         list_place(a, &role->own);
     }
-    if (role->order_count == role->order_capacity) {
-        role->order_capacity = role->order_capacity * 2 + 4;
-        role->order =
-            mem_realloc_array(role->order, role->order_capacity, sizeof(struct alloc_member *));
-    }
     refresh_member(a, member);
-    size_t at =
-        a->is_stale ? role->order_count : find_member(role->order, role->order_count, member);
-    memmove(&role->order[at + 1], &role->order[at],
-            (role->order_count - at) * sizeof(role->order[0]));
-    role->order[at] = member;
-    role->order_count++;
+    tree_insert(&role->order, &member->in_order);
     refresh_sated(a, role);
 }
 
 void order_remove(struct allocator *a, struct alloc_member *member)
 {
     struct alloc_role *role = member->role;
-    size_t at = a->is_stale ? 0 : find_member(role->order, role->order_count, member);
-    while (at < role->order_count && role->order[at] != member) {
-        at++;
-    }
-    CHECK(at < role->order_count);
-    role->order_count--;
-    memmove(&role->order[at], &role->order[at + 1],
-            (role->order_count - at) * sizeof(role->order[0]));
-    if (role->order_count == 0) {
+    tree_remove(&role->order, &member->in_order);
+    if (role->order.count == 0) {
         unlist_place(a, &role->own);
     }
     refresh_sated(a, role);
@@ -446,56 +523,14 @@ void order_remove(struct allocator *a, struct alloc_member *member)
 
 void order_set_sated(struct allocator *a, struct alloc_member *member, uint32_t declines)
 {
-    if (!a->is_demand_aware || (declines >= DECLINES_SATED) == is_sated(member) ||
-        !member->is_wanting) {
-        member->declines = declines;
+    bool is_sated = a->is_demand_aware && declines >= DECLINES_SATED;
+    member->declines = declines;
+    if (is_sated == member->is_sated) {
         return;
     }
-    order_remove(a, member);
-    member->declines = declines;
-    order_insert(a, member);
-}
-
-static int compare_place_items(const void *x, const void *y)
-{
-    return compare_places(*(struct alloc_place *const *)x, *(struct alloc_place *const *)y);
-}
-
-static int compare_member_items(const void *x, const void *y)
-{
-    return compare_members(*(struct alloc_member *const *)x, *(struct alloc_member *const *)y);
-}
-
-static void sort_members(struct allocator *a, struct alloc_role *role)
-{
-    for (size_t i = 0; i < role->order_count; i++) {
-        refresh_member(a, role->order[i]);
-    }
-    if (role->order_count > 1) {
-        qsort(role->order, role->order_count, sizeof(role->order[0]), compare_member_items);
-    }
-}
-
-static void sort_role(struct allocator *a, struct alloc_role *role)
-{
-    for (size_t i = 0; i < role->place_count; i++) {
-        struct alloc_place *place = role->places[i];
-        refresh_place(a, place);
-        if (place->is_own) {
-            sort_members(a, role);
-        } else {
-            sort_role(a, place->role);
-        }
-    }
-    if (role->place_count > 1) {
-        qsort(role->places, role->place_count, sizeof(role->places[0]), compare_place_items);
-    }
-}
-
-void order_refresh(struct allocator *a)
-{
-    if (a->is_stale) {
-        sort_role(a, &a->root);
-        a->is_stale = false;
+    member->is_sated = is_sated;
+    if (member->in_order.is_in) {
+        tree_move(&member->role->order, &member->in_order);
+        refresh_sated(a, member->role);
     }
 }

@@ -163,13 +163,15 @@ void quota_remove_member(struct allocator *a, struct alloc_member *member)
 // Tells the wanting members of the role and below.
 static void tell_members(struct allocator *a, struct alloc_role *role, int exhausted, int assured)
 {
-    for (size_t i = 0; i < role->place_count; i++) {
-        if (!role->places[i]->is_own) {
-            tell_members(a, role->places[i]->role, exhausted, assured);
+    TREE_FOREACH(&role->places, place)
+    {
+        if (!place_at(place)->is_own) {
+            tell_members(a, place_at(place)->role, exhausted, assured);
             continue;
         }
-        for (size_t k = 0; k < role->order_count; k++) {
-            struct alloc_member *member = role->order[k];
+        TREE_FOREACH(&role->order, node)
+        {
+            struct alloc_member *member = member_at(node);
             member->exhausted_above += (uint32_t)exhausted;
             member->assured_above += (uint32_t)assured;
             put_bits(a, member);
@@ -341,13 +343,15 @@ bool quota_is_relaxed(const struct allocator *a)
 
 static void collect(struct allocator *a, const struct alloc_role *role)
 {
-    for (size_t i = 0; i < role->place_count; i++) {
-        if (!role->places[i]->is_own) {
-            collect(a, role->places[i]->role);
+    TREE_FOREACH(&role->places, place)
+    {
+        if (!place_at(place)->is_own) {
+            collect(a, place_at(place)->role);
             continue;
         }
-        for (size_t k = 0; k < role->order_count; k++) {
-            bits_set(&a->relaxed, role->order[k]->number);
+        TREE_FOREACH(&role->order, node)
+        {
+            bits_set(&a->relaxed, member_at(node)->number);
         }
     }
 }
@@ -391,12 +395,7 @@ static void set_amount(struct allocator *a, struct amounts *amounts, const char 
     struct intern *interned = intern_get(name);
     size_t number = name_number(a, interned);
     intern_drop(interned);
-    if (number >= amounts->count) {
-        amounts->items = mem_realloc_array(amounts->items, number + 1, sizeof(amounts->items[0]));
-        while (amounts->count <= number) {
-            amounts->items[amounts->count++] = absent;
-        }
-    }
+    amounts_reserve(amounts, number + 1, absent);
     amounts->items[number] = amount;
 }
 

@@ -23,9 +23,9 @@ static struct resources *take_offer(struct allocator *a, struct alloc_agent *age
     *ret_verdict = OFFER_MADE;
     agent->is_level_sound = false;
     if (offer_is_whole(a, agent, member)) {
-        struct resources *offer = agent->available;
-        agent->available = resources_new();
-        return offer;
+        struct resources *all = agent->available;
+        agent->available = agent_get_resources(agent);
+        return all;
     }
     enum offer_obstacle obstacle;
     struct resources *offer = offer_draft(a, agent, member, &obstacle);
@@ -53,6 +53,21 @@ static struct resources *take_offer(struct allocator *a, struct alloc_agent *age
     return offer;
 }
 
+// Until the next agent.
+static void skip(struct allocator *a, const struct alloc_member *member)
+{
+    bits_set(&a->skipped, member->number);
+    a->is_any_skipped = true;
+}
+
+static void skip_nobody(struct allocator *a)
+{
+    if (a->is_any_skipped) {
+        bits_clear_all(&a->skipped);
+        a->is_any_skipped = false;
+    }
+}
+
 static enum offer_verdict offer_to(struct allocator *a, struct alloc_agent *agent,
                                    struct alloc_member *member)
 {
@@ -64,7 +79,7 @@ static enum offer_verdict offer_to(struct allocator *a, struct alloc_agent *agen
         if (verdict == OFFER_NOT_WANTED) {
             agent_block(agent, member->number);
         } else {
-            bits_set(&a->skipped, member->number);
+            skip(a, member);
             if (a->quota_count > 0) {
                 quota_note_low(a, member->role);
             }
@@ -83,7 +98,7 @@ static enum offer_verdict offer_to(struct allocator *a, struct alloc_agent *agen
     framework_note_offer(a, member, agent, offer);
     a->callbacks.offer(a->ctx, member->framework->id, member->role->name->text, agent->id, offer);
     if (!is_kept) {
-        resources_free(offer);
+        agent_drop_resources(agent, offer);
     }
     return verdict;
 }
@@ -151,7 +166,7 @@ static bool ask(struct allocator *a, struct alloc_agent *agent, enum stage stage
                 struct alloc_member *member)
 {
     if (stage == STAGE_GUARANTEES && !is_progress(a, agent, member)) {
-        bits_set(&a->skipped, member->number);
+        skip(a, member);
         return false;
     }
     return offer_to(a, agent, member) == OFFER_MADE;
@@ -166,7 +181,7 @@ static struct alloc_member *first_of_few(const struct allocator *a, const struct
     for (size_t i = 0; i < a->wanting.count; i++) {
         for (uint64_t bits = candidate_bits(a, agent, stage, i); bits != 0; bits &= bits - 1) {
             struct alloc_member *member = a->members[i * 64 + (size_t)__builtin_ctzll(bits)];
-            if (first == NULL || order_compare(member, first) < 0) {
+            if (first == NULL || order_compare(a, member, first) < 0) {
                 first = member;
             }
         }
@@ -180,52 +195,70 @@ static bool ask_member(struct allocator *a, struct alloc_agent *agent, enum stag
     return is_candidate(a, agent, stage, member->number) && ask(a, agent, stage, member);
 }
 
-static bool ask_role_members(struct allocator *a, struct alloc_agent *agent, enum stage stage,
-                             struct alloc_role *role)
+enum answer { TAKEN, NOT_TAKEN, LOST /* the order is not known */ };
+
+static enum answer ask_members_by_chance(struct allocator *a, struct alloc_agent *agent,
+                                         enum stage stage, struct alloc_role *role)
 {
-    if (!a->is_framework_random) {
-        for (size_t k = 0; k < role->order_count; k++) {
-            if (ask_member(a, agent, stage, role->order[k])) {
-                return true;
-            }
-        }
-        return false;
+    size_t count = 0;
+    TREE_FOREACH(&role->order, node)
+    {
+        a->drawn[count++] = member_at(node);
     }
-    size_t count = role->order_count;
-    memcpy(a->drawn, role->order, count * sizeof(a->drawn[0]));
     while (count > 0) {
         size_t k = (size_t)prng_below(&a->prng, count);
         struct alloc_member *member = a->drawn[k];
         a->drawn[k] = a->drawn[--count];
         if (ask_member(a, agent, stage, member)) {
-            return true;
+            return TAKEN;
         }
     }
-    return false;
+    return NOT_TAKEN;
 }
 
-static bool ask_by_share(struct allocator *a, struct alloc_agent *agent, enum stage stage,
-                         struct alloc_role *role)
+static enum answer ask_role_members(struct allocator *a, struct alloc_agent *agent,
+                                    enum stage stage, struct alloc_role *role)
 {
-    for (size_t i = 0; i < role->place_count; i++) {
-        struct alloc_place *place = role->places[i];
-        if (place->is_own ? ask_role_members(a, agent, stage, role)
-                          : ask_by_share(a, agent, stage, place->role)) {
-            return true;
+    if (a->is_framework_random) {
+        return ask_members_by_chance(a, agent, stage, role);
+    }
+    struct order_walk walk;
+    order_walk_begin(a, &role->order, true, &walk);
+    for (struct tree_node *node; (node = order_walk_next(&walk)) != NULL;) {
+        if (ask_member(a, agent, stage, member_at(node))) {
+            return TAKEN;
         }
     }
-    return false;
+    return walk.is_lost ? LOST : NOT_TAKEN;
+}
+
+static enum answer ask_by_share(struct allocator *a, struct alloc_agent *agent, enum stage stage,
+                                struct alloc_role *role)
+{
+    struct order_walk walk;
+    order_walk_begin(a, &role->places, false, &walk);
+    for (struct tree_node *node; (node = order_walk_next(&walk)) != NULL;) {
+        struct alloc_place *place = place_at(node);
+        enum answer answer = place->is_own ? ask_role_members(a, agent, stage, role)
+                                           : ask_by_share(a, agent, stage, place->role);
+        if (answer != NOT_TAKEN) {
+            return answer;
+        }
+    }
+    return walk.is_lost ? LOST : NOT_TAKEN;
 }
 
 // Each role's part of its parent's weight, times the parent's own part.
 static size_t weigh_roles(struct allocator *a, struct alloc_role *role, double part, size_t count)
 {
     double sum = 0;
-    for (size_t i = 0; i < role->place_count; i++) {
-        sum += role->places[i]->is_own ? 1.0 : role->places[i]->role->weight;
+    TREE_FOREACH(&role->places, node)
+    {
+        sum += place_at(node)->is_own ? 1.0 : place_at(node)->role->weight;
     }
-    for (size_t i = 0; i < role->place_count; i++) {
-        struct alloc_place *place = role->places[i];
+    TREE_FOREACH(&role->places, node)
+    {
+        struct alloc_place *place = place_at(node);
         if (!place->is_own) {
             count = weigh_roles(a, place->role, part * place->role->weight / sum, count);
             continue;
@@ -240,7 +273,7 @@ static size_t weigh_roles(struct allocator *a, struct alloc_role *role, double p
     return count;
 }
 
-static bool ask_by_chance(struct allocator *a, struct alloc_agent *agent, enum stage stage)
+static enum answer ask_by_chance(struct allocator *a, struct alloc_agent *agent, enum stage stage)
 {
     size_t count = weigh_roles(a, &a->root, 1.0, 0);
     double sum = 0;
@@ -256,18 +289,25 @@ static bool ask_by_chance(struct allocator *a, struct alloc_agent *agent, enum s
         struct drawn_role drawn = a->drawn_roles[i];
         sum -= drawn.weight;
         a->drawn_roles[i] = a->drawn_roles[--count];
-        if (ask_role_members(a, agent, stage, drawn.role)) {
-            return true;
+        enum answer answer = ask_role_members(a, agent, stage, drawn.role);
+        if (answer != NOT_TAKEN) {
+            return answer;
         }
     }
-    return false;
+    return NOT_TAKEN;
 }
 
 // Walks the order until one takes the agent.
 static bool offer_to_first(struct allocator *a, struct alloc_agent *agent, enum stage stage)
 {
-    return a->is_role_random ? ask_by_chance(a, agent, stage)
-                             : ask_by_share(a, agent, stage, &a->root);
+    for (;;) {
+        enum answer answer = a->is_role_random ? ask_by_chance(a, agent, stage)
+                                               : ask_by_share(a, agent, stage, &a->root);
+        if (answer != LOST) {
+            return answer == TAKEN;
+        }
+        order_rebase(a); // nobody was found to take it yet
+    }
 }
 
 // ---- an agent ----
@@ -293,7 +333,7 @@ static bool wants_more(const struct allocator *a, const struct alloc_agent *agen
 static size_t visit(struct allocator *a, struct alloc_agent *agent, enum stage stage)
 {
     agent_catch_up(a, agent);
-    bits_clear_all(&a->skipped);
+    skip_nobody(a);
     bool is_random = a->is_role_random || a->is_framework_random;
     size_t offers = 0;
     while (is_worth_asking(a, agent)) {
@@ -366,22 +406,20 @@ static void arrange(struct allocator *a)
 
 // ---- the round ----
 
+static void prefetch_lines(const void *memory, size_t size)
+{
+    enum { LINE = 64 };
+    for (size_t at = 0; at < size; at += LINE) {
+        __builtin_prefetch((const char *)memory + at);
+    }
+}
+
 // Agents are looked at in random order, so memory is asked for them ahead.
 static void prefetch(const struct allocator *a, size_t i)
 {
-    enum { FAR = 12, NEAR = 6 };
-    if (i + FAR < a->dirty_count) {
-        const char *agent = (const char *)a->dirty[i + FAR];
-        for (size_t at = 0; at < sizeof(struct alloc_agent); at += 64) {
-            __builtin_prefetch(agent + at);
-        }
-    }
-    if (i + NEAR < a->dirty_count) {
-        const struct alloc_agent *agent = a->dirty[i + NEAR];
-        __builtin_prefetch(agent->available);
-        __builtin_prefetch((const char *)agent->available + 64);
-        __builtin_prefetch(agent->bonds);
-        __builtin_prefetch(agent->id);
+    enum { AHEAD = 12 };
+    if (i + AHEAD < a->dirty_count) {
+        prefetch_lines(a->dirty[i + AHEAD], offsetof(struct alloc_agent, allocator));
     }
 }
 
@@ -446,7 +484,7 @@ static size_t visit_held_back(struct allocator *a, enum stage stage)
         a->held_back[left - 1] = agent;
         agent->held_back_at = left;
         agent_catch_up(a, agent);
-        bits_clear_all(&a->skipped);
+        skip_nobody(a);
         if (is_concerned(a, agent)) {
             offers += visit(a, agent, stage);
         }
@@ -495,7 +533,7 @@ size_t allocator_run(struct allocator *a, struct instant now)
     a->now = now;
     a->is_urgent = false;
     a->is_running = true;
-    order_refresh(a);
+    order_refresh(a, a->dirty_count);
     size_t offers = visit_dirty(a);
     if (quota_collect_relaxed(a)) {
         if (a->guarantee_count > 0) {

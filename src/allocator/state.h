@@ -14,7 +14,8 @@
 //    `all` those of its members and of the roles below it. Shared ones count once per agent.
 //  - Only members that want offers (framework active, role subscribed and not suppressed) stand in
 //    their role's order; a role's places hold its own members and the roles right below it, those
-//    with such members. All are sorted unless `is_stale`.
+//    with such members. All are sorted by shares of the totals that `basis` remembers, which may
+//    have changed since (`is_drifted`): then walks find the true order themselves (order.c).
 //  - A bit in agent.blocked says that the member would get nothing of the agent, whatever the
 //    quotas: filtered, not capable, or too little. It is true for all that agent.level contains,
 //    and is taken back when more than that is free, when a filter goes, or when the member changes.
@@ -34,6 +35,7 @@
 #include "base/map.h"
 #include "base/prng.h"
 #include "base/timer.h"
+#include "base/tree.h"
 #include "model/resource_entry.h"
 
 struct constraints;
@@ -58,10 +60,12 @@ static inline uint64_t bits_word(const struct bits *bits, size_t word)
     return word < bits->count ? bits->words[word] : 0;
 }
 
-// Scalars by the allocator's numbering of their names.
+// Scalars by the allocator's numbering of their names. It must not be moved.
+enum { AMOUNTS_INLINE = 4 };
 struct amounts {
-    int64_t *items;
+    int64_t *items; // `few`, or memory of its own
     size_t count;
+    int64_t few[AMOUNTS_INLINE];
 };
 
 // By the allocator's numbering of names.
@@ -76,12 +80,13 @@ struct alloc_quota {
 
 // A place in the order: a role with all below it, or a role's own members.
 struct alloc_place {
-    struct alloc_role *role;
-    const char *name; // the last part of the role's, or "."
+    struct tree_node in_places; // of the role above, or of its own if it is_own
     bool is_own;
     bool is_sated;        // demand-aware: nobody here took anything of late
-    double share;         // weighted, unless own; kept while the place is in an order
+    double share;         // of the basis, weighted, unless own; kept while the place is in an order
     uint64_t allocations; // offers and uses so far
+    const char *name;     // the last part of the role's, or "."
+    struct alloc_role *role;
     struct amounts amounts;
 };
 
@@ -92,12 +97,8 @@ struct alloc_role {
     uint32_t depth; // the root's is 0
     double weight;
     struct alloc_place all, own;
-    struct alloc_place **places; // `own` and the children's `all`, those with wanting members
-    size_t place_count;
-    size_t place_capacity;
-    struct alloc_member **order; // its own members that want offers, by share
-    size_t order_count;
-    size_t order_capacity;
+    struct tree places; // `own` and the children's `all`, those with wanting members
+    struct tree order;  // its own members that want offers
     size_t member_count;
     size_t reservation_count; // entries of agents' totals that are reserved for it
     int64_t filter_count;
@@ -112,6 +113,10 @@ struct alloc_role {
 };
 
 struct alloc_member {
+    struct tree_node in_order; // of its role
+    bool is_sated;             // demand-aware: it declined too often in a row
+    double share;              // of the basis
+    uint64_t allocations;
     struct alloc_framework *framework;
     struct alloc_role *role;
     uint32_t number;    // the bit in bitmaps
@@ -124,16 +129,15 @@ struct alloc_member {
     uint32_t exhausted_above; // roles from its own upwards whose limits are exhausted
     uint32_t assured_above;   // likewise, with an assured part
     uint32_t declines;        // in a row
-    double share;
-    uint64_t allocations;
     struct amounts amounts;
     struct list bonds;
 };
 
-// An offer that was made, to be told to those who ask.
+// An offer that was made, to be told to those who ask. Its memory is used again.
 struct alloc_note {
-    struct intern *role;
+    struct intern *role; // NULL: there was none yet
     char *agent_id;
+    size_t agent_id_capacity;
     int64_t wall_ns;
     struct resources *resources;
 };
@@ -169,7 +173,7 @@ struct alloc_bond {
     struct alloc_agent *agent;
     struct alloc_member *member;
     struct list in_member;
-    struct resources *held; // allocated to the member's role; NULL: nothing
+    struct resources *held; // allocated to the member's role; NULL: nothing. agent_drop_resources
     struct alloc_filter *filters;
 };
 
@@ -178,34 +182,45 @@ struct alloc_bond_slot {
     struct alloc_bond *bond;
 };
 
+enum { AGENT_OWN = 2 };
+
+// What a round looks at stands together, in front: agents are visited in random order, and each
+// place of its own in memory is waited for.
 struct alloc_agent {
-    struct allocator *allocator;
-    char *id;
-    struct resources *total;
-    struct resources *available;
-    const Mesos__V1__AgentInfo *info; // the caller's; NULL: not told
-    bool is_active;
-    bool is_unlisted;      // there is a whitelist without it
-    bool is_remote;        // in another region than the master
-    size_t dirty_at;       // place in the allocator's dirty ones, plus one; 0: clean
-    size_t held_back_at;   // likewise in those held back
-    bool is_plain;         // every entry of `total` is free to all: no reservations and the like
-    bool is_held_rough;    // it was not plain when it was held back
-    bool has_shared;       // `total` has shared resources
-    double free_part;      // scratch of packing
-    uint64_t shared_run;   // the run that offered them last
-    bool is_overcommitted; // more is held than there is
-    bool has_gpus;
-    struct alloc_bond_slot *bonds; // sorted by number
-    size_t bond_count;
-    size_t bond_capacity;
-    struct resources *level; // NULL: nobody was found not to want it since the bits were cleared
-    bool is_level_sound;     // what is free contains `level`
-    struct bits blocked;
-    struct bits judged;    // members whose constraints were looked at
-    struct bits excluded;  // those whose constraints exclude the agent
+    struct resources *available;   // agent_get_resources
+    struct alloc_bond_slot *bonds; // sorted by number; `own_slots`, or memory of its own
+    uint32_t bond_count;
+    uint32_t bond_capacity;
     uint64_t retired_seen; // of the allocator's retired numbers
-    struct list in_free;
+    size_t dirty_at;       // place in the allocator's dirty ones, plus one; 0: clean
+    size_t free_at;        // likewise in those with something available
+    size_t held_back_at;   // likewise in those held back
+    bool is_active;
+    bool is_unlisted;   // there is a whitelist without it
+    bool is_remote;     // in another region than the master
+    bool is_plain;      // every entry of `total` is free to all: no reservations and the like
+    bool is_held_rough; // it was not plain when it was held back
+    bool has_shared;    // `total` has shared resources
+    bool has_gpus;
+    bool is_overcommitted;        // more is held than there is
+    bool is_level_sound;          // what is free contains `level`
+    bool is_own_taken[AGENT_OWN]; // of own_resources
+    bool is_own_bond_taken;
+    struct bits blocked;
+    // Where the first are kept of what an agent has several of.
+    struct resources own_resources[AGENT_OWN];
+    struct alloc_bond own_bond;
+    struct alloc_bond_slot own_slots[AGENT_OWN];
+    char *id; // stands behind
+
+    struct allocator *allocator;
+    struct resources *total;
+    struct resources *level; // NULL: nobody was found not to want it since the bits were cleared
+    const Mesos__V1__AgentInfo *info; // the caller's; NULL: not told
+    double free_part;                 // scratch of packing
+    uint64_t shared_run;              // the run that offered them last
+    struct bits judged;               // members whose constraints were looked at
+    struct bits excluded;             // those whose constraints exclude the agent
     struct alloc_refusal *last_refusal;
 };
 
@@ -246,12 +261,14 @@ struct allocator {
     struct intern **names;
     bool *is_excluded;
     struct amounts totals;
+    struct amounts basis; // the totals by which the orders are sorted
+    bool is_drifted;      // they are others now, in another proportion
+    double drift_high;    // then: the greatest growth of one of them
     struct amounts firm_totals;
     struct amounts delta, firm_delta; // scratch of a charge
     struct amounts need_change;       // scratch of quota_refresh
     size_t name_count;
     char *excluded_names; // ",a,b,"
-    bool is_stale;        // shares changed all at once: totals, weights
 
     // Quotas.
     size_t quota_count;
@@ -264,6 +281,7 @@ struct allocator {
     struct bits peculiar;  // wanting members with minimums of their own
     struct bits relaxed;   // scratch: those for whom held back agents are looked at again
     struct bits skipped;   // scratch: those whom quotas keep from the agent at hand
+    bool is_any_skipped;
     struct alloc_role **relaxed_roles;
     size_t relaxed_count;
     size_t relaxed_capacity;
@@ -282,7 +300,9 @@ struct allocator {
     uint64_t retired_count;
     struct bits wanting; // members that want offers
     size_t wanting_count;
-    struct alloc_member **drawn; // scratch of the random sorter
+    struct alloc_member **drawn;   // scratch of the random sorter
+    struct tree_node **rebuilding; // scratch of order_rebase
+    size_t rebuilding_capacity;
     struct drawn_role {
         struct alloc_role *role;
         double weight;
@@ -290,7 +310,9 @@ struct allocator {
     size_t drawn_role_capacity;
     size_t peculiar_count; // members with minimums of their own that want offers
 
-    struct list free; // agents with something available: alloc_agent.in_free
+    struct alloc_agent **free; // those with something available
+    size_t free_count;
+    size_t free_capacity;
     struct alloc_agent **dirty;
     size_t dirty_count;
     size_t dirty_capacity;
@@ -309,6 +331,8 @@ struct allocator {
 
 // ---- amounts.c ----
 void amounts_free(struct amounts *amounts);
+// Makes room for so many; new ones are `fill`.
+void amounts_reserve(struct amounts *amounts, size_t count, int64_t fill);
 static inline int64_t amount_of(const struct amounts *amounts, size_t number)
 {
     return number < amounts->count ? amounts->items[number] : 0;
@@ -341,12 +365,45 @@ void order_charge(struct allocator *a, const struct alloc_agent *agent, struct a
                   const struct resources *r, int sign, bool is_allocation);
 void order_insert(struct allocator *a, struct alloc_member *member);
 void order_remove(struct allocator *a, struct alloc_member *member);
-void order_refresh(struct allocator *a); // sorts all anew when stale
+// The role's weight changed.
+void order_weigh(struct allocator *a, struct alloc_role *role);
+// Sorts all by the totals as they are now.
+void order_rebase(struct allocator *a);
+// Before a round that will look at so many agents.
+void order_refresh(struct allocator *a, size_t agents);
 double order_share(const struct allocator *a, const struct amounts *amounts);
 // Negative when `x` goes first.
-int order_compare(const struct alloc_member *x, const struct alloc_member *y);
-// Moves the member to where it belongs now that `is_sated` is so.
+int order_compare(const struct allocator *a, const struct alloc_member *x,
+                  const struct alloc_member *y);
+// Moves the member to where it belongs with so many declines.
 void order_set_sated(struct allocator *a, struct alloc_member *member, uint32_t declines);
+int order_compare_places(const struct tree_node *x, const struct tree_node *y);
+int order_compare_members(const struct tree_node *x, const struct tree_node *y);
+static inline struct alloc_place *place_at(const struct tree_node *node)
+{
+    return CONTAINER_OF(node, struct alloc_place, in_places);
+}
+static inline struct alloc_member *member_at(const struct tree_node *node)
+{
+    return CONTAINER_OF(node, struct alloc_member, in_order);
+}
+
+// A walk through places or members in the true order. Nothing may be charged meanwhile.
+enum { WALK_AHEAD = 32 };
+struct order_walk {
+    const struct allocator *a;
+    struct tree_node *next;
+    bool is_member;
+    bool is_lost; // too many stand too close to tell: order_rebase, and begin again
+    size_t count;
+    struct walk_item {
+        double share;
+        struct tree_node *node;
+    } ahead[WALK_AHEAD];
+};
+void order_walk_begin(const struct allocator *a, const struct tree *tree, bool is_member,
+                      struct order_walk *ret_walk);
+struct tree_node *order_walk_next(struct order_walk *walk); // NULL: the end, or lost
 
 // ---- quota.c ----
 // What the role or one below it has consumed, or its quota, changed. `is_less`: others may get
@@ -404,6 +461,10 @@ void agent_block(struct alloc_agent *agent, uint32_t number);
 void agent_catch_up(const struct allocator *a, struct alloc_agent *agent);
 // `available` may have become empty, or not empty any more.
 void agent_note_free(struct allocator *a, struct alloc_agent *agent);
+// Empty ones, for what is available on the agent or held of it. Only agent_drop_resources frees
+// them; it frees others, too.
+struct resources *agent_get_resources(struct alloc_agent *agent);
+struct resources *agent_drop_resources(struct alloc_agent *agent, struct resources *r); // NULL
 // `amount` is allocated to the member's role. Free resources grow or shrink with it.
 void agent_hold(struct allocator *a, struct alloc_agent *agent, struct alloc_member *member,
                 const struct resources *amount);

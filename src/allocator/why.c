@@ -15,11 +15,15 @@
 
 // ---- offers ----
 
-static void note_free(struct alloc_note *note)
+static void keep_id(struct alloc_note *note, const char *id)
 {
-    intern_drop(note->role);
-    mem_free(note->agent_id);
-    resources_free(note->resources);
+    size_t size = strlen(id) + 1;
+    if (size > note->agent_id_capacity) {
+        mem_free(note->agent_id);
+        note->agent_id = mem_alloc(size);
+        note->agent_id_capacity = size;
+    }
+    memcpy(note->agent_id, id, size);
 }
 
 void framework_note_offer(struct allocator *a, struct alloc_member *member,
@@ -30,17 +34,23 @@ void framework_note_offer(struct allocator *a, struct alloc_member *member,
         framework->notes = mem_calloc(NOTES_KEPT, sizeof(framework->notes[0]));
     }
     struct alloc_note *note = &framework->notes[framework->offer_count++ % NOTES_KEPT];
-    note_free(note);
-    *note = (struct alloc_note){.role = intern_hold(member->role->name),
-                                .agent_id = mem_strdup(agent->id),
-                                .wall_ns = a->now.wall,
-                                .resources = resources_copy(offer)};
+    if (note->role == NULL) {
+        note->resources = resources_new();
+    }
+    intern_hold(member->role->name);
+    intern_drop(note->role);
+    note->role = member->role->name;
+    note->wall_ns = a->now.wall;
+    keep_id(note, agent->id);
+    resources_assign(note->resources, offer);
 }
 
 void framework_free_notes(struct alloc_framework *framework)
 {
     for (size_t i = 0; framework->notes != NULL && i < NOTES_KEPT; i++) {
-        note_free(&framework->notes[i]);
+        intern_drop(framework->notes[i].role);
+        mem_free(framework->notes[i].agent_id);
+        resources_free(framework->notes[i].resources);
     }
     mem_free(framework->notes);
 }
@@ -313,7 +323,7 @@ bool allocator_get_standing(const struct allocator *a, const char *framework_id,
     for (uint32_t i = 0; i < a->member_slots; i++) {
         const struct alloc_member *other = a->members[i];
         if (other != NULL && other != member && other->is_wanting) {
-            bool is_before = order_compare(other, member) < 0;
+            bool is_before = order_compare(a, other, member) < 0;
             ret->before += is_before;
             ret->after += !is_before;
         }

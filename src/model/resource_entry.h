@@ -67,6 +67,11 @@ struct resources {
 
 // Adds what is left of `entry` after holding its parts; the entry stays the caller's.
 void resources_add_entry(struct resources *r, const struct resource_entry *entry);
+// Of resources that stand in another object.
+void resources_init(struct resources *r);
+void resources_clear(struct resources *r); // makes them empty, and frees what they hold
+// Makes `r` a copy of `other`, in the memory that it has.
+void resources_assign(struct resources *r, const struct resources *other);
 // Like resources_allocate, for resources that are allocated to nothing yet.
 void resources_set_role(struct resources *r, struct intern *role);
 void resource_entry_hold(const struct resource_entry *entry);

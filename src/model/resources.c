@@ -152,27 +152,37 @@ static bool entry_subtract(struct resource_entry *entry, const struct resource_e
 
 // ---- lifetime ----
 
-struct resources *resources_new(void)
+void resources_init(struct resources *r)
 {
-    struct resources *r = mem_alloc(sizeof(*r));
     r->count = 0;
     r->capacity = RESOURCES_INLINE;
     r->entries = r->few;
-    return r;
 }
 
-struct resources *resources_free(struct resources *r)
+void resources_clear(struct resources *r)
 {
-    if (r == NULL) {
-        return NULL;
-    }
     for (uint32_t i = 0; i < r->count; i++) {
         resource_entry_drop(&r->entries[i]);
     }
     if (r->entries != r->few) {
         mem_free(r->entries);
     }
-    mem_free(r);
+    resources_init(r);
+}
+
+struct resources *resources_new(void)
+{
+    struct resources *r = mem_alloc(sizeof(*r));
+    resources_init(r);
+    return r;
+}
+
+struct resources *resources_free(struct resources *r)
+{
+    if (r != NULL) {
+        resources_clear(r);
+        mem_free(r);
+    }
     return NULL;
 }
 
@@ -203,15 +213,25 @@ static void append(struct resources *r, const struct resource_entry *entry)
     resource_entry_hold(entry);
 }
 
+void resources_assign(struct resources *r, const struct resources *other)
+{
+    CHECK(r != other);
+    for (uint32_t i = 0; i < r->count; i++) {
+        resource_entry_drop(&r->entries[i]);
+    }
+    r->count = 0;
+    reserve(r, other->count);
+    memcpy(r->entries, other->entries, other->count * sizeof(r->entries[0]));
+    r->count = other->count;
+    for (uint32_t i = 0; i < r->count; i++) {
+        resource_entry_hold(&r->entries[i]);
+    }
+}
+
 struct resources *resources_copy(const struct resources *r)
 {
     struct resources *copy = resources_new();
-    reserve(copy, r->count);
-    memcpy(copy->entries, r->entries, r->count * sizeof(r->entries[0]));
-    copy->count = r->count;
-    for (uint32_t i = 0; i < r->count; i++) {
-        resource_entry_hold(&copy->entries[i]);
-    }
+    resources_assign(copy, r);
     return copy;
 }
 
@@ -332,9 +352,27 @@ bool resources_is_equal(const struct resources *a, const struct resources *b)
 
 // ---- allocation ----
 
+static bool has_one_allocation(const struct resources *r)
+{
+    for (uint32_t i = 1; i < r->count; i++) {
+        if (r->entries[i].role != r->entries[0].role) {
+            return false;
+        }
+    }
+    return true;
+}
+
 // Entries that differed only in their allocation may have become one: add all anew.
 static void set_allocation(struct resources *r, struct intern *role)
 {
+    if (has_one_allocation(r)) {
+        for (uint32_t i = 0; i < r->count; i++) {
+            intern_hold(role);
+            intern_drop(r->entries[i].role);
+            r->entries[i].role = role;
+        }
+        return;
+    }
     struct resources *set = resources_new();
     reserve(set, r->count);
     uint32_t cursor = 0;

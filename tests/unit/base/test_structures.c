@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/prng.h"
 #include "base/timer.h"
+#include "base/tree.h"
 #include "base/uuid.h"
 
 static void *number(size_t n)
@@ -455,6 +456,118 @@ static void log_lines_reach_the_sink(void **state)
     assert_int_equal(caught.count, 2);
 }
 
+// ---- tree ----
+
+struct leaf {
+    struct tree_node node;
+    uint32_t key;
+};
+
+static struct leaf *leaf_of(const struct tree_node *node)
+{
+    return CONTAINER_OF(node, struct leaf, node);
+}
+
+static int compare_leaves(const struct tree_node *x, const struct tree_node *y)
+{
+    uint32_t a = leaf_of(x)->key;
+    uint32_t b = leaf_of(y)->key;
+    return a != b ? (a < b ? -1 : 1) : (x > y) - (x < y);
+}
+
+static void check_tree(const struct tree *tree, size_t count)
+{
+    size_t seen = 0;
+    const struct tree_node *before = NULL;
+    TREE_FOREACH(tree, node)
+    {
+        assert_true(before == NULL || compare_leaves(before, node) < 0);
+        assert_true(node->is_in);
+        assert_true(node->parent == NULL ? tree->root == node
+                                         : node->parent->priority >= node->priority);
+        before = node;
+        seen++;
+    }
+    assert_int_equal(seen, count);
+    assert_int_equal(tree->count, count);
+    assert_ptr_equal(tree->last, before);
+}
+
+static void draw_key(void *prng, struct tree_node *node)
+{
+    leaf_of(node)->key = (uint32_t)prng_below(prng, 1000);
+}
+
+static void tree_keeps_order(void **state)
+{
+    (void)state;
+    enum { LEAVES = 300, ROUNDS = 20000 };
+    static struct leaf leaves[LEAVES];
+    struct tree_node *scratch[LEAVES];
+    struct tree tree = TREE_INIT(compare_leaves);
+    struct prng prng;
+    size_t count = 0;
+    prng_seed(&prng, 5);
+    for (int i = 0; i < ROUNDS; i++) {
+        struct leaf *leaf = &leaves[prng_below(&prng, LEAVES)];
+        if (!leaf->node.is_in) {
+            draw_key(&prng, &leaf->node);
+            tree_insert(&tree, &leaf->node);
+            count++;
+        } else if (prng_below(&prng, 3) == 0) {
+            tree_remove(&tree, &leaf->node);
+            assert_false(leaf->node.is_in);
+            count--;
+        } else {
+            draw_key(&prng, &leaf->node);
+            tree_move(&tree, &leaf->node);
+        }
+        if (i % 1000 == 0) {
+            tree_rebuild(&tree, scratch, draw_key, &prng);
+        }
+        if (i % 50 == 0) {
+            check_tree(&tree, count);
+        }
+    }
+    while (tree.first != NULL) {
+        tree_remove(&tree, tree.first);
+        check_tree(&tree, --count);
+    }
+}
+
+static size_t depth_of(const struct tree_node *node)
+{
+    size_t left = node->left != NULL ? depth_of(node->left) : 0;
+    size_t right = node->right != NULL ? depth_of(node->right) : 0;
+    return 1 + (left > right ? left : right);
+}
+
+// However they come, a path is not much longer than the logarithm.
+static void tree_stays_low(void **state)
+{
+    (void)state;
+    enum { LEAVES = 4096 };
+    static struct leaf leaves[LEAVES];
+    for (int descending = 0; descending < 2; descending++) {
+        struct tree tree = TREE_INIT(compare_leaves);
+        memset(leaves, 0, sizeof(leaves));
+        for (uint32_t i = 0; i < LEAVES; i++) {
+            leaves[i].key = descending ? LEAVES - i : i;
+            tree_insert(&tree, &leaves[i].node);
+        }
+        assert_true(depth_of(tree.root) < 48);
+        // A queue: the first becomes the last.
+        for (uint32_t i = 0; i < 2 * LEAVES; i++) {
+            struct tree_node *first = tree.first;
+            leaf_of(first)->key += 2 * LEAVES;
+            tree_move(&tree, first);
+            assert_ptr_equal(tree.last, first);
+        }
+        assert_true(depth_of(tree.root) < 48);
+        check_tree(&tree, LEAVES);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -466,6 +579,8 @@ int main(void)
         cmocka_unit_test(map_hash_spreads),
         cmocka_unit_test(map_hash_depends_on_seed_and_size),
         cmocka_unit_test(list_keeps_order_and_unlinks),
+        cmocka_unit_test(tree_keeps_order),
+        cmocka_unit_test(tree_stays_low),
         cmocka_unit_test(timers_run_in_order),
         cmocka_unit_test(timers_may_be_set_and_cancelled_by_those_that_run),
         cmocka_unit_test(timers_agree_with_a_plain_table),
