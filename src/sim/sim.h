@@ -334,7 +334,7 @@ size_t agent_operation_count(const struct agent_host *a);
 bool agent_awaits_update(const struct agent_host *a, const char *framework_id, const char *task_id,
                          bool in_subscribe);
 
-// ---- executor.c: containers and what runs in them ----
+// ---- container.c, executor.c: containers and what runs in them ----
 int containers_launch(struct agent_host *a, const struct agent_launch *launch, struct error *err);
 int containers_update(struct agent_host *a, const char *container_id, struct error *err);
 void containers_destroy(struct agent_host *a, const char *container_id);
