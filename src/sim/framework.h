@@ -54,6 +54,10 @@ void framework_deaf_frame(void *ctx, const void *data, size_t size);
 // One on what is offered, which has that less afterwards; NULL: none.
 Mesos__V1__Offer__Operation *framework_make_operation(struct framework_host *f,
                                                       Mesos__V1__Offer *offer);
+// One on `from`, which is one of `all` and has that less afterwards; NULL: none makes sense.
+Mesos__V1__Offer__Operation *operation_make_of(struct sim *sim, Mesos__V1__Resource *const *all,
+                                               size_t count, Mesos__V1__Resource *from,
+                                               const char *role, const char *volume_id);
 bool framework_is_dynamic(const Mesos__V1__Resource *r); // reserved by an operation
 // Whether it has something that is to be given back in the end.
 bool framework_has_reserved(const struct framework_host *f, const Mesos__V1__Offer *offer);

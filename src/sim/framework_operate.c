@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Operations on resources: some frameworks reserve what they are offered, give it back, make
-// volumes of reserved disk and destroy them, each under an id, and acknowledge what they are told
-// of it.
+// Operations on resources: some frameworks, and operators, reserve what they are offered, give it
+// back, make volumes of reserved disk, resize and destroy them, each under an id, and acknowledge
+// what they are told of it.
 
 #include <string.h>
 
@@ -17,33 +17,31 @@ bool framework_is_dynamic(const Mesos__V1__Resource *r)
                                         MESOS__V1__RESOURCE__RESERVATION_INFO__TYPE__DYNAMIC;
 }
 
-static void add_reservation(struct framework_host *f, struct arena *arena, Mesos__V1__Resource *r)
+static void add_reservation(struct arena *arena, Mesos__V1__Resource *r, const char *role)
 {
     Mesos__V1__Resource__ReservationInfo *info = WIRE_NEW(
         arena, Mesos__V1__Resource__ReservationInfo, mesos__v1__resource__reservation_info);
     info->has_type = true;
     info->type = MESOS__V1__RESOURCE__RESERVATION_INFO__TYPE__DYNAMIC;
-    // Offers to frameworks of one role do not say to which.
-    const char *role = r->allocation_info != NULL ? r->allocation_info->role : f->manners.role;
     info->role = arena_strdup(arena, role);
     r->reservations = arena_calloc(arena, 1, sizeof(void *));
     r->reservations[r->n_reservations++] = info;
 }
 
-static void add_volume(struct framework_host *f, struct arena *arena, Mesos__V1__Resource *r)
+static void add_volume(struct arena *arena, Mesos__V1__Resource *r, const char *id)
 {
     Mesos__V1__Resource__DiskInfo *disk =
         WIRE_NEW(arena, Mesos__V1__Resource__DiskInfo, mesos__v1__resource__disk_info);
     disk->persistence = WIRE_NEW(arena, Mesos__V1__Resource__DiskInfo__Persistence,
                                  mesos__v1__resource__disk_info__persistence);
-    disk->persistence->id = arena_printf(arena, "v%zu.%u.%u", f->index, f->life, f->next_operation);
+    disk->persistence->id = arena_strdup(arena, id);
     disk->volume = WIRE_NEW(arena, Mesos__V1__Volume, mesos__v1__volume);
     disk->volume->container_path = arena_strdup(arena, "data");
     disk->volume->mode = MESOS__V1__VOLUME__MODE__RW;
     r->disk = disk;
 }
 
-// A half of what is there, or all of it; the offer has that less.
+// A half of what is there, or all of it; where it came from has that less.
 static Mesos__V1__Resource *take_part(struct sim *sim, Mesos__V1__Resource *from)
 {
     Mesos__V1__Resource *part = WIRE_COPY(sim->scratch, Mesos__V1__Resource, from);
@@ -56,9 +54,31 @@ static Mesos__V1__Resource *take_part(struct sim *sim, Mesos__V1__Resource *from
     return part;
 }
 
-static void fill(struct arena *arena, Mesos__V1__Offer__Operation *operation,
-                 Mesos__V1__Offer__Operation__Type type, Mesos__V1__Resource *part)
+static void fill_resize(struct arena *arena, Mesos__V1__Offer__Operation *operation,
+                        Mesos__V1__Resource *volume, Mesos__V1__Resource *addition)
 {
+    if (addition != NULL) {
+        operation->grow_volume = WIRE_NEW(arena, Mesos__V1__Offer__Operation__GrowVolume,
+                                          mesos__v1__offer__operation__grow_volume);
+        operation->grow_volume->volume = volume;
+        operation->grow_volume->addition = addition;
+        return;
+    }
+    operation->shrink_volume = WIRE_NEW(arena, Mesos__V1__Offer__Operation__ShrinkVolume,
+                                        mesos__v1__offer__operation__shrink_volume);
+    operation->shrink_volume->volume = volume;
+    operation->shrink_volume->subtract =
+        WIRE_NEW(arena, Mesos__V1__Value__Scalar, mesos__v1__value__scalar);
+    operation->shrink_volume->subtract->value =
+        (double)(int64_t)(volume->scalar->value * 500) / 1000;
+}
+
+static Mesos__V1__Offer__Operation *make(struct arena *arena,
+                                         Mesos__V1__Offer__Operation__Type type,
+                                         Mesos__V1__Resource *part, Mesos__V1__Resource *addition)
+{
+    Mesos__V1__Offer__Operation *operation =
+        WIRE_NEW(arena, Mesos__V1__Offer__Operation, mesos__v1__offer__operation);
     Mesos__V1__Resource **list = arena_calloc(arena, 1, sizeof(*list));
     list[0] = part;
     operation->has_type = true;
@@ -80,12 +100,73 @@ static void fill(struct arena *arena, Mesos__V1__Offer__Operation *operation,
         BODY(create, Mesos__V1__Offer__Operation__Create, mesos__v1__offer__operation__create,
              volumes);
         break;
-    default:
+    case MESOS__V1__OFFER__OPERATION__TYPE__DESTROY:
         BODY(destroy, Mesos__V1__Offer__Operation__Destroy, mesos__v1__offer__operation__destroy,
              volumes);
         break;
+    default:
+        fill_resize(arena, operation, part, addition);
+        break;
     }
 #undef BODY
+    return operation;
+}
+
+// What the volume may grow by: of the same reservation, and no volume itself. NULL: nothing.
+static Mesos__V1__Resource *find_addition(Mesos__V1__Resource *const *resources, size_t count,
+                                          const Mesos__V1__Resource *volume)
+{
+    for (size_t i = 0; i < count; i++) {
+        Mesos__V1__Resource *r = resources[i];
+        if (strcmp(r->name, "disk") == 0 && r->disk == NULL && r->scalar->value > 0.002 &&
+            r->n_reservations == volume->n_reservations && r->n_reservations > 0 &&
+            wire_is_equal(&r->reservations[r->n_reservations - 1]->base,
+                          &volume->reservations[r->n_reservations - 1]->base))
+            return r;
+    }
+    return NULL;
+}
+
+// What may be made of it. In trouble anything, then what gives it back.
+static Mesos__V1__Offer__Operation__Type draw_type(struct sim *sim, const Mesos__V1__Resource *from,
+                                                   bool may_grow)
+{
+    bool is_volume = from->disk != NULL, is_disk = strcmp(from->name, "disk") == 0;
+    if (is_volume && !sim->calm && chance(sim, 0.5)) {
+        if (may_grow && chance(sim, 0.7))
+            return MESOS__V1__OFFER__OPERATION__TYPE__GROW_VOLUME;
+        return MESOS__V1__OFFER__OPERATION__TYPE__SHRINK_VOLUME;
+    }
+    if (is_volume)
+        return MESOS__V1__OFFER__OPERATION__TYPE__DESTROY;
+    if (!framework_is_dynamic(from))
+        return MESOS__V1__OFFER__OPERATION__TYPE__RESERVE;
+    return is_disk && !sim->calm && chance(sim, 0.5) ? MESOS__V1__OFFER__OPERATION__TYPE__CREATE
+                                                     : MESOS__V1__OFFER__OPERATION__TYPE__UNRESERVE;
+}
+
+Mesos__V1__Offer__Operation *operation_make_of(struct sim *sim, Mesos__V1__Resource *const *all,
+                                               size_t count, Mesos__V1__Resource *from,
+                                               const char *role, const char *volume_id)
+{
+    struct arena *arena = sim->scratch;
+    bool is_static = from->n_reservations > 0 && !framework_is_dynamic(from);
+    if (from->scalar == NULL || from->scalar->value < 0.001 || is_static)
+        return NULL;
+    Mesos__V1__Resource *more = from->disk != NULL ? find_addition(all, count, from) : NULL;
+    Mesos__V1__Offer__Operation__Type type = draw_type(sim, from, more != NULL);
+    Mesos__V1__Resource *part = take_part(sim, from), *addition = NULL;
+    if (type == MESOS__V1__OFFER__OPERATION__TYPE__GROW_VOLUME)
+        addition = take_part(sim, more);
+    if (part->scalar->value <= 0 || (addition != NULL && addition->scalar->value <= 0))
+        return NULL;
+    if (type == MESOS__V1__OFFER__OPERATION__TYPE__RESERVE)
+        add_reservation(arena, part, role);
+    if (type == MESOS__V1__OFFER__OPERATION__TYPE__CREATE)
+        add_volume(arena, part, volume_id);
+    if (part->disk != NULL && type > MESOS__V1__OFFER__OPERATION__TYPE__DESTROY)
+        mark(sim, MARK_VOLUME_RESIZED);
+    return make(arena, type, part, addition);
 }
 
 bool framework_has_reserved(const struct framework_host *f, const Mesos__V1__Offer *offer)
@@ -119,27 +200,15 @@ Mesos__V1__Offer__Operation *framework_make_operation(struct framework_host *f,
     Mesos__V1__Resource *from = draw_resource(sim, offer);
     if (from == NULL)
         return NULL;
-    bool is_static = from->n_reservations > 0 && !framework_is_dynamic(from);
-    if (from->scalar == NULL || from->scalar->value < 0.001 || is_static)
-        return NULL;
-    Mesos__V1__Offer__Operation__Type type = MESOS__V1__OFFER__OPERATION__TYPE__RESERVE;
-    if (from->disk != NULL)
-        type = MESOS__V1__OFFER__OPERATION__TYPE__DESTROY;
-    else if (framework_is_dynamic(from))
-        type = strcmp(from->name, "disk") == 0 && !sim->calm && chance(sim, 0.5)
-                   ? MESOS__V1__OFFER__OPERATION__TYPE__CREATE
-                   : MESOS__V1__OFFER__OPERATION__TYPE__UNRESERVE;
-    Mesos__V1__Offer__Operation *operation =
-        WIRE_NEW(arena, Mesos__V1__Offer__Operation, mesos__v1__offer__operation);
     f->next_operation++;
-    Mesos__V1__Resource *part = take_part(sim, from);
-    if (part->scalar->value <= 0)
+    // Offers to frameworks of one role do not say to which.
+    const char *role =
+        from->allocation_info != NULL ? from->allocation_info->role : f->manners.role;
+    Mesos__V1__Offer__Operation *operation =
+        operation_make_of(sim, offer->resources, offer->n_resources, from, role,
+                          arena_printf(arena, "v%zu.%u.%u", f->index, f->life, f->next_operation));
+    if (operation == NULL)
         return NULL;
-    if (type == MESOS__V1__OFFER__OPERATION__TYPE__RESERVE)
-        add_reservation(f, arena, part);
-    if (type == MESOS__V1__OFFER__OPERATION__TYPE__CREATE)
-        add_volume(f, arena, part);
-    fill(arena, operation, type, part);
     operation->id = WIRE_NEW(arena, Mesos__V1__OperationID, mesos__v1__operation_id);
     operation->id->value = arena_printf(arena, "o%zu.%u.%u", f->index, f->life, f->next_operation);
     mark(sim, MARK_OPERATION_ASKED);

@@ -378,6 +378,8 @@ void books_operation(struct books *l, const char *agent_id,
     if (conversions_apply(&conversions, a->total, arena, &why) < 0)
         sim_fail(l->sim, "%s on agent %s of what it has not: %s", name, agent_id, why);
     // A framework may change what it was offered; an operator, what nobody has.
+    if (message->framework_id != NULL && l->accepted == NULL)
+        sim_fail(l->sim, "%s of a framework without an ACCEPT", name);
     if (message->framework_id != NULL &&
         conversions_apply(&conversions, l->accepted, arena, &why) < 0)
         sim_fail(l->sim, "%s of more than its offers had: %s", name, why);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sim/framework.h"
 #include "sim/ledger.h"
 
 const char *const quota_roles[QUOTA_ROLES] = {"a", "b"};
@@ -145,6 +146,35 @@ static void set_quota(struct master_host *host, size_t role, bool is_removal)
         free_call(call);
 }
 
+// ---- resources ----
+
+// In trouble any of what the agent has, or a part of it, is reserved, given back, made a volume of
+// or resized; then all that can be given back is.
+static void operate(struct master_host *host, const struct agent_host *a)
+{
+    struct sim *sim = host->sim;
+    if (!sim->config.has_operations || !agent_host_is_registered(a))
+        return;
+    AUTO_RESOURCES struct resources *total = agent_host_total(a);
+    Mesos__V1__Resource **all;
+    size_t count = resources_to_proto(total, sim->scratch, RESOURCES_NEW_FORM, false, &all);
+    size_t first = sim->calm ? 0 : (size_t)draw(sim, count);
+    size_t end = sim->calm ? count : first + 1;
+    for (size_t i = first; i < end; i++) {
+        if (sim->calm && !framework_is_dynamic(all[i]))
+            continue;
+        Mesos__V1__Offer__Operation *operation = operation_make_of(
+            sim, all, count, all[i], "a",
+            arena_printf(sim->scratch, "operators%llu", (unsigned long long)sim->next_volume++));
+        const char *why = "";
+        int status = operation != NULL
+                         ? master_operate(host->core, a->id, operation, NULL, sim->now, &why)
+                         : 0;
+        if (status != 0)
+            TRACE(sim, "an operation of an operator on agent %s: %d %s", a->id, status, why);
+    }
+}
+
 // ---- from time to time ----
 
 static bool can_hear(const struct master_host *host)
@@ -159,8 +189,10 @@ void operator_act(struct sim *sim)
     const char *agent_id = draw_agent(sim);
     if (!can_hear(host))
         return;
-    uint64_t what = draw(sim, 16);
-    if (what < 4)
+    uint64_t what = draw(sim, 24);
+    if (what >= 16)
+        operate(host, &sim->agents[draw(sim, sim->config.agent_count)]);
+    else if (what < 4)
         set_quota(host, (size_t)draw(sim, QUOTA_ROLES), chance(sim, 0.4));
     else if (what == 4 && agent_id != NULL)
         mark_gone(host, agent_id);
@@ -180,6 +212,8 @@ void operator_tidy(struct sim *sim)
     size_t count = master_list_deactivated(sim, sim->scratch, &ids);
     for (size_t i = 0; i < count; i++)
         take_out(host, ids[i], 3);
+    for (size_t i = 0; i < sim->config.agent_count; i++)
+        operate(host, &sim->agents[i]);
     for (size_t i = 0; i < QUOTA_ROLES; i++) {
         const struct quota_limit *limit = &sim->limits[i];
         if (!limit->is_known || limit->of[0] > 0 || limit->of[1] > 0)

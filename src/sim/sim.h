@@ -190,7 +190,8 @@ struct sim {
     struct agent_host agents[AGENTS_MAX];
     struct framework_host frameworks[FRAMEWORKS_MAX];
     struct ledger *ledger;
-    struct map gone; // ids of agents that an operator was told to be gone
+    struct map gone;      // ids of agents that an operator was told to be gone
+    uint64_t next_volume; // of operators
     struct quota_limit limits[QUOTA_ROLES];
     uint64_t quota_calls[QUOTA_ROLES];
     struct timer fault;
