@@ -23,6 +23,7 @@ struct agent_link {
     struct master_server *server;
     struct link *net;
     struct list link;    // server->links
+    uint64_t age;        // master_number_link
     struct map channels; // channel_key -> struct agent_channel
 };
 
@@ -102,6 +103,7 @@ static struct agent_channel *channel_get(struct agent_link *l, uint32_t number,
     c = mem_zalloc(sizeof(*c));
     c->owner = l;
     c->number = number;
+    c->base.number = l->age;
     map_put(&l->channels, key, c);
     return c;
 }
@@ -177,6 +179,7 @@ static void accept_link(void *ctx, struct http_request *r)
         return;
     static const struct link_callbacks callbacks = {.on_frame = on_frame, .on_close = on_close};
     struct agent_link *l = mem_zalloc(sizeof(*l));
+    l->age = master_number_link(server->core);
     l->server = server;
     list_append(&server->links, &l->link);
     l->net = link_accept(server->env, r, &callbacks, l);

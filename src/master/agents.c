@@ -719,12 +719,17 @@ static void pong(struct agent *a)
     master_removal_cancel(a->master, a->id, "a pong was received!");
 }
 
+uint64_t master_number_link(struct master *m)
+{
+    return ++m->channel_count;
+}
+
 void master_agent_message(struct master *m, struct master_channel *channel,
                           Meseta__Link__ToMaster *message, struct instant now)
 {
     master_enter(m, now);
     if (channel->number == 0)
-        channel->number = ++m->channel_count;
+        channel->number = master_number_link(m);
     struct agent *a = channel->agent;
     if (message->type == TO_MASTER(REGISTER) && message->register_ != NULL) {
         master_agent_register(m, channel, message->register_);

@@ -38,7 +38,9 @@ struct master_subscriber {
 struct master_channel {
     struct agent *agent;         // once admitted
     struct admission *admission; // while the registry is being written
-    uint64_t number;             // in the order of their first messages; 0: there was none
+    // In the order in which links came (master_number_link): what an agent says over an older one,
+    // however late it arrives, is older. 0: by its first message.
+    uint64_t number;
 };
 
 // One durable key; a NULL value deletes it.
@@ -215,6 +217,8 @@ int master_operate(struct master *m, const char *agent_id, Mesos__V1__Offer__Ope
 #define MASTER_CALL_PINNED (&mesos__v1__task_info__descriptor)
 void master_agent_message(struct master *m, struct master_channel *channel,
                           Meseta__Link__ToMaster *message, struct instant now);
+// For a link that has just come, and all its channels.
+uint64_t master_number_link(struct master *m);
 // The same, where all of the message lies in `arena`: the core keeps it when it needs the message
 // beyond the call, instead of copying it. Returns the arena, or NULL when it was kept.
 struct arena *master_agent_message_in(struct master *m, struct master_channel *channel,

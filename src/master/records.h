@@ -369,7 +369,7 @@ struct master {
     struct map inverse_offers;              // id -> struct inverse
     struct timer inverse_round;             // while there are such agents
     uint64_t next_agent, next_framework, next_offer, next_token;
-    uint64_t channel_count;  // that said something; numbers them
+    uint64_t channel_count;  // numbers links
     struct list sending;     // frameworks with offers to send: framework.sending
     struct timer forgetting; // set while there are unreachable or gone agents
     struct timer recovery;   // when those of the registry must be back

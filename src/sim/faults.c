@@ -10,6 +10,7 @@
 
 enum fault {
     FAULT_BREAK,
+    FAULT_STALL,
     FAULT_PARTITION,
     FAULT_PARTITION_ONE_WAY,
     FAULT_PAUSE,
@@ -37,12 +38,31 @@ enum fault {
 };
 
 const char *const fault_names[] = {
-    "break",           "partition",         "one-way partition",      "pause",
-    "slow disk",       "clock step",        "master crash",           "agent crash",
-    "agent stop",      "framework restart", "framework fail-over",    "operator's teardown",
-    "executor stream", "executor death",    "agent killed in a turn", "agent leaves",
-    "reboot",          "operator",          "cut from ZooKeeper",     "ZooKeeper server's crash",
-    "slow ZooKeeper",  "master stop",       "pause of the leader",    "candidate removed",
+    "break",
+    "stall",
+    "partition",
+    "one-way partition",
+    "pause",
+    "slow disk",
+    "clock step",
+    "master crash",
+    "agent crash",
+    "agent stop",
+    "framework restart",
+    "framework fail-over",
+    "operator's teardown",
+    "executor stream",
+    "executor death",
+    "agent killed in a turn",
+    "agent leaves",
+    "reboot",
+    "operator",
+    "cut from ZooKeeper",
+    "ZooKeeper server's crash",
+    "slow ZooKeeper",
+    "master stop",
+    "pause of the leader",
+    "candidate removed",
 };
 
 struct heal {
@@ -246,6 +266,9 @@ static void happen(struct sim *sim, enum fault fault)
         break;
     case FAULT_EXECUTOR_STREAM:
         containers_break_stream(a);
+        break;
+    case FAULT_STALL:
+        net_stall_one(sim, draw_spread(sim, 100 * NS_PER_MS, 60 * NS_PER_S));
         break;
     case FAULT_EXECUTOR_DEATH:
         containers_kill_one(a);

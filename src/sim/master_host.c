@@ -428,6 +428,7 @@ static void accept_master(struct sim *sim, size_t index, struct end *end)
     door->sim = sim;
     door->host = host;
     door->end = end;
+    door->channel.number = master_number_link(host->core);
     list_append(&host->doors, &door->link);
     end->ops = &ops;
     end->ctx = door;

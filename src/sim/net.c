@@ -314,6 +314,31 @@ bool net_break_one(struct sim *sim)
     return true;
 }
 
+bool net_stall_one(struct sim *sim, int64_t delay_ns)
+{
+    size_t count = 0;
+    LIST_FOREACH (&sim->net.conns, struct conn, link, counted)
+        count += counted->is_open;
+    if (count == 0)
+        return false;
+    size_t skip = draw(sim, count), side = draw(sim, 2);
+    LIST_FOREACH (&sim->net.conns, struct conn, link, c) {
+        if (!c->is_open || skip-- > 0)
+            continue;
+        struct pipe *p = &c->pipes[side];
+        LIST_FOREACH (&p->frames, struct frame, link, frame)
+            frame->due += delay_ns;
+        p->last_due = sim->now.mono + delay_ns > p->last_due + delay_ns ? sim->now.mono + delay_ns
+                                                                        : p->last_due + delay_ns;
+        arm_pump(p);
+        TRACE(sim, "connection %llu: what host %zu sends comes %.3f s late",
+              (unsigned long long)c->id, c->hosts[side], (double)delay_ns / (double)NS_PER_S);
+        mark(sim, MARK_CONNECTION_STALLED);
+        break;
+    }
+    return true;
+}
+
 void net_leave_host(struct sim *sim, size_t host)
 {
     LIST_FOREACH (&sim->net.conns, struct conn, link, c) {
@@ -365,7 +390,8 @@ void net_unblock(struct sim *sim, size_t from, size_t to)
 
 void net_pause(struct sim *sim, size_t host, int64_t until)
 {
-    sim->net.paused_until[host] = until;
+    int64_t *paused = &sim->net.paused_until[host];
+    *paused = until > *paused ? until : *paused;
 }
 
 void net_init(struct sim *sim)

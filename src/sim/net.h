@@ -56,6 +56,9 @@ bool net_hears(const struct end *end);
 void net_close(struct end *end); // the end is told nothing more
 // A fault on the way: a part of what is under way is lost, both ends learn of it some time.
 bool net_break_one(struct sim *sim);
+// One direction of one connection is late by that much, as when packets are lost and sent again:
+// others overtake it.
+bool net_stall_one(struct sim *sim, int64_t delay_ns);
 // The host's process is gone, its ends with it. Silent: nobody else is told, either.
 void net_crash_host(struct sim *sim, size_t host, bool silent);
 // The host's process ends in good order: what it sent still arrives.

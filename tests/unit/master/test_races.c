@@ -203,7 +203,9 @@ static void test_late_reregistration_over_an_older_link(void **state)
     struct scene *c = begin();
     subscribe(c, 0, NULL);
     const char *id = c->s[0].framework_id;
-    end_send(&c->w, &c->e[0], "{\"type\":\"PONG\"}"); // the older one by number
+    // It came first, and what is said over it comes last.
+    c->e[0].base.number = master_number_link(c->w.master);
+    c->e[1].base.number = master_number_link(c->w.master);
     reregister(c, 1, "OLD-S1", "cpus:2", "");
     struct agent *a = map_get(&c->w.master->agents, "OLD-S1");
     assert_ptr_equal(a->channel, &c->e[1].base);
