@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The flags of mesos-execute. Those that are not supported yet are rows as well, so that whoever
-// gives one is told so, rather than that it does not exist.
+// The flags of mesos-execute. Those that ask for what no agent has are rows as well, so that
+// whoever gives one is told what is missing, rather than that it does not exist.
 
 #include "base/mem.h"
 #include "cli/execute.h"
 
 #define ROW(member, type, text, opts, help)                                                        \
     FLAG_ROW(struct execute_options, member, #member, NULL, type, text, opts, help)
-#define LATER "Not supported yet."
+#define NO_HDFS "Refused: HDFS is not supported."
+#define NO_IMAGES "Refused: agents have no images."
 
 static const struct flag rows[] = {
     ROW(master, FLAG_TEXT, NULL, FLAG_REQUIRED,
@@ -48,17 +49,25 @@ static const struct flag rows[] = {
         "How calls and events are encoded: json or protobuf."),
     ROW(partition_aware, FLAG_BOOL, "true", 0,
         "Whether the framework wants to know unreachable tasks from lost ones."),
-    ROW(hadoop, FLAG_TEXT, NULL, 0, LATER),
-    ROW(hdfs, FLAG_TEXT, NULL, 0, LATER),
-    ROW(overwrite, FLAG_BOOL, "false", 0, LATER),
-    ROW(appc_image, FLAG_TEXT, NULL, 0, LATER),
-    ROW(docker_image, FLAG_TEXT, NULL, 0, LATER),
-    ROW(effective_capabilities, FLAG_TEXT, NULL, 0, LATER),
-    ROW(bounding_capabilities, FLAG_TEXT, NULL, 0, LATER),
-    ROW(rlimits, FLAG_TEXT, NULL, 0, LATER),
-    ROW(networks, FLAG_TEXT, NULL, 0, LATER),
-    ROW(volumes, FLAG_TEXT, NULL, 0, LATER),
-    ROW(tty, FLAG_BOOL, "false", 0, LATER),
+    ROW(effective_capabilities, FLAG_TEXT, NULL, FLAG_FILE,
+        "The capabilities that the command has, as JSON, {\"capabilities\": [\"NET_RAW\"]}."),
+    ROW(bounding_capabilities, FLAG_TEXT, NULL, FLAG_FILE,
+        "The most that it can have, likewise. Without: the effective ones."),
+    ROW(rlimits, FLAG_TEXT, NULL, FLAG_FILE,
+        "Limits of its processes as JSON, {\"rlimits\": [{\"type\": \"RLMT_CPU\", \"soft\": 1, "
+        "\"hard\": 1}]}; without soft and hard there is no limit."),
+    ROW(volumes, FLAG_TEXT, NULL, FLAG_FILE,
+        "Its volumes as a JSON list of Volume messages, or a file that holds it (file:///path or "
+        "/path)."),
+    ROW(tty, FLAG_BOOL, "false", 0,
+        "Gives the command a terminal, to which ATTACH_CONTAINER_INPUT and _OUTPUT of the agent's "
+        "operator API speak."),
+    ROW(hadoop, FLAG_TEXT, NULL, 0, NO_HDFS),
+    ROW(hdfs, FLAG_TEXT, NULL, 0, NO_HDFS),
+    ROW(overwrite, FLAG_BOOL, "false", 0, NO_HDFS),
+    ROW(appc_image, FLAG_TEXT, NULL, 0, NO_IMAGES),
+    ROW(docker_image, FLAG_TEXT, NULL, 0, NO_IMAGES),
+    ROW(networks, FLAG_TEXT, NULL, 0, "Refused: tasks share the network of their agent."),
 };
 
 const struct flag_table execute_flag_table = {rows, ARRAY_COUNT(rows)};

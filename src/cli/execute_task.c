@@ -21,29 +21,29 @@ enum { TASK_FILE_SIZE_MAX = 16 * 1024 * 1024 };
 
 static int check_supported(const struct execute_options *o, struct error *err)
 {
+    static const char hdfs[] = "HDFS is not; --package takes what the agent can fetch";
+    static const char images[] = "agents have no images";
     const struct {
         const char *name;
         bool is_given;
-    } later[] = {
-        {"hadoop", o->hadoop != NULL},
-        {"hdfs", o->hdfs != NULL},
-        {"overwrite", o->overwrite},
-        {"appc_image", o->appc_image != NULL},
-        {"docker_image", o->docker_image != NULL},
-        {"effective_capabilities", o->effective_capabilities != NULL},
-        {"bounding_capabilities", o->bounding_capabilities != NULL},
-        {"rlimits", o->rlimits != NULL},
-        {"networks", o->networks != NULL},
-        {"volumes", o->volumes != NULL},
-        {"tty", o->tty},
+        const char *why;
+    } refused[] = {
+        {"hadoop", o->hadoop != NULL, hdfs},
+        {"hdfs", o->hdfs != NULL, hdfs},
+        {"overwrite", o->overwrite, hdfs},
+        {"appc_image", o->appc_image != NULL, images},
+        {"docker_image", o->docker_image != NULL, images},
+        {"networks", o->networks != NULL, "tasks share the network of their agent"},
     };
-    for (size_t i = 0; i < ARRAY_COUNT(later); i++) {
-        if (later[i].is_given) {
-            return error_set(err, -ENOTSUP, "--%s is not supported yet", later[i].name);
+    for (size_t i = 0; i < ARRAY_COUNT(refused); i++) {
+        if (refused[i].is_given) {
+            return error_set(err, -ENOTSUP, "--%s is not supported: %s", refused[i].name,
+                             refused[i].why);
         }
     }
     if (!text_is_equal(o->containerizer, "mesos")) {
-        return error_set(err, -ENOTSUP, "--containerizer=%s is not supported: only mesos is",
+        return error_set(err, -ENOTSUP,
+                         "--containerizer=%s is not supported: agents have only the mesos one",
                          o->containerizer);
     }
     return 0;
@@ -60,6 +60,14 @@ static int check_together(const struct execute_options *o, struct error *err)
                 err, -EINVAL,
                 "--name, --command, --env and --package cannot be given beside --task%s",
                 o->task_group != NULL ? "_group" : "");
+        }
+        if (o->tty || o->volumes != NULL || o->rlimits != NULL ||
+            o->effective_capabilities != NULL || o->bounding_capabilities != NULL) {
+            return error_set(err, -EINVAL,
+                             "--tty, --volumes, --rlimits, --effective_capabilities and "
+                             "--bounding_capabilities cannot be given beside --task%s: its "
+                             "'container' says it",
+                             o->task_group != NULL ? "_group" : "");
         }
         return 0;
     }
@@ -206,6 +214,111 @@ static int read_environment(const char *text, struct arena *arena,
     return 0;
 }
 
+// ---- the container ----
+
+// What a flag holds, as that message. NULL without the flag.
+static int read_part(const char *flag, const char *name,
+                     const ProtobufCMessageDescriptor *descriptor, struct arena *arena,
+                     ProtobufCMessage **ret_message, struct error *err)
+{
+    *ret_message = NULL;
+    if (flag == NULL) {
+        return 0;
+    }
+    int r = wire_json_decode(descriptor, arena, flag, strlen(flag), ret_message, err);
+    return r < 0 ? error_wrap(err, r, "Failed to load --%s", name) : 0;
+}
+
+// A list is no message: it is read as the member of one.
+static int read_volumes(const char *flag, struct arena *arena, Mesos__V1__ContainerInfo *container,
+                        struct error *err)
+{
+    AUTO_FREE char *data = NULL;
+    if (flag[0] == '/') {
+        size_t size;
+        int r = file_read(flag, TASK_FILE_SIZE_MAX, &data, &size, err);
+        if (r < 0) {
+            return error_wrap(err, r, "Failed to load --volumes");
+        }
+        flag = data;
+    }
+    if (flag[strspn(flag, " \t\r\n")] != '[') {
+        return error_set(err, -EINVAL, "Failed to load --volumes: it is not a JSON list");
+    }
+    const char *text = arena_printf(arena, "{\"type\":\"MESOS\",\"volumes\":%s}", flag);
+    ProtobufCMessage *message;
+    int r =
+        read_part(text, "volumes", &mesos__v1__container_info__descriptor, arena, &message, err);
+    if (r == 0) {
+        container->volumes = ((Mesos__V1__ContainerInfo *)message)->volumes;
+        container->n_volumes = ((Mesos__V1__ContainerInfo *)message)->n_volumes;
+    }
+    return r;
+}
+
+// A name that is not known reads as the enumeration's first.
+static int check_names(const char *name, const Mesos__V1__CapabilityInfo *capabilities,
+                       const Mesos__V1__RLimitInfo *rlimits, struct error *err)
+{
+    for (size_t i = 0; capabilities != NULL && i < capabilities->n_capabilities; i++) {
+        if (capabilities->capabilities[i] == MESOS__V1__CAPABILITY_INFO__CAPABILITY__UNKNOWN) {
+            return error_set(err, -EINVAL, "Failed to load --%s: unknown capability", name);
+        }
+    }
+    for (size_t i = 0; rlimits != NULL && i < rlimits->n_rlimits; i++) {
+        if (rlimits->rlimits[i]->type == MESOS__V1__RLIMIT_INFO__RLIMIT__TYPE__UNKNOWN) {
+            return error_set(err, -EINVAL, "Failed to load --%s: unknown type of limit", name);
+        }
+    }
+    return 0;
+}
+
+static int make_container(const struct execute_options *o, struct arena *arena,
+                          Mesos__V1__ContainerInfo **ret_container, struct error *err)
+{
+    Mesos__V1__ContainerInfo *container =
+        WIRE_NEW(arena, Mesos__V1__ContainerInfo, mesos__v1__container_info);
+    Mesos__V1__LinuxInfo *info = WIRE_NEW(arena, Mesos__V1__LinuxInfo, mesos__v1__linux_info);
+    ProtobufCMessage *effective, *bounding, *rlimits;
+    const ProtobufCMessageDescriptor *capabilities = &mesos__v1__capability_info__descriptor;
+    container->type = MESOS__V1__CONTAINER_INFO__TYPE__MESOS;
+    int r = read_part(o->effective_capabilities, "effective_capabilities", capabilities, arena,
+                      &effective, err);
+    if (r == 0) {
+        r = read_part(o->bounding_capabilities, "bounding_capabilities", capabilities, arena,
+                      &bounding, err);
+    }
+    if (r == 0) {
+        r = read_part(o->rlimits, "rlimits", &mesos__v1__rlimit_info__descriptor, arena, &rlimits,
+                      err);
+    }
+    if (r == 0) {
+        r = check_names("rlimits", NULL, (Mesos__V1__RLimitInfo *)rlimits, err);
+    }
+    if (r == 0) {
+        r = check_names("effective_capabilities", (Mesos__V1__CapabilityInfo *)effective, NULL,
+                        err);
+    }
+    if (r == 0) {
+        r = check_names("bounding_capabilities", (Mesos__V1__CapabilityInfo *)bounding, NULL, err);
+    }
+    if (r == 0 && o->volumes != NULL) {
+        r = read_volumes(o->volumes, arena, container, err);
+    }
+    if (r < 0) {
+        return r;
+    }
+    info->effective_capabilities = (Mesos__V1__CapabilityInfo *)effective;
+    info->bounding_capabilities = (Mesos__V1__CapabilityInfo *)bounding;
+    container->linux_info = effective != NULL || bounding != NULL ? info : NULL;
+    container->rlimit_info = (Mesos__V1__RLimitInfo *)rlimits;
+    container->tty_info = o->tty ? WIRE_NEW(arena, Mesos__V1__TTYInfo, mesos__v1__ttyinfo) : NULL;
+    bool is_plain =
+        container->linux_info == NULL && rlimits == NULL && !o->tty && container->n_volumes == 0;
+    *ret_container = is_plain ? NULL : container;
+    return 0;
+}
+
 // ---- the task ----
 
 static int set_package(const char *package, Mesos__V1__CommandInfo *command, struct arena *arena,
@@ -262,6 +375,9 @@ static int make_task(const struct execute_options *o, struct arena *arena,
         resources_to_proto(resources, arena, RESOURCES_NEW_FORM, false, &task->resources);
     task->command = WIRE_NEW(arena, Mesos__V1__CommandInfo, mesos__v1__command_info);
     r = set_command(o, task->command, arena, err);
+    if (r == 0) {
+        r = make_container(o, arena, &task->container, err);
+    }
     if (r == 0) {
         *ret_task = task;
     }

@@ -272,6 +272,41 @@ def test_master_from_a_file(cluster, master, agent):
     assert process.returncode == 0
 
 
+@pytest.mark.root
+def test_what_the_container_gets(cluster, master):
+    """Limits of processes, capabilities, volumes and limits beyond what was asked for."""
+    agent = cluster.start_agent(master, isolation="cgroups/cpu,cgroups/mem,filesystem/linux")
+    place = cluster.path("place")
+    os.makedirs(place)
+    with open(place + "/file", "w", encoding="utf-8") as file:
+        file.write("there\n")
+    volumes = cluster.path("volumes.json")
+    with open(volumes, "w", encoding="utf-8") as file:
+        json.dump([{"container_path": "seen", "mode": "RO", "source": {
+            "type": "HOST_PATH", "host_path": {"path": place}}}], file)
+    status, out, err = execute(
+        cluster, master, "--name=limited", "--command=ulimit -n; grep CapEff /proc/self/status; cat seen/file; touch seen/x",
+        "--rlimits={\"rlimits\": [{\"type\": \"RLMT_NOFILE\", \"soft\": 70, \"hard\": 70}]}",
+        "--effective_capabilities={\"capabilities\": [\"KILL\", \"DAC_OVERRIDE\"]}",
+        "--bounding_capabilities={\"capabilities\": [\"KILL\", \"DAC_OVERRIDE\"]}", "--volumes=" + volumes)
+    assert status != 0, err  # touch: the volume is read-only
+    words = stdout_of(cluster, agent, out, "limited").split()
+    assert words == ["70", "CapEff:", "%016x" % 0x22, "there"]
+    task = {"name": "t", "task_id": {"value": "t"}, "command": {"value": "true"}, "limits": {
+        "cpus": {"value": "Infinity"}, "mem": {"value": 200}}, "resources": [
+        {"name": n, "type": "SCALAR", "scalar": {"value": v}} for n, v in (("cpus", 0.1), ("mem", 32))]}
+    status, out, err = execute(cluster, master, "--task=" + json.dumps(task))
+    assert status == 0, out + err
+
+
+def test_a_terminal(cluster, master, agent):
+    status, out, err = execute(cluster, master, "--name=t", "--command=tty -s && echo yes", "--tty")
+    assert status == 0, err
+    assert "yes" in stdout_of(cluster, agent, out, "t")
+    status, out, err = execute(cluster, master, "--name=u", "--command=tty -s")
+    assert status != 0, err
+
+
 @pytest.mark.parametrize("flags, text", [
     (["--name=a", "--command=b"], "master"),
     (["--master=x", "--command=b"], "Missing required option --name"),
@@ -280,9 +315,19 @@ def test_master_from_a_file(cluster, master, agent):
     (["--master=x", "--name=a", "--command=b", "--resources=cpus"], "Failed to parse resources 'cpus'"),
     (["--master=x", "--name=a", "--command=b", "--env=[1]"], "--env"),
     (["--master=x", "--name=a", "--command=b", "--env={"], "--env"),
-    (["--master=x", "--name=a", "--command=b", "--docker_image=busybox"], "--docker_image is not supported yet"),
-    (["--master=x", "--name=a", "--command=b", "--tty"], "--tty is not supported yet"),
-    (["--master=x", "--name=a", "--command=b", "--networks=n"], "--networks is not supported yet"),
+    (["--master=x", "--name=a", "--command=b", "--docker_image=busybox"],
+     "--docker_image is not supported: agents have no images"),
+    (["--master=x", "--name=a", "--command=b", "--networks=n"],
+     "--networks is not supported: tasks share the network of their agent"),
+    (["--master=x", "--name=a", "--command=b", "--hdfs=h:9000"], "--hdfs is not supported: HDFS is not"),
+    (["--master=x", "--name=a", "--command=b", "--rlimits=[]"], "Failed to load --rlimits"),
+    (["--master=x", "--name=a", "--command=b", "--rlimits={\"rlimits\": [{\"type\": \"X\"}]}"], "Failed to load --rlimits"),
+    (["--master=x", "--name=a", "--command=b", "--effective_capabilities={\"capabilities\": [\"UNKNOWN\"]}"],
+     "Failed to load --effective_capabilities"),
+    (["--master=x", "--name=a", "--command=b", "--volumes={}"], "Failed to load --volumes: it is not a JSON list"),
+    (["--master=x", "--name=a", "--command=b", "--volumes=/no/such/file"], "Failed to load --volumes"),
+    (["--master=x", "--name=a", "--command=b", "--volumes=[{\"mode\": \"RW\"}]"], "Failed to load --volumes"),
+    (["--master=x", "--task={}", "--tty"], "cannot be given beside --task: its 'container' says it"),
     (["--master=x", "--name=a", "--command=b", "--containerizer=docker"], "--containerizer=docker is not supported"),
     (["--master=x", "--name=a", "--command=b", "--package=hdfs://h/p"], "HDFS is not supported"),
     (["--master=x", "--name=a", "--command=b", "--framework_capabilities=FLYING"], "unknown capability 'FLYING'"),
