@@ -497,6 +497,10 @@ static const struct api_route routes[] = {
     {"/dashboard/tasks", NULL, dashboard_tasks,
      "Tasks, for the dashboard: ?search=, ?place=, ?state=, ?framework=, ?agent=, ?executor=, "
      "?role=, ?id=, ?sort=, ?order=, ?offset=, ?limit=."},
+    {"/dashboard/task", NULL, dashboard_task,
+     "All that is known of one task, for the dashboard: ?framework=, ?id=."},
+    {"/dashboard/offers", NULL, dashboard_offers,
+     "Offers, for the dashboard: ?search=, ?sort=, ?order=, ?offset=, ?limit=."},
 };
 
 void master_dashboard_add_routes(struct master_server *server)

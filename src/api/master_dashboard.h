@@ -71,6 +71,10 @@ void dashboard_put_resources(struct json_writer *w, const char *key, const struc
 
 // ---- master_dashboard_tasks.c ----
 void dashboard_tasks(void *ctx, struct http_request *r);
+void dashboard_task(void *ctx, struct http_request *r);
+
+// ---- master_dashboard_offers.c ----
+void dashboard_offers(void *ctx, struct http_request *r);
 
 // ---- master_dashboard_agents.c ----
 void dashboard_agents(void *ctx, struct http_request *r);

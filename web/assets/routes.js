@@ -12,4 +12,13 @@ export const routes = [
   { path: '/agents/:agent/frameworks/:framework', title: 'Framework on an agent', page: () => import('./pages/agent_framework.js') },
   { path: '/agents/:agent/frameworks/:framework/executors/:executor', title: 'Executor', page: () => import('./pages/executor.js') },
   { path: '/roles', title: 'Roles', nav: 'Roles', key: 'r', page: () => import('./pages/roles.js') },
+  { path: '/tasks', title: 'Tasks', nav: 'Tasks', key: 't', css: 'pages/tasks.css', page: () => import('./pages/tasks.js') },
+  { path: '/frameworks/:framework/tasks/:task', title: 'Task', css: 'pages/tasks.css', page: () => import('./pages/task.js') },
+  { path: '/offers', title: 'Offers', nav: 'Offers', key: 'o', page: () => import('./pages/offers.js') },
+  { path: '/maintenance', title: 'Maintenance', nav: 'Maintenance', key: 'm', page: () => import('./pages/maintenance.js') },
+  { path: '/agents/:agent/browse', title: 'Files', css: 'pages/files.css', page: () => import('./pages/browse.js') },
+  { path: '/agents/:agent/frameworks/:framework/executors/:executor/browse', title: 'Sandbox', css: 'pages/files.css', page: () => import('./pages/browse.js') },
+  { path: '/agents/:agent/frameworks/:framework/executors/:executor/tasks/:task/browse', title: 'Sandbox', css: 'pages/files.css', page: () => import('./pages/browse.js') },
+  { path: '/agents/:agent/file', title: 'File', css: 'pages/files.css', page: () => import('./pages/file.js') },
+  { path: '/file', title: 'File', css: 'pages/files.css', page: () => import('./pages/file.js') },
 ];
