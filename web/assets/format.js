@@ -54,9 +54,10 @@ export const RESOURCES = {
 };
 export const amount = (name, value) => (RESOURCES[name] ? RESOURCES[name].show(value) : number(value, 3));
 
-/** Seconds as "3 min", "2 h 5 min", "4 days". */
+/** Seconds as "20 ms", "3 min", "2 h 5 min", "4 days". */
 export function duration(seconds) {
   const s = Math.max(0, seconds);
+  if (s > 0 && s < 1) return `${Math.max(1, Math.round(1000 * s))} ms`;
   if (s < 10) return `${number(s, 1)} s`;
   if (s < 90) return `${Math.round(s)} s`;
   const minutes = Math.round(s / 60);

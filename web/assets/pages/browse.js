@@ -72,7 +72,7 @@ const columns = (agent) => [
 function Gone({ error, retry }) {
   if (error.status !== 404) return html`<${Failure} error=${error} retry=${retry} />`;
   return html`<${Empty} title="This directory is not here">
-    Agents remove the sandboxes of executors that ended when their time is over, or sooner when the disk fills up.
+    ${error.message} Agents remove the sandboxes of executors that ended when their time is over, or sooner when the disk fills up.
     <span> </span><button type="button" class="link" onClick=${retry}>Look again</button><//>`;
 }
 

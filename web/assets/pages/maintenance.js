@@ -9,7 +9,7 @@ import { Empty, Failure, PageHead, Pill, Section, Skeleton } from '../parts/bits
 import { date, duration, plural } from '../format.js';
 
 const keyOf = (machine) => `${(machine.hostname ?? '').toLowerCase()}|${machine.ip ?? ''}`;
-const nameOf = (machine) => [machine.hostname, machine.ip].filter(Boolean).join(', ');
+const nameOf = (machine) => [...new Set([machine.hostname, machine.ip])].filter(Boolean).join(', ');
 const secondsOf = (time) => (time ? Number(time.nanoseconds) / 1e9 : null);
 
 /** "from 3 Dec, for 2 h", and how far it is. */

@@ -6,7 +6,7 @@ import { href, seg } from '../router.js';
 import { useLive } from '../data.js';
 import { sandboxHref } from '../parts/tasks.js';
 import { Code, Empty, Facts, Failure, PageHead, Section, Skeleton, TaskState, Time, kindOfState } from '../parts/bits.js';
-import { amount, date, duration, number, shortId, stateName } from '../format.js';
+import { RESOURCES, amount, date, duration, number, shortId, stateName } from '../format.js';
 
 /** What the sources of a status are. */
 const SOURCES = { SOURCE_MASTER: 'the master', SOURCE_AGENT: 'the agent', SOURCE_EXECUTOR: 'the executor' };
@@ -111,11 +111,10 @@ function Resources({ task }) {
   };
   const rows = Object.entries(asked);
   if (rows.length === 0) return html`<p class="muted">It asked for nothing.</p>`;
-  return html`<dl class="legend wide">${rows.map(([name, of]) => html`<div key=${name}><dt>${name}</dt>
-    <dd>${value(name, of)} <span class="muted">${limit(name)}</span></dd></div>`)}</dl>`;
+  return html`<${Facts} of=${rows.map(([name, of]) => [RESOURCES[name]?.title ?? name, html`${value(name, of)} <span class="muted">${limit(name)}</span>`])} />`;
 }
 
-function One({ task, framework, place }) {
+function One({ task, framework, place, trail }) {
   const statuses = task.statuses ?? [];
   const newest = statuses.at(-1);
   const container = statuses.map((status) => status.container_status?.container_id?.value).filter(Boolean).at(-1);
@@ -124,7 +123,7 @@ function One({ task, framework, place }) {
   const link = { id: task.task_id.value, agent_id: agent, framework_id: framework, executor_id: executor };
   const user = task.user;
   return html`
-    <${PageHead} title=${task.name || task.task_id.value} trail=${[['Frameworks', href('/frameworks')], [shortId(framework), href(`/frameworks/${seg(framework)}`)]]}>
+    <${PageHead} title=${task.name || task.task_id.value} trail=${trail}>
       <p class="under"><${TaskState} state=${task.state} />
         ${place === 'unreachable' && html`<span class="muted">its agent is not reached</span>`}
         <a class="button" href=${sandboxHref(link)}>Sandbox</a>
@@ -147,9 +146,14 @@ function One({ task, framework, place }) {
     </div>`;
 }
 
+function useFrameworkName(id) {
+  const { data } = useLive('/dashboard/frameworks', { search: id, limit: 1 });
+  return data?.rows?.[0]?.name || shortId(id);
+}
+
 export default function Task({ params }) {
   const { data, error, isLoading, reload } = useLive('/dashboard/task', { framework: params.framework, id: params.task }, { topics: ['tasks'], keep: true });
-  const trail = [['Frameworks', href('/frameworks')], [shortId(params.framework), href(`/frameworks/${seg(params.framework)}`)]];
+  const trail = [['Frameworks', href('/frameworks')], [useFrameworkName(params.framework), href(`/frameworks/${seg(params.framework)}`)]];
   if (error && error.status === 404) {
     return html`<${PageHead} title=${params.task} trail=${trail} /><${Empty} title="This task is not here">${error.message}<//>`;
   }
@@ -160,7 +164,7 @@ export default function Task({ params }) {
     ...(data.tasks ?? []).map((task) => [task, 'active']),
   ];
   const [task, place] = all.at(-1);
-  return html`<${One} task=${task} framework=${params.framework} place=${place} />
+  return html`<${One} task=${task} framework=${params.framework} place=${place} trail=${trail} />
     ${all.length > 1 && html`<p class="muted">${number(all.length - 1)} earlier ${all.length === 2 ? 'task' : 'tasks'} of this framework had the same id;
       the newest of them: ${all.at(-2)[0].statuses?.length ? `${stateName(all.at(-2)[0].state)}, ${date(seconds(all.at(-2)[0].statuses.at(-1).timestamp))}` : stateName(all.at(-2)[0].state)}.</p>`}
     ${error && html`<${Failure} error=${error} retry=${reload} />`}`;
