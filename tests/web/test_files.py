@@ -10,8 +10,8 @@ import pods
 from harness import make_task, wait_for
 
 
-def address(master, page_path, **query):
-    return "http://%s/#%s%s" % (master.address, page_path, "?" + urllib.parse.urlencode(query) if query else "")
+def address(page_path, **query):
+    return "/#%s%s" % (page_path, "?" + urllib.parse.urlencode(query) if query else "")
 
 
 def run(cluster, scheduler, agent, command, task_id):
@@ -35,11 +35,11 @@ def at_end(page):
                     " return r.scrollHeight - r.scrollTop - r.clientHeight < 4; })()")
 
 
-def test_from_the_framework_to_a_finished_tasks_output(cluster, master, agent, scheduler, page):
+def test_from_the_framework_to_a_finished_tasks_output(cluster, master, agent, scheduler, pages):
     """The way that the tutorial's second picture shows: framework, finished task, sandbox, stdout."""
     run(cluster, scheduler, agent, "echo hello; mkdir deep; echo inner > deep/file; head -c 5000 /dev/urandom > random.dat",
         "done")
-    page.open(address(master, "/frameworks/" + scheduler.framework_id))
+    page = pages(master, address("/frameworks/" + scheduler.framework_id))
     page.click("#completed a[aria-label='Sandbox of done']")
     page.wait("document.querySelectorAll('main tr[data-row]').length === 4")
     rows = page.rows("main table")
@@ -60,13 +60,13 @@ def test_from_the_framework_to_a_finished_tasks_output(cluster, master, agent, s
     assert len(master.get(link).body) == 5000
 
 
-def test_a_running_tasks_log_grows(cluster, master, agent, scheduler, page):
+def test_a_running_tasks_log_grows(cluster, master, agent, scheduler, pages):
     scheduler.launch(scheduler.take_offer(), [make_task(
         "seq -f 'number %g' 20000; while ! [ -e go ]; do sleep 0.05; done; echo grown; sleep 1000", task_id="growing")])
     scheduler.wait_update("growing", "TASK_RUNNING")
     directory = cluster.sandbox(agent, scheduler.framework_id, "growing")
     wait_for(lambda: os.path.getsize(os.path.join(directory, "stdout")) > 200000, what="the task's output")
-    page.open(address(master, "/agents/%s/file" % agent_id(master), path=sandbox(agent, scheduler, "growing") + "/stdout"))
+    page = pages(master, address("/agents/%s/file" % agent_id(master), path=sandbox(agent, scheduler, "growing") + "/stdout"))
     page.wait_text("number 20000", "document.querySelector('.reader')")
     assert at_end(page) and page.text("#follow") == "Following"
     # The end alone was fetched, and what grows appears by itself.
@@ -89,12 +89,12 @@ def test_a_running_tasks_log_grows(cluster, master, agent, scheduler, page):
     scheduler.kill("growing")
 
 
-def test_a_link_to_a_place_shows_that_place(cluster, master, agent, scheduler, page):
+def test_a_link_to_a_place_shows_that_place(cluster, master, agent, scheduler, pages):
     directory = run(cluster, scheduler, agent, "seq -f 'line %g of many' 60000", "long")
     with open(os.path.join(directory, "stdout"), encoding="utf-8") as file:
         text = file.read()
     at = text.index("line 30000 of many")
-    page.open(address(master, "/agents/%s/file" % agent_id(master), path=sandbox(agent, scheduler, "long") + "/stdout", at=at))
+    page = pages(master, address("/agents/%s/file" % agent_id(master), path=sandbox(agent, scheduler, "long") + "/stdout", at=at))
     top = """(() => {
         const reader = document.querySelector('.reader').getBoundingClientRect();
         return [...document.querySelectorAll('.line')].find((line) => line.getBoundingClientRect().bottom > reader.top + 2)?.textContent.trim();
@@ -106,9 +106,9 @@ def test_a_link_to_a_place_shows_that_place(cluster, master, agent, scheduler, p
     assert page.run(top).encode() == text.encode()[there:].split(b"\n")[0].strip()
 
 
-def test_find_marks_what_is_loaded(cluster, master, agent, scheduler, page):
+def test_find_marks_what_is_loaded(cluster, master, agent, scheduler, pages):
     run(cluster, scheduler, agent, "echo one Needle; seq 300; printf 'two nee\\033[31mdle\\033[0m here\\n'; seq 300", "hay")
-    page.open(address(master, "/agents/%s/file" % agent_id(master), path=sandbox(agent, scheduler, "hay") + "/stdout"))
+    page = pages(master, address("/agents/%s/file" % agent_id(master), path=sandbox(agent, scheduler, "hay") + "/stdout"))
     page.wait_text("two needle here", "document.querySelector('.reader')")
     page.press("/")
     page.type("needle")
@@ -119,12 +119,12 @@ def test_find_marks_what_is_loaded(cluster, master, agent, scheduler, page):
     assert page.run("[...CSS.highlights.get('found')].map(String)") == ["Needle", "needle"]
 
 
-def test_a_pods_task_has_its_own_sandbox(cluster, master, agent, scheduler, page):
+def test_a_pods_task_has_its_own_sandbox(cluster, master, agent, scheduler, pages):
     tasks = pods.make_tasks("echo from-the-first; sleep 1000", "echo from-the-second; sleep 1000")
     executor = pods.launch(scheduler, tasks)
     for task in tasks:
         scheduler.wait_update(pods.id_of(task), "TASK_RUNNING")
-    page.open(address(master, "/frameworks/%s/tasks/%s" % (scheduler.framework_id, pods.id_of(tasks[1]))))
+    page = pages(master, address("/frameworks/%s/tasks/%s" % (scheduler.framework_id, pods.id_of(tasks[1]))))
     page.click("main a.button")
     page.wait_text("stdout", "document.querySelector('main table')")
     page.run("[...document.querySelectorAll('a.row-link')].find((a) => a.textContent === 'stdout').click()")
@@ -133,22 +133,22 @@ def test_a_pods_task_has_its_own_sandbox(cluster, master, agent, scheduler, page
     assert executor["executor_id"]["value"] in page.text(".trail")
 
 
-def test_what_cannot_be_read_is_told(cluster, master, agent, scheduler, page):
+def test_what_cannot_be_read_is_told(cluster, master, agent, scheduler, pages):
     identity = agent_id(master)
-    page.open(address(master, "/agents/%s/browse" % identity, path="/frameworks/none/executors/x/runs/latest"))
+    page = pages(master, address("/agents/%s/browse" % identity, path="/frameworks/none/executors/x/runs/latest"))
+    page.expected.append("404")  # the browser notes each
     page.wait_text("This directory is not here")
-    page.open(address(master, "/agents/%s/file" % identity, path="/nowhere"))
+    page.open(page.base + address("/agents/%s/file" % identity, path="/nowhere")[1:])
     page.wait_text("There is no '/nowhere'")
-    page.open(address(master, "/agents/nobody/browse", path="/x"))
+    page.open(page.base + address("/agents/nobody/browse", path="/x")[1:])
     page.wait_text("nobody", "document.querySelector('main .failure, main .empty')")
-    page.console[:] = [line for line in page.console if "404" not in line]  # the browser notes each
 
 
-def test_the_reader_goes_on_when_the_agent_is_back(cluster, master, agent, scheduler, page):
+def test_the_reader_goes_on_when_the_agent_is_back(cluster, master, agent, scheduler, pages):
     scheduler.launch(scheduler.take_offer(), [make_task("echo before; sleep 1000", task_id="stays")])
     scheduler.wait_update("stays", "TASK_RUNNING")
     directory = cluster.sandbox(agent, scheduler.framework_id, "stays")
-    page.open(address(master, "/agents/%s/file" % agent_id(master), path=sandbox(agent, scheduler, "stays") + "/stdout"))
+    page = pages(master, address("/agents/%s/file" % agent_id(master), path=sandbox(agent, scheduler, "stays") + "/stdout"))
     page.wait_text("before", "document.querySelector('.reader')")
     agent.send_signal(signal.SIGSTOP)
     try:

@@ -145,8 +145,8 @@ function useReader(agent, path, at) {
 /** Finds in what is loaded, and marks it without a change of the page's elements. */
 function useFinder(box, version) {
   const [text, setText] = useState('');
-  const [state, setState] = useState({ ranges: [], at: -1 });
-  const isWanted = useRef(false);
+  const [state, setState] = useState({ ranges: [], at: -1, jump: false }); // jump: the match at `at` is to be shown
+  const isNew = useRef(false);
   useEffect(() => {
     const ranges = [];
     const needle = text.toLowerCase();
@@ -156,9 +156,13 @@ function useFinder(box, version) {
         ranges.push(rangeIn(node, from, needle.length));
       }
     }
-    setState((old) => ({ ranges, at: ranges.length === 0 ? -1 : isWanted.current ? ranges.length - 1 : Math.min(Math.max(old.at, 0), ranges.length - 1) }));
+    const jump = isNew.current && ranges.length > 0;
+    isNew.current = false;
+    // A new search begins with the newest line.
+    setState((old) => ({ ranges, at: jump ? ranges.length - 1 : Math.min(Math.max(old.at, 0), ranges.length - 1), jump }));
   }, [text, version]);
   useEffect(() => {
+    if (state.jump) state.ranges[state.at].startContainer.parentElement.scrollIntoView({ block: 'center' });
     if (!CSS.highlights) return undefined;
     CSS.highlights.set('found', new Highlight(...state.ranges));
     CSS.highlights.set('found-now', new Highlight(...(state.at >= 0 ? [state.ranges[state.at]] : [])));
@@ -167,22 +171,15 @@ function useFinder(box, version) {
       CSS.highlights.delete('found-now');
     };
   }, [state]);
-  useEffect(() => {
-    if (!isWanted.current || state.at < 0) return;
-    isWanted.current = false;
-    state.ranges[state.at].startContainer.parentElement.scrollIntoView({ block: 'center' });
-  }, [state]);
-  const step = (by) => {
-    isWanted.current = true;
-    setState((old) => ({ ...old, at: old.ranges.length ? (old.at + by + old.ranges.length) % old.ranges.length : -1 }));
-  };
   return {
     text,
     set(value) {
-      isWanted.current = value !== '';
+      isNew.current = value !== '';
       setText(value);
     },
-    step,
+    step(by) {
+      setState((old) => (old.ranges.length ? { ...old, at: (old.at + by + old.ranges.length) % old.ranges.length, jump: true } : old));
+    },
     count: state.ranges.length,
     at: state.at,
   };
