@@ -49,7 +49,7 @@ function App() {
     document.title = (path === '/' ? parts.slice(1) : parts).filter(Boolean).join(' · ');
   }, [path, cluster]);
   return html`<${Layout}>
-    ${route ? html`<${Page} key=${route.path} route=${route} params=${params} query=${query} />` : html`<${Empty}
+    ${route ? html`<${Page} key=${route.path} route=${route} params=${params} query=${query} />` : html`<h1>Not found</h1><${Empty}
       title="There is no such page">Nothing is at “${path}”. The <a href=${href('/')}>home page</a> shows the cluster.<//>`}
   <//>`;
 }
