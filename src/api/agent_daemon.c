@@ -441,7 +441,7 @@ static void attach_log(struct agent_daemon *d)
     }
 }
 
-static void add_routes(struct agent_daemon *d)
+static int add_routes(struct agent_daemon *d, struct error *err)
 {
     struct api_common_options options = {
         .env = d->env,
@@ -458,6 +458,7 @@ static void add_routes(struct agent_daemon *d)
     agent_state_add_routes(d);
     agent_containers_add_routes(d);
     agent_v1_add_routes(d);
+    return api_router_set_firewall(d->router, d->flags->firewall_rules, err);
 }
 
 static int start_link(struct agent_daemon *d, struct error *err)
@@ -499,7 +500,9 @@ int agent_daemon_new(struct env *env, const struct agent_flags *flags,
         r = agent_oversubscribe_new(d, err);
     }
     if (r == 0) {
-        add_routes(d);
+        r = add_routes(d, err);
+    }
+    if (r == 0) {
         attach_log(d);
         r = start_link(d, err);
     }

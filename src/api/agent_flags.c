@@ -127,12 +127,20 @@ static const struct flag rows[] = {
         "are "
         "resources, load_threshold_5min and load_threshold_15min. No other module can be loaded."),
     ROW(frameworks_home, FLAG_TEXT, "", 0, "Put before relative paths of URIs to fetch."),
+    ROW(firewall_rules, FLAG_TEXT, NULL, FLAG_FILE,
+        "Endpoints that are not served, as JSON: {\"disabled_endpoints\":{\"paths\":["
+        "\"/files/browse\"]}}. They answer 403, by whichever of their paths they are asked for."),
+    ROW(ip_discovery_command, FLAG_TEXT, NULL, 0,
+        "A command for the shell that prints the address to listen on. Not together with --ip."),
     ROW(quiet, FLAG_BOOL, "false", 0, "Do not log to standard error."),
     ROW(logging_level, FLAG_TEXT, "INFO", 0, "INFO, WARNING or ERROR: the least that is logged."),
     ROW(log_format, FLAG_TEXT, "text", 0,
         "text: lines as Mesos writes them; json: one object a line, with time, level, thread, "
         "file, "
         "line and message."),
+    ROW(logbufsecs, FLAG_INT, "0", 0,
+        "For how many seconds log lines may be held back at most. They are written at once, which "
+        "keeps any promise; less than nothing is refused."),
     ROW(log_dir, FLAG_TEXT, NULL, 0, "Where log files go. Without it: none."),
     ROW(external_log_file, FLAG_TEXT, NULL, 0,
         "A file that someone else writes the log into, to be shown as /slave/log."),
@@ -191,7 +199,6 @@ static const struct flag pending_rows[] = {
     PENDING_BOOL(42, "disallow_sharing_agent_ipc_namespace", "false"),
     PENDING_BOOL(43, "disallow_sharing_agent_pid_namespace", "false"),
     PENDING_TEXT(44, "agent_features", NULL),
-    PENDING_TEXT(45, "firewall_rules", NULL),
     PENDING_TEXT(46, "credential", NULL),
     PENDING_TEXT(47, "acls", NULL),
     PENDING_TEXT(48, "containerizers", "mesos"),
@@ -228,10 +235,8 @@ static const struct flag pending_rows[] = {
     PENDING_TEXT(84, "seccomp_profile_name", NULL),
     PENDING_BOOL(85, "http_command_executor", "false"),
     PENDING_TEXT(86, "ip6", NULL),
-    PENDING_TEXT(88, "ip_discovery_command", NULL),
     PENDING_TEXT(89, "ip6_discovery_command", NULL),
     PENDING_BOOL(90, "memory_profiling", "false"),
-    PENDING(91, "logbufsecs", NULL, FLAG_INT, "0"),
     PENDING_BOOL(92, "initialize_driver_logging", "true"),
     PENDING_TEXT(93, "xfs_project_range", "[5000-10000]"),
     PENDING_BOOL(94, "xfs_kill_containers", "false"),
@@ -312,6 +317,13 @@ static int check_values(const struct agent_flags *f, struct error *err)
         if (positive[i].value <= 0) {
             return error_set(err, -EINVAL, "Flag '%s' must be more than nothing", positive[i].name);
         }
+    }
+    if (f->ip_discovery_command != NULL && f->ip != NULL) {
+        return error_set(err, -EINVAL,
+                         "Only one of `--ip` or `--ip_discovery_command` should be specified");
+    }
+    if (f->logbufsecs < 0) {
+        return error_set(err, -EINVAL, "Flag 'logbufsecs' must not be negative");
     }
     if (f->http_heartbeat_interval < NS_PER_MS) {
         return error_set(err, -EINVAL, "Flag 'http_heartbeat_interval' must be at least 1ms");

@@ -62,6 +62,9 @@ struct agent_flags {
     int64_t qos_correction_interval_min;
     int64_t oversubscribed_resources_interval;
     bool quiet;
+    char *firewall_rules;
+    char *ip_discovery_command;
+    int64_t logbufsecs;
     char *logging_level;
     char *log_format;
     char *log_dir;

@@ -41,6 +41,10 @@ void api_router_add(struct api_router *router, const struct api_route *routes, s
 // carry Access-Control-Allow-Origin.
 void api_router_add_open(struct api_router *router, const struct api_route *routes, size_t count,
                          void *ctx);
+// Answers 403 to that path: in any of its forms when it is a route's, else as it is written.
+void api_router_disable(struct api_router *router, const char *path);
+// The same for each path in the rules of --firewall_rules, JSON; NULL: there are none.
+int api_router_set_firewall(struct api_router *router, const char *rules, struct error *err);
 void api_router_dispatch(struct api_router *router, struct http_request *request);
 
 // ---- negotiation ----

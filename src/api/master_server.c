@@ -465,7 +465,9 @@ int master_server_new(const struct master_server_options *options,
                                         ? options->event_stream_size_max
                                         : (size_t)64 * 1024 * 1024;
     struct http_options http = {.queue_size_max = server->event_stream_size_max};
-    int r = http_server_new(options->env, &http, handle, server, &server->http, err);
+    int r = api_router_set_firewall(server->router, options->firewall_rules, err);
+    if (r == 0)
+        r = http_server_new(options->env, &http, handle, server, &server->http, err);
     if (r == 0)
         r = http_server_listen(server->http, options->listen_ip, options->listen_port, err);
     if (r < 0) {

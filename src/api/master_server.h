@@ -33,6 +33,7 @@ struct master_server_options {
     size_t event_stream_size_max;   // bytes that wait on one stream of events; 0: 64 MiB
     size_t answers_size_max;        // bytes of large answers that wait to be sent; 0: 1 GiB
     const char *webui_dir;          // NULL: the assets that were built in
+    const char *firewall_rules;     // JSON; NULL: none
     const struct flag_table *flags; // for /flags
     size_t flag_table_count;
     const void *flag_values;

@@ -21,12 +21,14 @@ struct entry {
     const struct api_route *route;
     void *ctx;
     bool is_open; // to pages of other origins
+    bool is_disabled;
 };
 
 struct api_router {
     uint32_t magic;
     char *process;
-    struct map entries; // path -> struct entry
+    struct map entries;  // path -> struct entry
+    struct map disabled; // paths of no route that are disabled -> the router
 };
 
 struct api_router *api_router_new(const char *process)
@@ -47,6 +49,7 @@ struct api_router *api_router_free(struct api_router *router)
         mem_free(entry->value);
     }
     map_free(&router->entries);
+    map_free(&router->disabled);
     mem_free(router->process);
     router->magic = 0;
     mem_free(router);
@@ -60,7 +63,7 @@ static void add(struct api_router *router, const struct api_route *routes, size_
     for (size_t i = 0; i < count; i++) {
         CHECK(routes[i].path[0] == '/' && routes[i].handler != NULL);
         struct entry *entry = mem_alloc(sizeof(*entry));
-        *entry = (struct entry){&routes[i], ctx, is_open};
+        *entry = (struct entry){.route = &routes[i], .ctx = ctx, .is_open = is_open};
         CHECK(map_put(&router->entries, routes[i].path, entry) == NULL);
     }
 }
@@ -97,8 +100,11 @@ static const struct entry *find(const struct api_router *router, const char *pat
     return entry;
 }
 
-static const struct entry *find_longest(const struct api_router *router, const char *path)
+// `ret_is_exact`: it is the path's own, and not that of a parent.
+static const struct entry *find_longest(const struct api_router *router, const char *path,
+                                        bool *ret_is_exact)
 {
+    *ret_is_exact = true;
     if (strstr(path, "/..") != NULL || path[0] != '/') {
         return NULL;
     }
@@ -119,6 +125,7 @@ static const struct entry *find_longest(const struct api_router *router, const c
         if (entry != NULL) {
             return entry;
         }
+        *ret_is_exact = false;
         do {
             size--;
         } while (size > 0 && path[size] != '/');
@@ -126,10 +133,26 @@ static const struct entry *find_longest(const struct api_router *router, const c
     return NULL;
 }
 
+void api_router_disable(struct api_router *router, const char *path)
+{
+    CHECK(router->magic == ROUTER_MAGIC);
+    bool is_exact;
+    struct entry *entry = (struct entry *)(uintptr_t)find_longest(router, path, &is_exact);
+    if (entry != NULL && is_exact)
+        entry->is_disabled = true;
+    else
+        map_put(&router->disabled, path, router);
+}
+
 void api_router_dispatch(struct api_router *router, struct http_request *request)
 {
     CHECK(router->magic == ROUTER_MAGIC);
-    const struct entry *entry = find_longest(router, http_path(request));
+    bool is_exact;
+    const struct entry *entry = find_longest(router, http_path(request), &is_exact);
+    if ((entry != NULL && entry->is_disabled) || map_has(&router->disabled, http_path(request))) {
+        http_respond_text(request, 403, "Endpoint '%s' is disabled", http_path(request));
+        return;
+    }
     if (entry == NULL) {
         http_respond_text(request, 404, "There is nothing at '%s'\n", http_path(request));
         return;

@@ -66,6 +66,10 @@ int env_log_set_format(const char *format, struct error *err);
 void env_log_reopen(void);
 void env_log_close(void);
 
+// The address that `command` (of the shell; NULL: nothing happens) prints takes the place of `*ip`,
+// which is from mem_alloc. It is waited for: before the loop runs.
+int env_discover_ip(const char *command, char **ip, struct error *err);
+
 // ---- child processes ----
 // No code of the daemon runs between fork and exec (posix_spawn or vfork semantics). Descriptors
 // other than those in `fds` are closed in the child.

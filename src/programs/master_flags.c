@@ -140,12 +140,20 @@ static const struct flag rows[] = {
         "more, the next one is not made before others were read, and after ten seconds the "
         "connections that hold the oldest one are closed."),
     ROW(webui_dir, FLAG_TEXT, NULL, 0, "The dashboard's files. Not given: those built in."),
+    ROW(firewall_rules, FLAG_TEXT, NULL, FLAG_FILE,
+        "Endpoints that are not served, as JSON: {\"disabled_endpoints\":{\"paths\":["
+        "\"/files/browse\"]}}. They answer 403, by whichever of their paths they are asked for."),
+    ROW(ip_discovery_command, FLAG_TEXT, NULL, 0,
+        "A command for the shell that prints the address to listen on. Not together with --ip."),
     ROW(quiet, FLAG_BOOL, "false", 0, "Do not log to standard error."),
     ROW(logging_level, FLAG_TEXT, "INFO", 0, "INFO, WARNING or ERROR: the least that is logged."),
     ROW(log_format, FLAG_TEXT, "text", 0,
         "text: lines as Mesos writes them; json: one object a line, with time, level, thread, "
         "file, "
         "line and message."),
+    ROW(logbufsecs, FLAG_INT, "0", 0,
+        "For how many seconds log lines may be held back at most. They are written at once, which "
+        "keeps any promise; less than nothing is refused."),
     ROW(log_dir, FLAG_TEXT, NULL, 0, "Where log files are written. Not given: nowhere."),
     ROW(external_log_file, FLAG_TEXT, NULL, 0,
         "A log file that somebody else writes; readable as /master/log instead of that of "
@@ -182,7 +190,6 @@ static const struct flag pending_rows[] = {
     PENDING_BOOL(15, "authenticate_http_frameworks", "false"),
     PENDING_TEXT(16, "credentials", NULL),
     PENDING_TEXT(17, "acls", NULL),
-    PENDING_TEXT(18, "firewall_rules", NULL),
     PENDING(20, "max_executors_per_agent", "max_executors_per_slave", FLAG_SIZE, NULL),
     PENDING_TEXT(21, "modules", NULL),
     PENDING_TEXT(22, "modules_dir", NULL),
@@ -195,8 +202,6 @@ static const struct flag pending_rows[] = {
     REFUSED(32, "master_contender", NO_MODULES),
     REFUSED(33, "master_detector", NO_MODULES),
     PENDING_BOOL(34, "memory_profiling", "false"),
-    PENDING_TEXT(36, "ip_discovery_command", NULL),
-    PENDING(41, "logbufsecs", NULL, FLAG_INT, "0"),
     PENDING_BOOL(42, "initialize_driver_logging", "true"),
 };
 
@@ -475,6 +480,11 @@ int master_flags_parse(struct master_flags *flags, int argc, char *const argv[],
         r = take_libprocess(flags, given, environment, err);
     if (r == 0)
         r = check_values(flags, given, err);
+    if (r == 0 && flags->ip_discovery_command != NULL && is_given(given, "ip"))
+        r = error_set(err, -EINVAL,
+                      "Only one of `--ip` or `--ip_discovery_command` should be specified");
+    if (r == 0 && flags->logbufsecs < 0)
+        r = error_set(err, -EINVAL, "Flag 'logbufsecs' must not be negative");
     if (r != 0)
         master_flags_free(flags);
     return r;

@@ -69,6 +69,9 @@ struct master_flags {
     uint64_t max_answers_size;
     char *webui_dir;
     bool quiet;
+    char *firewall_rules;
+    char *ip_discovery_command;
+    int64_t logbufsecs;
     char *logging_level;
     char *log_format;
     char *log_dir;

@@ -43,6 +43,9 @@ static int run(struct agent_flags *flags, struct error *err)
     if (r == 0) {
         r = env_log_open("mesos-agent", flags->log_dir, flags->quiet, flags->logging_level, err);
     }
+    if (r == 0) {
+        r = env_discover_ip(flags->ip_discovery_command, &flags->ip, err);
+    }
     struct agent_daemon *daemon = NULL;
     if (r == 0) {
         r = agent_daemon_new(env, flags, &daemon, err);

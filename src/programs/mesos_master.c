@@ -231,6 +231,7 @@ static int serve(struct env *env, const struct master_flags *flags, struct store
         .event_stream_size_max = flags->max_event_stream_size,
         .answers_size_max = flags->max_answers_size,
         .webui_dir = flags->webui_dir,
+        .firewall_rules = flags->firewall_rules,
         .flag_values = flags,
     };
     options.flag_table_count = master_flags_tables(&options.flags);
@@ -311,7 +312,7 @@ static int open_store(struct env *env, const struct master_flags *flags, struct 
     return 0;
 }
 
-static int run(const struct master_flags *flags, struct error *err)
+static int run(struct master_flags *flags, struct error *err)
 {
     mem_cache_begin();
     struct env *env;
@@ -325,6 +326,8 @@ static int run(const struct master_flags *flags, struct error *err)
         r = env_log_open("mesos-master", flags->log_dir, flags->quiet, flags->logging_level, err);
     if (r == 0)
         r = check_roles(&roles, err);
+    if (r == 0)
+        r = env_discover_ip(flags->ip_discovery_command, &flags->ip, err);
     struct store *store = NULL;
     if (r == 0)
         r = open_store(env, flags, &store, err);

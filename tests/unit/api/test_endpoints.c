@@ -169,19 +169,24 @@ struct row {
     const char *body; // of the answer
 };
 
-static void check_rows(const struct row *rows, size_t count)
+static void check_rows_in(struct world *w, const struct row *rows, size_t count)
 {
-    struct world w;
-    world_init(&w);
     for (size_t i = 0; i < count; i++) {
         AUTO_BUF struct buf answer = BUF_INIT;
-        ask(&w, rows[i].target, rows[i].headers == NULL ? "" : rows[i].headers,
-            rows[i].request_body, &answer);
+        ask(w, rows[i].target, rows[i].headers == NULL ? "" : rows[i].headers, rows[i].request_body,
+            &answer);
         int status = atoi(answer.data + strlen("HTTP/1.1 "));
         if (status != rows[i].status || strcmp(body_of(&answer), rows[i].body) != 0) {
             fail_msg("%s: %s", rows[i].target, answer.data);
         }
     }
+}
+
+static void check_rows(const struct row *rows, size_t count)
+{
+    struct world w;
+    world_init(&w);
+    check_rows_in(&w, rows, count);
     world_free(&w);
 }
 
@@ -217,6 +222,47 @@ static void test_routing(void **state)
          "405 Method Not Allowed. Expecting one of { 'GET', 'POST' }, but received 'PUT'."},
     };
     check_rows(rows, ARRAY_COUNT(rows));
+}
+
+// A route that is disabled is so by all its names; another path only as it is written.
+static void test_firewall(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *rules;
+        const char *text;
+    } bad[] = {
+        {"[]", "Flag 'firewall_rules': Expecting a JSON object"},
+        {"{\"disabled_endpoints\":{\"paths\":[\"/a\",\"\"]}}",
+         "Flag 'firewall_rules': the path '' begins with no '/'"},
+        {"{\"disabled\":{}}", "Flag 'firewall_rules': expecting 'disabled_endpoints'"},
+    };
+    static const struct row rows[] = {
+        {"GET /state", NULL, NULL, 403, "Endpoint '/state' is disabled"},
+        {"POST /master/state.json/", NULL, "", 403, "Endpoint '/master/state.json/' is disabled"},
+        {"GET /state/x", NULL, NULL, 403, "Endpoint '/state/x' is disabled"},
+        {"GET /slaves", NULL, NULL, 200, "echo /slaves"},
+        {"GET /slaves/one", NULL, NULL, 403, "Endpoint '/slaves/one' is disabled"},
+        {"GET /slaves/two", NULL, NULL, 200, "echo /slaves/two"},
+        {"GET /none", NULL, NULL, 403, "Endpoint '/none' is disabled"},
+        {"GET /none/x", NULL, NULL, 404, "There is nothing at '/none/x'\n"},
+    };
+    struct world w;
+    struct error err;
+    world_init(&w);
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        assert_true(api_router_set_firewall(w.router, bad[i].rules, &err) < 0);
+        assert_int_equal(strncmp(err.text, bad[i].text, strlen(bad[i].text)), 0);
+    }
+    assert_int_equal(api_router_set_firewall(w.router, NULL, &err), 0);
+    assert_int_equal(
+        api_router_set_firewall(w.router,
+                                "{\"disabled_endpoints\":{\"paths\":[\"/master/state\","
+                                "\"/slaves/one\",\"/none\"]}}",
+                                &err),
+        0);
+    check_rows_in(&w, rows, ARRAY_COUNT(rows));
+    world_free(&w);
 }
 
 #define JSON_TYPE "Content-Type: application/json\r\n"
@@ -413,9 +459,13 @@ static void test_verbosity_reverts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_routing),   cmocka_unit_test(test_negotiation),
-        cmocka_unit_test(test_streams),   cmocka_unit_test(test_common),
-        cmocka_unit_test(test_documents), cmocka_unit_test(test_verbosity_reverts),
+        cmocka_unit_test(test_firewall),
+        cmocka_unit_test(test_routing),
+        cmocka_unit_test(test_negotiation),
+        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_common),
+        cmocka_unit_test(test_documents),
+        cmocka_unit_test(test_verbosity_reverts),
     };
     return cmocka_run_group_tests_name("endpoints", tests, NULL, NULL);
 }

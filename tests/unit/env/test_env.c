@@ -404,6 +404,24 @@ static void test_detach(void **state)
     assert_int_equal(env_new(&env, &err), 0);
 }
 
+static void test_discover_ip(void **state)
+{
+    (void)state;
+    struct error err;
+    char *ip AUTO_FREE = NULL;
+    assert_int_equal(env_discover_ip(NULL, &ip, &err), 0);
+    assert_null(ip);
+    assert_int_equal(env_discover_ip("echo ' 10.1.2.3'; echo", &ip, &err), 0);
+    assert_string_equal(ip, "10.1.2.3");
+    static const char *const bad[] = {"false",      "true",    "echo ::1",
+                                      "echo 1.2.3", "kill $$", "yes 10.1.2.3"};
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        assert_true(env_discover_ip(bad[i], &ip, &err) < 0);
+        assert_non_null(strstr(err.text, "--ip_discovery_command '"));
+    }
+    assert_string_equal(ip, "10.1.2.3");
+}
+
 // ---- the log ----
 
 // One object a line; files that were moved away are made anew.
@@ -509,6 +527,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_spawn_failures, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_children, setup, teardown),
         cmocka_unit_test_setup_teardown(test_detach, setup, teardown),
+        cmocka_unit_test(test_discover_ip),
         cmocka_unit_test(test_log_files),
         cmocka_unit_test(test_log_json),
     };
