@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What goes to standard output: tables, fields, JSON. A table on a terminal never wraps: ids give
-// up all but their last part, then the widest columns are cut. Elsewhere nothing is ever cut.
+// up all but their last part, the last columns go where there is no room at all, and then the
+// widest are cut. Elsewhere nothing is ever cut.
 
 #include <errno.h>
 #include <stdarg.h>
@@ -64,6 +65,7 @@ struct cli_table {
     struct cli *cli;
     const struct cli_column *columns;
     size_t column_count;
+    size_t shown_count; // columns that the terminal has room for
     const char **cells;
     size_t count, capacity; // of cells
 };
@@ -73,7 +75,7 @@ struct cli_table *cli_table_new(struct cli *cli, const struct cli_column *column
     struct cli_table *table = arena_zalloc(cli->arena, sizeof(*table));
     table->cli = cli;
     table->columns = columns;
-    table->column_count = count;
+    table->column_count = table->shown_count = count;
     return table;
 }
 
@@ -115,11 +117,12 @@ static void measure(const struct cli_table *table, size_t *widths)
     }
 }
 
-static size_t sum_of(const struct cli_table *table, const size_t *widths)
+// What the shown columns take when none is wider than `most`.
+static size_t sum_of(const struct cli_table *table, const size_t *widths, size_t most)
 {
-    size_t sum = (table->column_count - 1) * strlen(GAP);
-    for (size_t c = 0; c < table->column_count; c++) {
-        sum += widths[c];
+    size_t sum = (table->shown_count - 1) * strlen(GAP);
+    for (size_t c = 0; c < table->shown_count; c++) {
+        sum += widths[c] < most ? widths[c] : most;
     }
     return sum;
 }
@@ -149,19 +152,19 @@ static void shorten_ids(struct cli_table *table, size_t column)
 static void fit(struct cli_table *table, size_t *widths)
 {
     size_t width = table->cli->width;
-    for (size_t c = table->column_count; c > 0 && sum_of(table, widths) > width; c--) {
+    for (size_t c = table->column_count; c > 0 && sum_of(table, widths, SIZE_MAX) > width; c--) {
         if (table->columns[c - 1].kind == CLI_COLUMN_ID) {
             shorten_ids(table, c - 1);
             measure(table, widths);
         }
     }
-    while (sum_of(table, widths) > width) {
+    while (table->shown_count > 1 && sum_of(table, widths, CUT_MIN) > width) {
+        table->shown_count--;
+    }
+    while (sum_of(table, widths, SIZE_MAX) > width) {
         size_t widest = 0;
-        for (size_t c = 1; c < table->column_count; c++) {
+        for (size_t c = 1; c < table->shown_count; c++) {
             widest = widths[c] > widths[widest] ? c : widest;
-        }
-        if (widths[widest] <= CUT_MIN) {
-            return;
         }
         widths[widest]--;
     }
@@ -214,7 +217,7 @@ static void put_cell(const struct cli_table *table, size_t column, const char *t
     size_t own = cli_text_width(text);
     size_t pad = own < width ? width - own : 0;
     bool is_right = table->columns[column].kind == CLI_COLUMN_NUMBER;
-    bool is_last = column + 1 == table->column_count;
+    bool is_last = column + 1 == table->shown_count;
     if (is_right) {
         put_spaces(pad);
     }
@@ -241,11 +244,14 @@ void cli_table_print(struct cli_table *table)
         fit(table, widths);
     }
     bool has_colours = table->cli->has_colours;
-    for (size_t c = 0; c < table->column_count; c++) {
+    for (size_t c = 0; c < table->shown_count; c++) {
         put_cell(table, c, table->columns[c].title, widths[c], has_colours ? "1" : NULL);
     }
     for (size_t i = 0; i < table->count; i++) {
         size_t c = i % table->column_count;
+        if (c >= table->shown_count) {
+            continue;
+        }
         const char *colour = has_colours && table->columns[c].kind == CLI_COLUMN_STATE
                                  ? colour_of(table->cells[i])
                                  : NULL;
