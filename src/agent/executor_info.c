@@ -16,16 +16,28 @@
 // How long an executor may take to notice that its task ended, beyond the task's own grace period.
 #define REAP_MARGIN_NS (2 * NS_PER_S)
 
+enum { SHOWN_MAX = 15, CUT = 12 };
+
+// Where to cut a longer text: not within a character, as the name goes out in messages.
+static int cut_at(const char *text)
+{
+    int size = CUT;
+    while (size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80) {
+        size--;
+    }
+    return size;
+}
+
 // "sh -c 'exit 0'", cut like Mesos does: at most 15 bytes of the command.
 static const char *describe_command(const Mesos__V1__CommandInfo *command, struct arena *arena)
 {
-    enum { SHOWN_MAX = 15, CUT = 12 };
     if (!command->has_shell || command->shell) {
         if (command->value == NULL) {
             return "(Command: NO COMMAND)";
         }
         if (strlen(command->value) > SHOWN_MAX) {
-            return arena_printf(arena, "(Command: sh -c '%.*s...')", CUT, command->value);
+            return arena_printf(arena, "(Command: sh -c '%.*s...')", cut_at(command->value),
+                                command->value);
         }
         return arena_printf(arena, "(Command: sh -c '%s')", command->value);
     }
@@ -38,7 +50,7 @@ static const char *describe_command(const Mesos__V1__CommandInfo *command, struc
         buf_printf(&words, "%s%s", i == 0 ? "" : ", ", command->arguments[i]);
     }
     if (words.size > SHOWN_MAX) {
-        return arena_printf(arena, "(Command: [%.*s...])", CUT, words.data);
+        return arena_printf(arena, "(Command: [%.*s...])", cut_at(words.data), words.data);
     }
     return arena_printf(arena, "(Command: [%s])", words.data);
 }

@@ -17,6 +17,19 @@ static void start_task(struct fixture *f, const char *task_id, void *stream)
     assert_int_equal(f_subscribe(f, task_id, stream), 0);
 }
 
+static void test_command_is_cut_between_characters(void **state)
+{
+    struct fixture *f = *state;
+    f_register(f);
+    f_run_task(f, "t1", ",'command':{'value':'echo 123456\\u00fc and more'}");
+    int stream;
+    agent_container_launched(f->agent, f->launched[0], 4711, f->now);
+    assert_int_equal(f_subscribe(f, "t1", &stream), 0);
+    const Mesos__V1__ExecutorInfo *info = f->events[0]->subscribed->executor_info;
+    assert_string_equal(info->name,
+                        "Command Executor (Task: t1) (Command: sh -c 'echo 123456...')");
+}
+
 static void test_command_task_lives(void **state)
 {
     struct fixture *f = *state;
@@ -486,6 +499,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(command_task_lives),
+        TEST(command_is_cut_between_characters),
         TEST(environment),
         TEST(custom_executor_is_shared),
         TEST(executor_ends_as_a_task_comes),
