@@ -325,8 +325,9 @@ struct cli_sandbox {
     const Mesos__V1__Task *task;
     struct address agent;
     bool has_address;
-    bool is_by_master; // the agent cannot be reached: its master passes it on
-    char *path;        // virtual, at the agent
+    bool is_by_master;   // the agent cannot be reached: its master passes it on
+    struct error direct; // why it cannot
+    char *path;          // virtual, at the agent
 };
 int cli_sandbox_open(struct cli *cli, const Mesos__V1__Task *task, struct cli_sandbox *ret_sandbox,
                      struct error *err);

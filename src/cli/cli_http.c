@@ -24,7 +24,7 @@ struct cli_http {
 
 struct cli_http *cli_http_new(void)
 {
-    CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+    CHECK(curl_global_init(CURL_GLOBAL_NOTHING) == CURLE_OK);
     struct cli_http *http = mem_zalloc(sizeof(*http));
     http->curl = curl_easy_init();
     CHECK(http->curl != NULL);
@@ -50,7 +50,7 @@ void cli_curl_set_url(CURL *curl, const struct address *address, const char *tar
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "mesos-cli");
 }
 

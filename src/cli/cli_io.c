@@ -389,6 +389,18 @@ static void finish_input(struct io *io)
     }
 }
 
+// A refusal may come while libcurl waits for more to send: then it does not say so.
+static void look_for_refusal(struct io *io)
+{
+    long status = 0;
+    if (io->input != NULL && !io->input_has_ended) {
+        curl_easy_getinfo(io->input, CURLINFO_RESPONSE_CODE, &status);
+    }
+    if (status >= 400) {
+        finish_input(io);
+    }
+}
+
 static void look_at_requests(struct io *io)
 {
     CURLMsg *message;
@@ -403,6 +415,7 @@ static void look_at_requests(struct io *io)
             finish_input(io);
         }
     }
+    look_for_refusal(io);
     long status = 0;
     curl_easy_getinfo(io->output, CURLINFO_RESPONSE_CODE, &status);
     if (status == 200 && io->input == NULL && wants_input(io) && !io->output_has_ended) {

@@ -48,13 +48,14 @@ static const char *path_of(const struct cli_sandbox *sandbox, const char *file)
                            : sandbox->path;
 }
 
-// The agent does not answer: from now on the master is asked. Keeps why in `direct`.
-static bool goes_by_master(struct cli_sandbox *sandbox, int r)
+// The agent does not answer: from now on the master is asked.
+static bool goes_by_master(struct cli_sandbox *sandbox, int r, const struct error *direct)
 {
     if (r != CLI_ERROR_UNREACHABLE || sandbox->is_by_master) {
         return false;
     }
     sandbox->is_by_master = true;
+    sandbox->direct = *direct;
     return true;
 }
 
@@ -84,12 +85,13 @@ int cli_sandbox_get(struct cli_sandbox *sandbox, const char *endpoint, const cha
     };
     struct error direct = {0};
     int r = 0;
+    *ret_answer = (struct cli_answer){0};
     if (!sandbox->is_by_master) {
         r = cli_http_ask(cli, &request, ret_answer, &direct);
         if (r == 0) {
             return cli_http_check(ret_answer, "The agent", err);
         }
-        if (!goes_by_master(sandbox, r)) {
+        if (!goes_by_master(sandbox, r, &direct)) {
             return error_set(err, r, "%s", direct.text);
         }
     }
@@ -100,11 +102,12 @@ int cli_sandbox_get(struct cli_sandbox *sandbox, const char *endpoint, const cha
     request.target = through.data;
     r = cli_master_ask(cli, &request, ret_answer, err);
     buf_free(&through);
-    if (r < 0 && direct.code != 0) {
-        error_wrap(err, r, "Neither the agent answers (%s), nor the master for it", direct.text);
-        return CLI_ERROR_UNREACHABLE;
+    bool is_away = r == CLI_ERROR_UNREACHABLE || (r < 0 && ret_answer->status == 502);
+    if (is_away && sandbox->direct.code != 0) {
+        error_wrap(err, r, "Neither the agent answers (%s), nor the master for it",
+                   sandbox->direct.text);
     }
-    return ret_answer->status == 502 ? CLI_ERROR_UNREACHABLE : r;
+    return is_away ? CLI_ERROR_UNREACHABLE : r;
 }
 
 // ---- reading on ----
@@ -199,7 +202,7 @@ int cli_sandbox_read(struct cli_sandbox *sandbox, const char *file, uint64_t off
     if (!sandbox->is_by_master) {
         struct error direct = {0};
         int r = read_direct(sandbox, file, offset, out, ret_size, &direct);
-        if (!goes_by_master(sandbox, r)) {
+        if (!goes_by_master(sandbox, r, &direct)) {
             *ret_next = offset + (out->size - before);
             return r < 0 ? error_set(err, r, "%s", direct.text) : 0;
         }

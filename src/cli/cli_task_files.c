@@ -59,12 +59,12 @@ static int seek_lines(struct log *log, uint64_t lines, struct error *err)
     uint64_t end = log->size;
     uint64_t begin = end;
     uint64_t seen = 0;
-    while (r == 0 && begin > 0 && seen <= lines) {
+    while (r == 0 && lines > 0 && begin > 0) {
         uint64_t from = begin > BACK ? begin - BACK : 0;
         log->at = from;
         r = read_piece(log, err);
         size_t size = begin - from < log->piece.size ? (size_t)(begin - from) : log->piece.size;
-        while (r == 0 && size > 0 && seen <= lines) {
+        while (r == 0 && size > 0) {
             size--;
             // The line end that ends the file begins no line.
             if (log->piece.data[size] == '\n' && from + size + 1 < end && ++seen >= lines) {

@@ -84,16 +84,26 @@ static int status_of(int wait_status)
                                     : WEXITSTATUS(wait_status);
 }
 
-// How the command ended; then its traces at the agent go.
+// What a container leaves at its agent goes. If not now, with its task.
+static void forget(struct cli *cli, const struct address *agent, Mesos__V1__ContainerID *id)
+{
+    Mesos__V1__Agent__Call__RemoveContainer remove = MESOS__V1__AGENT__CALL__REMOVE_CONTAINER__INIT;
+    Mesos__V1__Agent__Call call = MESOS__V1__AGENT__CALL__INIT;
+    remove.container_id = id;
+    call.has_type = true;
+    call.type = MESOS__V1__AGENT__CALL__TYPE__REMOVE_CONTAINER;
+    call.remove_container = &remove;
+    cli_agent_call(cli, agent, &call, NULL, NULL);
+}
+
+// How the command ended.
 static int collect(struct cli *cli, const struct address *agent, Mesos__V1__ContainerID *id,
                    int *ret_status, struct error *err)
 {
     Mesos__V1__Agent__Call__WaitContainer wait = MESOS__V1__AGENT__CALL__WAIT_CONTAINER__INIT;
-    Mesos__V1__Agent__Call__RemoveContainer remove = MESOS__V1__AGENT__CALL__REMOVE_CONTAINER__INIT;
     Mesos__V1__Agent__Call call = MESOS__V1__AGENT__CALL__INIT;
     Mesos__V1__Agent__Response *response;
     wait.container_id = id;
-    remove.container_id = id;
     call.has_type = true;
     call.type = MESOS__V1__AGENT__CALL__TYPE__WAIT_CONTAINER;
     call.wait_container = &wait;
@@ -102,11 +112,6 @@ static int collect(struct cli *cli, const struct address *agent, Mesos__V1__Cont
         return error_wrap(err, r, "The command has ended, but not its status is known");
     }
     const Mesos__V1__Agent__Response__WaitContainer *end = response->wait_container;
-    call = (Mesos__V1__Agent__Call)MESOS__V1__AGENT__CALL__INIT;
-    call.has_type = true;
-    call.type = MESOS__V1__AGENT__CALL__TYPE__REMOVE_CONTAINER;
-    call.remove_container = &remove;
-    cli_agent_call(cli, agent, &call, NULL, NULL); // else the end of its task removes them
     if (end == NULL || !end->has_exit_status) {
         return error_set(err, CLI_ERROR_FAILED, "The command could not be run: %s",
                          end != NULL && end->message != NULL ? end->message : "no reason is known");
@@ -156,6 +161,9 @@ int cli_task_exec(struct cli *cli, struct error *err)
     }
     if (r == 0) {
         r = collect(cli, &agent, id, &status, err);
+    }
+    if (r != CLI_ERROR_UNREACHABLE) {
+        forget(cli, &agent, id);
     }
     return r < 0 ? r : status;
 }
