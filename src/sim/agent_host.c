@@ -94,7 +94,8 @@ static void link_frame(void *ctx, const void *data, size_t size)
         ledger_framework_shut_down(sim->ledger, to_agent->shutdown_framework->framework_id->value,
                                    a->id);
     agent_receive(a->core, to_agent, sim->now);
-    if (to_agent->run_task != NULL || to_agent->apply_operation != NULL)
+    if (to_agent->run_task != NULL || to_agent->run_task_group != NULL ||
+        to_agent->apply_operation != NULL)
         agent_host_check(a);
     else
         agent_host_look(a);
@@ -409,10 +410,10 @@ static void killed(struct timer *timer, struct instant now);
 void agent_host_init(struct sim *sim, size_t index)
 {
     static const char *const amounts[] = {
-        "cpus:2;mem:1024",
-        "cpus:4;mem:2048;ports:[31000-31009]",
+        "cpus:2;mem:1024;disk:500",
+        "cpus:4;mem:2048;disk:1000;ports:[31000-31009]",
         "cpus:8;mem:4096;disk:1000;ports:[31000-31001,31005-31007]",
-        "cpus:1;cpus(a):2;mem:1024;mem(a):512",
+        "cpus:1;cpus(a):2;mem:1024;mem(a):512;disk:100",
     };
     struct agent_host *a = &sim->agents[index];
     a->sim = sim;

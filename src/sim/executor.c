@@ -293,6 +293,21 @@ static void take_launch(struct container *c, const Mesos__V1__TaskInfo *info)
     after(sim, &task->timer, draw_spread(sim, NS_PER_MS, 100 * NS_PER_MS));
 }
 
+// All of it or nothing.
+static void take_group(struct container *c, const Mesos__V1__TaskGroupInfo *group)
+{
+    struct sim *sim = c->host->sim;
+    for (size_t i = 0; i < group->n_tasks; i++) {
+        unsigned long size = 0;
+        const Mesos__V1__TaskInfo *task = group->tasks[i];
+        REQUIRE(sim, sscanf(task->name, "one of %lu", &size) == 1 && size == group->n_tasks,
+                "executor %s is given a group of %zu tasks, and %s is %s", c->executor_id,
+                group->n_tasks, task->task_id->value, task->name);
+        take_launch(c, task);
+    }
+    mark(sim, MARK_GROUP_GIVEN);
+}
+
 static void take_acknowledged(struct container *c,
                               const Mesos__V1__Executor__Event__Acknowledged *acknowledged)
 {
@@ -336,6 +351,9 @@ static void take_event(struct container *c, const Mesos__V1__Executor__Event *ev
         break;
     case MESOS__V1__EXECUTOR__EVENT__TYPE__LAUNCH:
         take_launch(c, event->launch->task);
+        break;
+    case MESOS__V1__EXECUTOR__EVENT__TYPE__LAUNCH_GROUP:
+        take_group(c, event->launch_group->task_group);
         break;
     case MESOS__V1__EXECUTOR__EVENT__TYPE__KILL:
         task = find_task(c, event->kill->task_id->value);

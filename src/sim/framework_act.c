@@ -51,41 +51,55 @@ static char *arena_text(struct arena *arena, const char *text)
     return arena_strdup(arena, text);
 }
 
-static void set_executor(struct framework_host *f, Mesos__V1__Offer *offer,
-                         Mesos__V1__TaskInfo *info)
+static void add_own(struct arena *arena, Mesos__V1__ExecutorInfo *executor, Mesos__V1__Offer *offer,
+                    const char *name, double amount)
 {
-    struct sim *sim = f->sim;
-    struct arena *arena = sim->scratch;
-    if (!f->manners.custom_executors || chance(sim, 0.3)) {
-        info->command = WIRE_NEW(arena, Mesos__V1__CommandInfo, mesos__v1__command_info);
-        info->command->value = arena_text(arena, "true");
+    for (size_t i = 0; i < offer->n_resources; i++) {
+        Mesos__V1__Resource *r = offer->resources[i];
+        if (strcmp(r->name, name) != 0 || r->n_reservations > 0 ||
+            (r->role != NULL && strcmp(r->role, "*") != 0) || r->scalar->value < amount)
+            continue;
+        Mesos__V1__Resource *own = WIRE_COPY(arena, Mesos__V1__Resource, r);
+        own->scalar->value = amount;
+        r->scalar->value -= amount;
+        executor->resources[executor->n_resources++] = own;
         return;
     }
+}
+
+// Always of the same form, so that a second task may join: from what is not reserved.
+static Mesos__V1__ExecutorInfo *make_executor(struct framework_host *f, Mesos__V1__Offer *offer,
+                                              bool is_group)
+{
+    struct arena *arena = f->sim->scratch;
     Mesos__V1__ExecutorInfo *executor =
         WIRE_NEW(arena, Mesos__V1__ExecutorInfo, mesos__v1__executor_info);
     executor->executor_id = WIRE_NEW(arena, Mesos__V1__ExecutorID, mesos__v1__executor_id);
-    executor->executor_id->value = arena_printf(arena, "e%zu", (size_t)draw(sim, 2));
-    executor->command = WIRE_NEW(arena, Mesos__V1__CommandInfo, mesos__v1__command_info);
-    executor->command->value = arena_text(arena, "./executor");
-    // Always of the same form, so that a second task may join: from what is not reserved.
-    Mesos__V1__Resource *cpus = NULL;
-    for (size_t i = 0; i < offer->n_resources; i++) {
-        Mesos__V1__Resource *r = offer->resources[i];
-        if (strcmp(r->name, "cpus") == 0 && r->n_reservations == 0 &&
-            (r->role == NULL || strcmp(r->role, "*") == 0) && r->scalar->value >= 0.1)
-            cpus = r;
+    executor->executor_id->value =
+        arena_printf(arena, "%c%zu", is_group ? 'g' : 'e', (size_t)draw(f->sim, 2));
+    executor->resources = arena_calloc(arena, 3, sizeof(void *));
+    add_own(arena, executor, offer, "cpus", 0.1);
+    if (!is_group) {
+        executor->command = WIRE_NEW(arena, Mesos__V1__CommandInfo, mesos__v1__command_info);
+        executor->command->value = arena_text(arena, "./executor");
+        return executor;
     }
-    if (cpus != NULL) {
-        executor->resources = arena_calloc(arena, 1, sizeof(void *));
-        executor->n_resources = 1;
-        executor->resources[0] = WIRE_COPY(arena, Mesos__V1__Resource, cpus);
-        executor->resources[0]->scalar->value = 0.1;
-        cpus->scalar->value -= 0.1;
-    }
-    info->executor = executor;
+    add_own(arena, executor, offer, "mem", 32);
+    add_own(arena, executor, offer, "disk", 10);
+    executor->has_type = true;
+    executor->type = MESOS__V1__EXECUTOR_INFO__TYPE__DEFAULT;
+    executor->framework_id = WIRE_NEW(arena, Mesos__V1__FrameworkID, mesos__v1__framework_id);
+    executor->framework_id->value = arena_text(arena, f->id);
+    return executor;
 }
 
-// NULL when the offer has not enough left.
+static void set_command(struct arena *arena, Mesos__V1__TaskInfo *info)
+{
+    info->command = WIRE_NEW(arena, Mesos__V1__CommandInfo, mesos__v1__command_info);
+    info->command->value = arena_text(arena, "true");
+}
+
+// With nothing to run it yet. NULL when the offer has not enough left.
 static Mesos__V1__TaskInfo *make_task(struct framework_host *f, Mesos__V1__Offer *offer)
 {
     struct sim *sim = f->sim;
@@ -112,11 +126,11 @@ static Mesos__V1__TaskInfo *make_task(struct framework_host *f, Mesos__V1__Offer
     info->task_id = WIRE_NEW(arena, Mesos__V1__TaskID, mesos__v1__task_id);
     info->task_id->value = arena_printf(arena, "t%zu.%u.%u", f->index, f->life, ++f->next_task);
     info->agent_id = offer->agent_id;
-    set_executor(f, offer, info);
     return info;
 }
 
-static void note_task(struct framework_host *f, Mesos__V1__TaskInfo *info, bool is_service)
+static void note_task(struct framework_host *f, Mesos__V1__TaskInfo *info,
+                      const Mesos__V1__ExecutorInfo *executor, bool is_service)
 {
     struct sim *sim = f->sim;
     int64_t run_ns = is_service ? 0 : draw_spread(sim, 100 * NS_PER_MS, f->manners.task_ns_max);
@@ -128,8 +142,8 @@ static void note_task(struct framework_host *f, Mesos__V1__TaskInfo *info, bool 
     struct fw_task *task = mem_zalloc(sizeof(*task));
     task->id = mem_strdup(info->task_id->value);
     task->agent_id = mem_strdup(info->agent_id->value);
-    if (info->executor != NULL)
-        task->executor_id = mem_strdup(info->executor->executor_id->value);
+    if (executor != NULL)
+        task->executor_id = mem_strdup(executor->executor_id->value);
     task->state = TASK(STAGING);
     task->is_calm = sim->calm;
     task->is_service = is_service;
@@ -197,29 +211,73 @@ static size_t combine(struct framework_host *f, struct fw_offer *offer, Mesos__V
     return count;
 }
 
+enum { LAUNCH_MAX = 16, GROUP_MAX = 3 };
+
+// A LAUNCH of so many tasks, as far as the offer goes; each brings what runs it.
+static void make_launch(struct framework_host *f, Mesos__V1__Offer *offer, size_t wanted,
+                        bool service, Mesos__V1__Offer__Operation *operation)
+{
+    struct sim *sim = f->sim;
+    Mesos__V1__Offer__Operation__Launch *launch = WIRE_NEW(
+        sim->scratch, Mesos__V1__Offer__Operation__Launch, mesos__v1__offer__operation__launch);
+    launch->task_infos = arena_calloc(sim->scratch, LAUNCH_MAX, sizeof(void *));
+    while (launch->n_task_infos < wanted && launch->n_task_infos < LAUNCH_MAX) {
+        Mesos__V1__TaskInfo *info = make_task(f, offer);
+        if (info == NULL)
+            break;
+        if (f->manners.custom_executors && !chance(sim, 0.3))
+            info->executor = make_executor(f, offer, false);
+        else
+            set_command(sim->scratch, info);
+        bool is_service = service && (sim->calm ? launch->n_task_infos == 0 : chance(sim, 0.2));
+        note_task(f, info, info->executor, is_service);
+        launch->task_infos[launch->n_task_infos++] = info;
+    }
+    operation->has_type = true;
+    operation->type = MESOS__V1__OFFER__OPERATION__TYPE__LAUNCH;
+    operation->launch = launch;
+}
+
+// A LAUNCH_GROUP, whose tasks run together or not at all: each says of how many it is.
+static void make_group(struct framework_host *f, Mesos__V1__Offer *offer, size_t wanted,
+                       Mesos__V1__Offer__Operation *operation)
+{
+    struct arena *arena = f->sim->scratch;
+    Mesos__V1__Offer__Operation__LaunchGroup *launch = WIRE_NEW(
+        arena, Mesos__V1__Offer__Operation__LaunchGroup, mesos__v1__offer__operation__launch_group);
+    launch->executor = make_executor(f, offer, true);
+    launch->task_group = WIRE_NEW(arena, Mesos__V1__TaskGroupInfo, mesos__v1__task_group_info);
+    Mesos__V1__TaskInfo **tasks = arena_calloc(arena, GROUP_MAX, sizeof(*tasks));
+    size_t count = 0;
+    while (count < wanted && count < GROUP_MAX) {
+        Mesos__V1__TaskInfo *info = make_task(f, offer);
+        if (info == NULL)
+            break;
+        set_command(arena, info);
+        note_task(f, info, launch->executor, chance(f->sim, 0.2));
+        tasks[count++] = info;
+    }
+    for (size_t i = 0; i < count; i++)
+        tasks[i]->name = arena_printf(arena, "one of %zu", count);
+    launch->task_group->tasks = tasks;
+    launch->task_group->n_tasks = count;
+    mark(f->sim, MARK_GROUP_LAUNCHED);
+    operation->has_type = true;
+    operation->type = MESOS__V1__OFFER__OPERATION__TYPE__LAUNCH_GROUP;
+    operation->launch_group = launch;
+}
+
 static void accept_offer(struct framework_host *f, struct fw_offer *offer, size_t wanted,
                          bool service)
 {
     struct sim *sim = f->sim;
-    Mesos__V1__TaskInfo *tasks[16];
-    size_t count = 0;
     Mesos__V1__Offer__Operation *resource_operation = framework_make_operation(f, offer->offer);
-    while (count < wanted && count < ARRAY_COUNT(tasks)) {
-        Mesos__V1__TaskInfo *info = make_task(f, offer->offer);
-        if (info == NULL)
-            break;
-        bool is_service = service && (sim->calm ? count == 0 : chance(sim, 0.2));
-        note_task(f, info, is_service);
-        tasks[count++] = info;
-    }
-    Mesos__V1__OfferID *ids[4];
-    Mesos__V1__Offer__Operation__Launch launch = MESOS__V1__OFFER__OPERATION__LAUNCH__INIT;
-    launch.n_task_infos = count;
-    launch.task_infos = tasks;
     Mesos__V1__Offer__Operation operation = MESOS__V1__OFFER__OPERATION__INIT;
-    operation.has_type = true;
-    operation.type = MESOS__V1__OFFER__OPERATION__TYPE__LAUNCH;
-    operation.launch = &launch;
+    if (f->manners.custom_executors && !sim->calm && wanted > 0 && chance(sim, 0.3))
+        make_group(f, offer->offer, wanted, &operation);
+    else
+        make_launch(f, offer->offer, wanted, service, &operation);
+    Mesos__V1__OfferID *ids[4];
     Mesos__V1__Offer__Operation *operations[2] = {resource_operation, &operation};
     Mesos__V1__Filters filters = MESOS__V1__FILTERS__INIT;
     filters.has_refuse_seconds = true;

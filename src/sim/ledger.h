@@ -40,6 +40,8 @@ void books_run_task(struct books *l, const char *agent_id,
                     const Meseta__Link__ToAgent__RunTask *run);
 void books_operation(struct books *l, const char *agent_id,
                      const Meseta__Link__ToAgent__ApplyOperation *message);
+void books_run_group(struct books *l, const char *agent_id,
+                     const Meseta__Link__ToAgent__RunTaskGroup *run);
 void books_from_agent(struct books *l, const char *agent_id, const Meseta__Link__ToMaster *message);
 // No offer is open of an agent that is not here.
 void books_check_offers(struct books *l);

@@ -192,41 +192,71 @@ static void spend(struct books *l, const struct amount *amount, const char *what
     resources_subtract(l->accepted, amount->plain);
 }
 
-void books_run_task(struct books *l, const char *agent_id,
-                    const Meseta__Link__ToAgent__RunTask *run)
+// The agent of what an ACCEPT launches.
+static struct book_agent *find_launching(struct books *l, const char *agent_id, const char *task_id)
 {
-    const Mesos__V1__TaskInfo *task = run->task;
-    const char *framework_id = run->framework_info->id->value;
-    const char *id = task->task_id->value;
-    REQUIRE(l->sim, l->accepted != NULL, "task %s is launched without an ACCEPT", id);
-    REQUIRE(l->sim, l->accept_is_sound, "task %s is launched with offers that are over", id);
+    REQUIRE(l->sim, l->accepted != NULL, "task %s is launched without an ACCEPT", task_id);
+    REQUIRE(l->sim, l->accept_is_sound, "task %s is launched with offers that are over", task_id);
     struct book_agent *a = map_get(&l->agents, agent_id);
-    REQUIRE(l->sim, a != NULL, "task %s is launched on agent %s, which was not admitted", id,
+    REQUIRE(l->sim, a != NULL, "task %s is launched on agent %s, which was not admitted", task_id,
             agent_id);
     // Until the call has ended, its offers are counted as well.
     a->is_stale = true;
+    return a;
+}
+
+static void book_task(struct books *l, struct book_agent *a, const char *framework_id,
+                      const Mesos__V1__TaskInfo *task)
+{
+    const char *id = task->task_id->value;
     struct amount *amount = books_read_amount(l, framework_id, task->resources, task->n_resources);
     spend(l, amount, id);
     const char *key = ledger_pair(l->sim, framework_id, id);
     REQUIRE(l->sim, !map_has(&a->tasks, key), "task %s is launched while it runs", id);
     books_put_amount(l, a, &a->tasks, key, amount);
-    if (task->executor == NULL)
-        return;
-    const char *executor_id = task->executor->executor_id->value;
-    const char *executor_key = ledger_pair(l->sim, framework_id, executor_id);
-    bool is_known = map_has(&a->executors, executor_key);
-    REQUIRE(l->sim, is_known != run->launch_executor,
-            "task %s is launched with a %s executor %s, and there is %s", id,
-            run->launch_executor ? "new" : "known", executor_id, is_known ? "one" : "none");
+}
+
+static void book_executor(struct books *l, struct book_agent *a, const char *framework_id,
+                          const Mesos__V1__ExecutorInfo *info, bool is_new, uint64_t instance)
+{
+    const char *id = info->executor_id->value;
+    const char *key = ledger_pair(l->sim, framework_id, id);
+    bool is_known = map_has(&a->executors, key);
+    REQUIRE(l->sim, is_known != is_new, "a task is launched with a %s executor %s, and there is %s",
+            is_new ? "new" : "known", id, is_known ? "one" : "none");
     if (is_known) {
         mark(l->sim, MARK_EXECUTOR_REUSED);
         return;
     }
-    struct amount *own =
-        books_read_amount(l, framework_id, task->executor->resources, task->executor->n_resources);
-    spend(l, own, executor_id);
-    own->instance = run->executor_instance;
-    books_put_amount(l, a, &a->executors, executor_key, own);
+    struct amount *own = books_read_amount(l, framework_id, info->resources, info->n_resources);
+    spend(l, own, id);
+    own->instance = instance;
+    books_put_amount(l, a, &a->executors, key, own);
+}
+
+void books_run_task(struct books *l, const char *agent_id,
+                    const Meseta__Link__ToAgent__RunTask *run)
+{
+    const char *framework_id = run->framework_info->id->value;
+    struct book_agent *a = find_launching(l, agent_id, run->task->task_id->value);
+    book_task(l, a, framework_id, run->task);
+    if (run->task->executor != NULL)
+        book_executor(l, a, framework_id, run->task->executor, run->launch_executor,
+                      run->executor_instance);
+}
+
+void books_run_group(struct books *l, const char *agent_id,
+                     const Meseta__Link__ToAgent__RunTaskGroup *run)
+{
+    const char *framework_id = run->framework_info->id->value;
+    struct book_agent *a = NULL;
+    for (size_t i = 0; i < run->task_group->n_tasks; i++) {
+        a = find_launching(l, agent_id, run->task_group->tasks[i]->task_id->value);
+        book_task(l, a, framework_id, run->task_group->tasks[i]);
+    }
+    REQUIRE(l->sim, a != NULL, "a group without tasks is launched on agent %s", agent_id);
+    book_executor(l, a, framework_id, run->executor_info, run->launch_executor,
+                  run->executor_instance);
 }
 
 static struct resources *sum_offered(const struct books *l, const char *agent_id)

@@ -171,6 +171,8 @@ static void note_to_agent(struct sim *sim, struct door *door, const Meseta__Link
     }
     if (message->run_task != NULL)
         books_run_task(door->host->books, door->agent_id, message->run_task);
+    if (message->run_task_group != NULL)
+        books_run_group(door->host->books, door->agent_id, message->run_task_group);
     if (message->apply_operation != NULL)
         books_operation(door->host->books, door->agent_id, message->apply_operation);
     if (message->shutdown_framework != NULL)
