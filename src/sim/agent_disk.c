@@ -21,10 +21,11 @@ struct agent_put {
 // What counts once the turn is durable.
 struct agent_note {
     struct list link;
-    enum { EXECUTOR_SAID, UPDATE_ACKNOWLEDGED } what;
+    enum { EXECUTOR_SAID, UPDATE_ACKNOWLEDGED, OPERATION_ACKNOWLEDGED } what;
     char *framework_id, *task_id;
     Mesos__V1__TaskState state;
-    uint8_t uuid[UUID_SIZE];
+    uint8_t uuid[UUID_SIZE]; // of the update, or of the operation's status
+    uint8_t operation_uuid[UUID_SIZE];
 };
 
 static void free_put(struct agent_put *put)
@@ -63,6 +64,9 @@ static void count_notes(struct agent_host *a)
         if (note->what == EXECUTOR_SAID)
             ledger_executor_said(a->sim->ledger, a->id, note->framework_id, note->task_id,
                                  note->state);
+        else if (note->what == OPERATION_ACKNOWLEDGED)
+            operations_acknowledged(ledger_operations(a->sim->ledger), note->operation_uuid,
+                                    note->uuid);
         else
             ledger_acknowledgement_counts(a->sim->ledger, note->framework_id, note->task_id,
                                           note->uuid);
@@ -115,6 +119,15 @@ void agent_disk_note_acknowledged(struct agent_host *a, const char *framework_id
     struct agent_note *note = add_note(a, framework_id, task_id);
     note->what = UPDATE_ACKNOWLEDGED;
     memcpy(note->uuid, uuid, UUID_SIZE);
+}
+
+void agent_disk_note_operation(struct agent_host *a,
+                               const Meseta__Link__ToAgent__AcknowledgeOperation *message)
+{
+    struct agent_note *note = add_note(a, "", "");
+    note->what = OPERATION_ACKNOWLEDGED;
+    memcpy(note->uuid, message->status_uuid.data, UUID_SIZE);
+    memcpy(note->operation_uuid, message->operation_uuid.data, UUID_SIZE);
 }
 
 static void commit(struct agent_host *a)

@@ -90,6 +90,8 @@ static void link_frame(void *ctx, const void *data, size_t size)
     if (acknowledge != NULL && !a->is_ending) // one that is to end listens no more
         agent_disk_note_acknowledged(a, acknowledge->framework_id->value,
                                      acknowledge->task_id->value, acknowledge->uuid.data);
+    if (to_agent->acknowledge_operation != NULL && !a->is_ending)
+        agent_disk_note_operation(a, to_agent->acknowledge_operation);
     if (to_agent->shutdown_framework != NULL)
         ledger_framework_shut_down(sim->ledger, to_agent->shutdown_framework->framework_id->value,
                                    a->id);
@@ -171,6 +173,8 @@ static void send_to_master(void *ctx, const Meseta__Link__ToMaster *message)
         return;
     if (message->status_update != NULL)
         ledger_update_sent(a->sim->ledger, message->status_update);
+    if (message->operation_status != NULL)
+        operations_sent(ledger_operations(a->sim->ledger), a->id, message->operation_status);
     if (!a->link_is_open)
         return;
     AUTO_BUF struct buf bytes = BUF_INIT;

@@ -220,7 +220,7 @@ void framework_take_operation(struct framework_host *f, const Mesos__V1__Operati
     struct sim *sim = f->sim;
     TRACE(sim, "framework %zu hears that operation %s is %d", f->index,
           status->operation_id != NULL ? status->operation_id->value : "?", (int)status->state);
-    ledger_operation_told(sim->ledger, f->id, status);
+    operations_told(ledger_operations(sim->ledger), f->id, status);
     if (status->uuid == NULL || status->operation_id == NULL || status->agent_id == NULL)
         return;
     if (!sim->calm && chance(sim, 0.1))

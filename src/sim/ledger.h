@@ -58,9 +58,6 @@ void ledger_update_received(struct ledger *l, const char *framework_id,
                             const Mesos__V1__TaskStatus *status);
 void ledger_update_acknowledged(struct ledger *l, const char *framework_id, const char *agent_id,
                                 const char *task_id, const uint8_t *uuid);
-// A framework hears of an operation: what has ended stays so.
-void ledger_operation_told(struct ledger *l, const char *framework_id,
-                           const Mesos__V1__OperationStatus *status);
 // An executor is given a task: once in its life.
 void ledger_task_given(struct ledger *l, const char *framework_id, const char *task_id);
 // An executor's update that counted when the agent took it.
@@ -81,3 +78,23 @@ void ledger_acknowledgement_counts(struct ledger *l, const char *framework_id, c
 // The agent is told to end the framework: it may forget what it has of it.
 void ledger_framework_shut_down(struct ledger *l, const char *framework_id, const char *agent_id);
 void ledger_framework_died(struct ledger *l, const char *framework_id);
+struct operations *ledger_operations(struct ledger *l);
+
+// ---- operations, of the whole run: ledger_operations.c ----
+struct operations *operations_new(struct sim *sim);
+void operations_free(struct operations *o);
+// A master sends it to an agent.
+void operations_begin(struct operations *o, const char *agent_id,
+                      const Meseta__Link__ToAgent__ApplyOperation *message);
+// An agent says what became of one: one end, again and again until it is acknowledged.
+void operations_sent(struct operations *o, const char *agent_id,
+                     const Meseta__Link__ToMaster__OperationStatus *message);
+// The agent has durably taken the acknowledgement.
+void operations_acknowledged(struct operations *o, const uint8_t *uuid, const uint8_t *status_uuid);
+// A framework hears of one: what its agent said.
+void operations_told(struct operations *o, const char *framework_id,
+                     const Mesos__V1__OperationStatus *status);
+// The agent, or the framework, is no more (the other one NULL): nothing of it need be told.
+void operations_excuse(struct operations *o, const char *agent_id, const char *framework_id);
+// NULL when every end that an agent told has come to its framework, or what lacks.
+const char *operations_lack_told(const struct operations *o);

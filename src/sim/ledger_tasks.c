@@ -42,15 +42,16 @@ struct book_task {
 
 struct ledger {
     struct sim *sim;
-    struct map tasks;      // "framework\ntask" -> struct book_task
-    struct map operations; // "framework\noperation" -> its end, as a number, once it has one
-    struct map dead;       // ids of frameworks that are no more
+    struct operations *operations;
+    struct map tasks; // "framework\ntask" -> struct book_task
+    struct map dead;  // ids of frameworks that are no more
 };
 
 struct ledger *ledger_new(struct sim *sim)
 {
     struct ledger *t = mem_zalloc(sizeof(*t));
     t->sim = sim;
+    t->operations = operations_new(sim);
     return t;
 }
 
@@ -70,7 +71,7 @@ struct ledger *ledger_free(struct ledger *t)
     }
     map_free(&t->tasks);
     map_free(&t->dead);
-    map_free(&t->operations);
+    operations_free(t->operations);
     mem_free(t);
     return NULL;
 }
@@ -189,8 +190,14 @@ void ledger_update_sent(struct ledger *l, const Meseta__Link__ToMaster__StatusUp
     memcpy(next->uuid, status->uuid.data, UUID_SIZE);
 }
 
+struct operations *ledger_operations(struct ledger *l)
+{
+    return l->operations;
+}
+
 void ledger_agent_died(struct ledger *l, const char *agent_id)
 {
+    operations_excuse(l->operations, agent_id, NULL);
     MAP_FOREACH (&l->tasks, entry) {
         struct book_task *task = entry->value;
         LIST_FOREACH (&task->streams, struct book_stream, link, stream)
@@ -249,6 +256,7 @@ void ledger_framework_shut_down(struct ledger *l, const char *framework_id, cons
 
 void ledger_agent_stops(struct ledger *l, const char *agent_id)
 {
+    operations_excuse(l->operations, agent_id, NULL);
     MAP_FOREACH (&l->tasks, entry)
         may_forget(entry->value, agent_id, true);
 }
@@ -313,28 +321,12 @@ void ledger_update_acknowledged(struct ledger *l, const char *framework_id, cons
 
 void ledger_framework_died(struct ledger *l, const char *framework_id)
 {
+    operations_excuse(l->operations, NULL, framework_id);
     map_put(&l->dead, framework_id, l);
     MAP_FOREACH (&l->tasks, entry) {
         struct book_task *task = entry->value;
         task->is_dead = task->is_dead || strcmp(task->framework_id, framework_id) == 0;
     }
-}
-
-// Only what the agent says (it has a uuid) is an end: the master's own answers are about what it
-// does not know.
-void ledger_operation_told(struct ledger *l, const char *framework_id,
-                           const Mesos__V1__OperationStatus *status)
-{
-    if (status->operation_id == NULL || status->uuid == NULL ||
-        !operation_state_is_terminal(status->state))
-        return;
-    const char *key = ledger_pair(l->sim, framework_id, status->operation_id->value);
-    uintptr_t old = (uintptr_t)map_put(&l->operations, key, (void *)(uintptr_t)status->state);
-    mark(l->sim, old != 0 ? MARK_OPERATION_TOLD_AGAIN : MARK_OPERATION_ENDED);
-    REQUIRE(l->sim, old == 0 || old == (uintptr_t)status->state,
-            "operation %s of framework %s ended in %s and then in %s", status->operation_id->value,
-            framework_id, operation_state_name((Mesos__V1__OperationState)old),
-            operation_state_name(status->state));
 }
 
 // ---- executors ----
@@ -389,5 +381,5 @@ const char *ledger_lacks_told(struct ledger *l)
                 return lacks;
         }
     }
-    return NULL;
+    return operations_lack_told(l->operations);
 }

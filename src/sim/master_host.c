@@ -173,8 +173,10 @@ static void note_to_agent(struct sim *sim, struct door *door, const Meseta__Link
         books_run_task(door->host->books, door->agent_id, message->run_task);
     if (message->run_task_group != NULL)
         books_run_group(door->host->books, door->agent_id, message->run_task_group);
-    if (message->apply_operation != NULL)
+    if (message->apply_operation != NULL) {
+        operations_begin(ledger_operations(sim->ledger), door->agent_id, message->apply_operation);
         books_operation(door->host->books, door->agent_id, message->apply_operation);
+    }
     if (message->shutdown_framework != NULL)
         ledger_framework_shut_down(sim->ledger, message->shutdown_framework->framework_id->value,
                                    door->agent_id);

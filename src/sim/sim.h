@@ -313,6 +313,8 @@ void agent_disk_note_said(struct agent_host *a, const char *framework_id, const 
                           Mesos__V1__TaskState state);
 void agent_disk_note_acknowledged(struct agent_host *a, const char *framework_id,
                                   const char *task_id, const uint8_t *uuid);
+void agent_disk_note_operation(struct agent_host *a,
+                               const Meseta__Link__ToAgent__AcknowledgeOperation *message);
 bool agent_disk_end_turn(struct agent_host *a); // false: the process was killed in it
 size_t agent_disk_load(struct agent_host *a, struct arena *arena, struct agent_record **ret);
 
