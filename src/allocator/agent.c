@@ -269,6 +269,36 @@ static void set_total(struct allocator *a, struct alloc_agent *agent, struct res
 
 // ---- what the agent is ----
 
+static void leave_host(struct allocator *a, struct alloc_agent *agent)
+{
+    struct alloc_host *host = TAKE_PTR(agent->host);
+    if (host == NULL) {
+        return;
+    }
+    list_remove(&agent->in_host);
+    if (list_is_empty(&host->agents)) {
+        map_remove(&a->agents_of_host, host->name);
+        mem_free(host->name);
+        mem_free(host);
+    }
+}
+
+static void enter_host(struct allocator *a, struct alloc_agent *agent)
+{
+    if (a->hosts == NULL || agent->info == NULL) {
+        return;
+    }
+    const char *name = agent->info->hostname;
+    agent->host = map_get(&a->agents_of_host, name);
+    if (agent->host == NULL) {
+        agent->host = mem_zalloc(sizeof(*agent->host));
+        agent->host->name = mem_strdup(name);
+        list_init(&agent->host->agents);
+        map_put(&a->agents_of_host, name, agent->host);
+    }
+    list_append(&agent->host->agents, &agent->in_host);
+}
+
 static void judge_host(const struct allocator *a, struct alloc_agent *agent)
 {
     agent->is_unlisted =
@@ -299,7 +329,9 @@ void allocator_set_agent_info(struct allocator *a, const char *agent_id,
 {
     struct alloc_agent *agent = agent_find(a, agent_id);
     CHECK(!a->is_running && agent != NULL);
+    leave_host(a, agent);
     agent->info = info;
+    enter_host(a, agent);
     agent->is_remote = is_remote(a, info);
     bits_clear_all(&agent->judged);
     agent_unblock_all(agent);
@@ -318,22 +350,48 @@ void allocator_forget_filters(struct allocator *a, const char *agent_id)
     }
 }
 
+static struct map *map_of_hosts(const char *const *hosts, size_t count)
+{
+    struct map *map = mem_zalloc(sizeof(*map));
+    for (size_t i = 0; i < count; i++) {
+        map_put(map, hosts[i], map);
+    }
+    return map;
+}
+
+// The agents on the hosts of `x` that are not in `y`.
+static void rejudge_difference(struct allocator *a, const struct map *x, const struct map *y)
+{
+    MAP_FOREACH (x, entry) {
+        const struct alloc_host *host =
+            map_has(y, entry->key) ? NULL : map_get(&a->agents_of_host, entry->key);
+        if (host != NULL) {
+            LIST_FOREACH (&host->agents, struct alloc_agent, in_host, agent) {
+                rejudge_host(a, agent);
+            }
+        }
+    }
+}
+
+// Looks at the agents that it concerns: where there was none, or will be none, at all of them.
 void allocator_set_whitelist(struct allocator *a, const char *const *hosts, size_t count)
 {
     CHECK(!a->is_running);
-    if (a->hosts != NULL) {
-        map_free(a->hosts);
-        mem_free(a->hosts);
-        a->hosts = NULL;
-    }
-    if (hosts != NULL) {
-        a->hosts = mem_zalloc(sizeof(*a->hosts));
-        for (size_t i = 0; i < count; i++) {
-            map_put(a->hosts, hosts[i], a);
+    struct map *before = a->hosts;
+    a->hosts = hosts != NULL ? map_of_hosts(hosts, count) : NULL;
+    if (before != NULL && a->hosts != NULL) {
+        rejudge_difference(a, before, a->hosts);
+        rejudge_difference(a, a->hosts, before);
+    } else if (before != a->hosts) {
+        MAP_FOREACH (&a->agents, entry) {
+            leave_host(a, entry->value);
+            enter_host(a, entry->value);
+            rejudge_host(a, entry->value);
         }
     }
-    MAP_FOREACH (&a->agents, entry) {
-        rejudge_host(a, entry->value);
+    if (before != NULL) {
+        map_free(before);
+        mem_free(before);
     }
 }
 
@@ -364,6 +422,7 @@ static struct alloc_agent *agent_new(struct allocator *a, const char *id)
     for (size_t i = 0; i < AGENT_OWN; i++) {
         resources_init(&agent->own_resources[i]);
     }
+    list_init(&agent->in_host);
     agent->bonds = agent->own_slots;
     agent->bond_capacity = AGENT_OWN;
     return agent;
@@ -458,6 +517,7 @@ void alloc_agent_free(struct allocator *a, struct alloc_agent *agent)
     unmark_dirty(a, agent);
     agent_set_held_back(a, agent, false);
     leave_free(a, agent);
+    leave_host(a, agent);
     order_add_total(a, agent->total, -1);
     map_remove(&a->agents, agent->id);
     if (agent->last_refusal != NULL) {

@@ -92,6 +92,7 @@ struct allocator *allocator_free(struct allocator *a)
     allocator_set_whitelist(a, NULL, 0);
     map_free(&a->frameworks);
     map_free(&a->agents);
+    map_free(&a->agents_of_host);
     map_free(&a->roles);
     timers_free(&a->timers);
     minimums_free(a->minimums, a->minimum_count);

@@ -184,6 +184,12 @@ struct alloc_bond_slot {
 
 enum { AGENT_OWN = 2 };
 
+// The agents on one host.
+struct alloc_host {
+    char *name;
+    struct list agents;
+};
+
 // What a round looks at stands together, in front: agents are visited in random order, and each
 // place of its own in memory is waited for.
 struct alloc_agent {
@@ -217,10 +223,12 @@ struct alloc_agent {
     struct resources *total;
     struct resources *level; // NULL: nobody was found not to want it since the bits were cleared
     const Mesos__V1__AgentInfo *info; // the caller's; NULL: not told
-    double free_part;                 // scratch of packing
-    uint64_t shared_run;              // the run that offered them last
-    struct bits judged;               // members whose constraints were looked at
-    struct bits excluded;             // those whose constraints exclude the agent
+    struct alloc_host *host;          // NULL: there is no whitelist, or the agent has not told
+    struct list in_host;
+    double free_part;     // scratch of packing
+    uint64_t shared_run;  // the run that offered them last
+    struct bits judged;   // members whose constraints were looked at
+    struct bits excluded; // those whose constraints exclude the agent
     struct alloc_refusal *last_refusal;
 };
 
@@ -245,8 +253,9 @@ struct allocator {
     struct alloc_minimum *minimums;
     size_t minimum_count;
 
-    char *region;      // the master's; NULL: it has no domain
-    struct map *hosts; // the whitelist; NULL: all are listed
+    char *region;              // the master's; NULL: it has no domain
+    struct map *hosts;         // the whitelist; NULL: all are listed
+    struct map agents_of_host; // by host name, while there is a whitelist: struct alloc_host
     bool is_role_random;
     bool is_framework_random;
     bool is_demand_aware;
