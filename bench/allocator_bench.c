@@ -2,6 +2,7 @@
 //
 // Times of allocation rounds. For each size it prints what a round costs in these situations:
 //   first    all agents are free, all frameworks want offers: an offer per agent
+//   cycle    the same again, after all was given back; the best of several
 //   again    every offer was declined for an hour; each agent goes to the next framework
 //   refused  all frameworks refused all agents, and every agent must be looked at again
 //   task     one task ended on one agent
@@ -9,11 +10,13 @@
 //   add      a framework comes while all agents are held by others, and a round
 //   remove   it goes again, and a round
 //   revive   all frameworks revive while all agents are held, and a round
-// Columns are milliseconds of CPU; "offer" is microseconds per offer of the first round. A second
-// table has quotas: each role has one, with a guarantee. The exponent of growth of the first round
-// is fitted over four sizes. --json=FILE writes a JSON object per line as well.
+// Columns are milliseconds of CPU; "offer" is microseconds per offer of the cycle. Agents are all
+// of one size, or, where it says so, of sizes at random. A second table has quotas: each role has
+// one, with a guarantee.
+//
+//   allocator_bench [--quick] [--json=FILE]
+//   allocator_bench --cycles=AGENTSxFRAMEWORKSxROLESxCYCLES    only cycles, for valgrind and perf
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +25,7 @@
 #include "allocator/allocator.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/prng.h"
 
 struct note {
     uint32_t framework;
@@ -35,6 +39,12 @@ struct bench {
     struct note *notes; // of the last round
     size_t note_count;
     size_t agents, frameworks, roles;
+    bool is_mixed; // agents are of various sizes
+};
+
+struct size {
+    size_t agents, frameworks, roles;
+    bool is_mixed;
 };
 
 static double clock_ms(void)
@@ -89,15 +99,38 @@ static void fill(struct bench *b)
         const char *role = name;
         allocator_add_framework(b->allocator, id, &role, 1, NULL, 0, 0, true);
     }
-    struct resources *total = NULL;
-    CHECK(resources_parse("cpus:24;mem:4096;disk:4096;ports:[31000-32000]", "*", &total, NULL) ==
-          0);
+    enum { SIZES = 16 };
+    struct prng prng;
+    prng_seed(&prng, 1);
+    struct resources *totals[SIZES];
+    for (size_t i = 0; i < SIZES; i++) {
+        char text[96];
+        snprintf(text, sizeof(text), "cpus:%d;mem:%d;disk:4096;ports:[31000-32000]",
+                 b->is_mixed ? 4 + (int)prng_below(&prng, 60) : 24,
+                 b->is_mixed ? 1024 + (int)prng_below(&prng, 16384) : 4096);
+        CHECK(resources_parse(text, "*", &totals[i], NULL) == 0);
+    }
     for (size_t i = 0; i < b->agents; i++) {
         char id[24];
         snprintf(id, sizeof(id), "S%zu", i);
-        allocator_add_agent(b->allocator, id, total, NULL, 0);
+        allocator_add_agent(b->allocator, id, totals[prng_below(&prng, SIZES)], NULL, 0);
     }
-    resources_free(total);
+    for (size_t i = 0; i < SIZES; i++) {
+        resources_free(totals[i]);
+    }
+}
+
+// All is given back and offered again, `cycles` times; the best.
+static double cycle_ms(struct bench *b, size_t cycles)
+{
+    double best = 0;
+    for (size_t i = 0; i < cycles; i++) {
+        recover_all(b, -1);
+        b->now.mono += NS_PER_S;
+        double took = run_ms(b, b->agents);
+        best = i == 0 || took < best ? took : best;
+    }
+    return best;
 }
 
 // One task's worth comes back on an agent that is wholly used, and is offered again.
@@ -163,57 +196,78 @@ static double revive_ms(struct bench *b)
     return clock_ms() - start;
 }
 
-static double measure(size_t agents, size_t frameworks, size_t roles, FILE *json)
+// Everybody refuses everything, as long as that fits into memory; then each agent is looked at.
+static double refused_ms(struct bench *b)
 {
-    struct bench b = {
-        .agents = agents, .frameworks = frameworks, .roles = roles, .now = {.mono = NS_PER_S}};
+    if (b->roles == 1 || b->agents * b->frameworks > 2000000) {
+        return -1;
+    }
+    size_t rounds = 0;
+    do {
+        recover_all(b, 3600 * NS_PER_S);
+        allocator_run(b->allocator, b->now);
+        rounds++;
+    } while (b->note_count > 0 && rounds < 2 * b->frameworks + 2);
+    for (size_t i = 0; i < b->agents; i++) {
+        char id[24];
+        snprintf(id, sizeof(id), "S%zu", i);
+        allocator_deactivate_agent(b->allocator, id);
+        allocator_activate_agent(b->allocator, id);
+    }
+    return run_ms(b, 0);
+}
+
+static void finish(struct bench *b)
+{
+    recover_all(b, -1);
+    b->allocator = allocator_free(b->allocator);
+    mem_free(b->notes);
+}
+
+// Rows stand in an array: a comma goes before all but the first.
+static void begin_row(FILE *json, bool *has_rows)
+{
+    fputs(*has_rows ? ",\n  " : "\n  ", json);
+    *has_rows = true;
+}
+
+static void measure(const struct size *size, FILE *json, bool *has_rows)
+{
+    struct bench b = {.agents = size->agents,
+                      .frameworks = size->frameworks,
+                      .roles = size->roles,
+                      .is_mixed = size->is_mixed,
+                      .now = {.mono = NS_PER_S}};
     fill(&b);
-    double first = run_ms(&b, agents);
+    enum { OFFERS = 400000, CYCLES = 5 }; // so many offers at least, and so many cycles
+    double first = run_ms(&b, b.agents);
+    double cycle = cycle_ms(&b, OFFERS / b.agents > CYCLES ? OFFERS / b.agents : CYCLES);
     double task = task_ms(&b);
     double empty = empty_ms(&b);
     recover_all(&b, 3600 * NS_PER_S);
-    double again = run_ms(&b, agents);
+    double again = run_ms(&b, b.agents);
     double add, remove;
     come_and_go(&b, &add, &remove);
     double revive = revive_ms(&b);
-    // Let everybody refuse everything, as long as that fits into memory.
-    double refused = -1;
-    if (roles > 1 && agents * frameworks <= 2000000) {
-        size_t rounds = 0;
-        do {
-            recover_all(&b, 3600 * NS_PER_S);
-            allocator_run(b.allocator, b.now);
-            rounds++;
-        } while (b.note_count > 0 && rounds < 2 * frameworks + 2);
-        for (size_t i = 0; i < agents; i++) {
-            char id[24];
-            snprintf(id, sizeof(id), "S%zu", i);
-            allocator_deactivate_agent(b.allocator, id);
-            allocator_activate_agent(b.allocator, id);
-        }
-        refused = run_ms(&b, 0);
-    }
-    printf("%7zu %10zu %6zu %8.2f %8.2f %8.2f %8.4f %8.6f %8.4f %8.4f %8.2f %6.2f\n", agents,
-           frameworks, roles, first, again, refused, task, empty, add, remove, revive,
-           first * 1000 / (double)agents);
+    double refused = refused_ms(&b);
+    printf("%7zu %10zu %6zu%6s %8.2f %8.2f %8.2f %8.2f %8.4f %8.6f %8.4f %8.4f %8.2f %6.2f\n",
+           b.agents, b.frameworks, b.roles, b.is_mixed ? "mixed" : "", first, cycle, again, refused,
+           task, empty, add, remove, revive, cycle * 1000 / (double)b.agents);
     fflush(stdout);
-    if (json != NULL) {
-        fprintf(json,
-                "{\"agents\":%zu,\"frameworks\":%zu,\"roles\":%zu,\"first_ms\":%f,"
-                "\"again_ms\":%f,\"refused_ms\":%f,\"task_ms\":%f,\"empty_ms\":%f,\"add_ms\":%f,"
-                "\"remove_ms\":%f,\"revive_ms\":%f}\n",
-                agents, frameworks, roles, first, again, refused, task, empty, add, remove, revive);
-    }
-    recover_all(&b, -1);
-    b.allocator = allocator_free(b.allocator);
-    mem_free(b.notes);
-    return first;
+    begin_row(json, has_rows);
+    fprintf(json,
+            "{\"agents\":%zu,\"frameworks\":%zu,\"roles\":%zu,\"mixed\":%s,\"first_ms\":%f,"
+            "\"cycle_ms\":%f,\"again_ms\":%f,\"refused_ms\":%f,\"task_ms\":%f,\"empty_ms\":%f,"
+            "\"add_ms\":%f,\"remove_ms\":%f,\"revive_ms\":%f}",
+            b.agents, b.frameworks, b.roles, b.is_mixed ? "true" : "false", first, cycle, again,
+            refused, task, empty, add, remove, revive);
+    finish(&b);
 }
 
 // ---- quotas ----
 
 // Each role is promised a little and limited; half of the cluster is never theirs.
-static void measure_quotas(size_t agents, size_t roles, FILE *json)
+static void measure_quotas(size_t agents, size_t roles, FILE *json, bool *has_rows)
 {
     struct bench b = {
         .agents = agents, .frameworks = roles, .roles = roles, .now = {.mono = NS_PER_S}};
@@ -243,69 +297,85 @@ static void measure_quotas(size_t agents, size_t roles, FILE *json)
     printf("%7zu %6zu %8.2f %8.2f %8zu %8.4f %8.6f\n", agents, roles, set, first, offers, task,
            empty);
     fflush(stdout);
-    if (json != NULL) {
-        fprintf(json,
-                "{\"agents\":%zu,\"quota_roles\":%zu,\"set_ms\":%f,\"first_ms\":%f,"
-                "\"offers\":%zu,\"task_ms\":%f,\"empty_ms\":%f}\n",
-                agents, roles, set, first, offers, task, empty);
-    }
-    recover_all(&b, -1);
-    b.allocator = allocator_free(b.allocator);
-    mem_free(b.notes);
+    begin_row(json, has_rows);
+    fprintf(json,
+            "{\"agents\":%zu,\"quota_roles\":%zu,\"set_ms\":%f,\"first_ms\":%f,"
+            "\"offers\":%zu,\"task_ms\":%f,\"empty_ms\":%f}",
+            agents, roles, set, first, offers, task, empty);
+    finish(&b);
 }
 
-// The slope of log(time) over log(agents).
-static double fit_exponent(const double *x, const double *y, size_t count)
+// ---- which ----
+
+// Growth is told of those with ten agents to a framework and to a role.
+static const struct size sizes[] = {
+    {2500, 250, 250, false},       {5000, 500, 500, false},    {10000, 1000, 1000, false},
+    {20000, 2000, 2000, false},    {2500, 250, 250, true},     {5000, 500, 500, true},
+    {10000, 1000, 1000, true},     {20000, 2000, 2000, true},  {1000, 200, 200, false},
+    {10000, 200, 200, false},      {10000, 200, 1, false},     {20000, 200, 200, false},
+    {30000, 3000, 3000, false},    {45000, 4500, 4500, false}, {67500, 6750, 6750, false},
+    {100000, 10000, 10000, false},
+};
+static const struct size quick_sizes[] = {
+    {2500, 250, 250, false},    {5000, 500, 500, false},  {10000, 1000, 1000, false},
+    {20000, 2000, 2000, false}, {10000, 200, 200, false},
+};
+
+static void measure_all(bool is_quick, FILE *json)
 {
-    double sx = 0, sy = 0, sxx = 0, sxy = 0;
+    bool has_rows = false;
+    fputs("{\"rounds\": [", json);
+    printf("%7s %10s %6s%6s %8s %8s %8s %8s %8s %8s %8s %8s %8s %6s\n", "agents", "frameworks",
+           "roles", "", "first", "cycle", "again", "refused", "task", "empty", "add", "remove",
+           "revive", "offer");
+    size_t count = is_quick ? ARRAY_COUNT(quick_sizes) : ARRAY_COUNT(sizes);
     for (size_t i = 0; i < count; i++) {
-        sx += log(x[i]);
-        sy += log(y[i]);
-        sxx += log(x[i]) * log(x[i]);
-        sxy += log(x[i]) * log(y[i]);
+        measure(is_quick ? &quick_sizes[i] : &sizes[i], json, &has_rows);
     }
-    double n = (double)count;
-    return (n * sxy - sx * sy) / (n * sxx - sx * sx);
+    fputs("],\n\"quotas\": [", json);
+    printf("%7s %6s %8s %8s %8s %8s %8s\n", "agents", "quotas", "set", "first", "offers", "task",
+           "empty");
+    has_rows = false;
+    measure_quotas(10000, 300, json, &has_rows);
+    measure_quotas(10000, 3000, json, &has_rows);
+    fputs("]}\n", json);
 }
 
-static void measure_growth(FILE *json)
+static void measure_cycles(const struct size *size, size_t cycles)
 {
-    static const size_t sizes[] = {2500, 5000, 10000, 20000, 40000};
-    double x[ARRAY_COUNT(sizes)], y[ARRAY_COUNT(sizes)];
-    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
-        x[i] = (double)sizes[i];
-        y[i] = measure(sizes[i], sizes[i] / 20, sizes[i] / 20, json);
-    }
-    double exponent = fit_exponent(x, y, ARRAY_COUNT(sizes));
-    printf("a round of N agents and N/20 frameworks grows with N^%.2f\n", exponent);
-    if (json != NULL) {
-        fprintf(json, "{\"exponent\":%f}\n", exponent);
-    }
+    struct bench b = {.agents = size->agents,
+                      .frameworks = size->frameworks,
+                      .roles = size->roles,
+                      .now = {.mono = NS_PER_S}};
+    fill(&b);
+    run_ms(&b, b.agents);
+    printf("%.2f\n", cycle_ms(&b, cycles));
+    finish(&b);
 }
 
 int main(int argc, char **argv)
 {
-    FILE *json = NULL;
-    if (argc == 2 && strncmp(argv[1], "--json=", 7) == 0) {
-        json = fopen(argv[1] + 7, "w");
-        CHECK(json != NULL);
+    bool is_quick = false;
+    const char *path = "/dev/null";
+    for (int i = 1; i < argc; i++) {
+        struct size size = {0};
+        size_t cycles;
+        if (strcmp(argv[i], "--quick") == 0) {
+            is_quick = true;
+        } else if (strncmp(argv[i], "--json=", 7) == 0) {
+            path = argv[i] + 7;
+        } else if (sscanf(argv[i], "--cycles=%zux%zux%zux%zu", &size.agents, &size.frameworks,
+                          &size.roles, &cycles) == 4) {
+            measure_cycles(&size, cycles);
+            return 0;
+        } else {
+            fprintf(stderr, "'%s' is no flag of this program\n", argv[i]);
+            return 1;
+        }
     }
-    static const size_t sizes[][3] = {
-        {1000, 20, 20},    {1000, 200, 200},  {10000, 20, 20},     {10000, 200, 1},
-        {10000, 200, 200}, {20000, 200, 200}, {20000, 2000, 2000},
-    };
-    printf("%7s %10s %6s %8s %8s %8s %8s %8s %8s %8s %8s %6s\n", "agents", "frameworks", "roles",
-           "first", "again", "refused", "task", "empty", "add", "remove", "revive", "offer");
-    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
-        measure(sizes[i][0], sizes[i][1], sizes[i][2], json);
-    }
-    measure_growth(json);
-    printf("%7s %6s %8s %8s %8s %8s %8s\n", "agents", "quotas", "set", "first", "offers", "task",
-           "empty");
-    measure_quotas(10000, 300, json);
-    measure_quotas(10000, 3000, json);
-    if (json != NULL) {
-        CHECK(fclose(json) == 0);
-    }
+    FILE *json = fopen(path, "w");
+    CHECK(json != NULL);
+    measure_all(is_quick, json);
+    CHECK(fclose(json) == 0);
     return 0;
 }
