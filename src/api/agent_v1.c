@@ -39,6 +39,7 @@ static struct api_v1_row *join_rows(size_t *ret_count, struct arena *arena)
         {agent_v1_look_rows, agent_v1_look_row_count},
         {agent_v1_container_rows, agent_v1_container_row_count},
         {agent_v1_session_rows, agent_v1_session_row_count},
+        {agent_v1_refuse_rows, agent_v1_refuse_row_count},
     };
     size_t total = 0;
     for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {

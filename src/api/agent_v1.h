@@ -35,6 +35,10 @@ void agent_v1_begin_output(struct api_v1_request *q, const char *container_id, b
 bool agent_v1_is_input(const struct http_request *r);
 void agent_v1_take_input(struct agent_daemon *d, struct http_request *r);
 
+// ---- agent_v1_refuse.c: resource providers and images, which there are none of ----
+extern const struct api_v1_row agent_v1_refuse_rows[];
+extern const size_t agent_v1_refuse_row_count;
+
 // ---- agent_v1_look.c: GET_... ----
 extern const struct api_v1_row agent_v1_look_rows[];
 extern const size_t agent_v1_look_row_count;
