@@ -53,6 +53,21 @@ class Record:
         return {name: row for (k, name), row in self.rows.items() if k == kind}
 
 
+def missing_metric(name):
+    """Why a metric was not there."""
+    reasons = [
+        ("master/messages_authenticate", "a message of the v0 protocol"),
+        ("master/messages_deactivate_framework", "a message of the v0 protocol"),
+        ("master/task_lost/", "there from the first such task on"),
+        ("registrar/log/ensemble_size", "there is no replicated log of our own"),
+        ("registrar/state_store_ms/", "there from the second write of the registry on"),
+        ("containerizer/docker/", "of images"), ("containerizer/mesos/provisioner/", "of images"),
+        ("containerizer/mesos/filesystem/", "of images"), ("containerizer/mesos/disk/", "of the isolator disk/xfs"),
+        ("volume_gid_manager/", "of --volume_gid_range"),
+    ]
+    return next((why for prefix, why in reasons if name.startswith(prefix)), "")
+
+
 def encode(data):
     return base64.b64encode(data).decode()
 
@@ -335,6 +350,11 @@ class Run:
             # counts as none given.
             is_unknown = response.status in (404, 501) or "Expecting 'type' to be present" in response.text
             self.record.add(kind, name, NOT_YET if is_unknown else WORKS)
+        if kind == "agent_calls":
+            for name in ("ADD_RESOURCE_PROVIDER_CONFIG", "UPDATE_RESOURCE_PROVIDER_CONFIG",
+                         "REMOVE_RESOURCE_PROVIDER_CONFIG", "MARK_RESOURCE_PROVIDER_GONE"):
+                self.record.add(kind, name, NOT_YET, "refused: there are no resource providers")
+            self.record.add(kind, "PRUNE_IMAGES", NOT_YET, "refused: there are no images")
 
     def endpoints(self, which, daemon):
         for method, path in SURFACE["endpoints"][which] + SURFACE["endpoints"]["both"]:
@@ -345,13 +365,21 @@ class Run:
             note = ""
             if path == "/api/v1" and response.status == 404:
                 is_known = False
+            if not is_known and "profiler" in path:
+                note = "profiles are taken with perf and heaptrack"
+            elif not is_known:
+                note = {"/__processes__": "there are no libprocess processes",
+                        "/containerizer/debug": "there are no futures to be pending"}.get(path, note)
             self.record.add("endpoints." + which, "%s %s" % (method, path), WORKS if is_known else NOT_YET, note)
 
     def metrics(self, which, daemon):
         there = daemon.metrics()
         for name in SURFACE["metrics"][which]:
             pattern = re.compile(re.sub(r"<[A-Z_]+>", "[^/]+", name) + "$")
-            self.record.add("metrics." + which, name, WORKS if any(pattern.match(n) for n in there) else NOT_YET)
+            if any(pattern.match(n) for n in there):
+                self.record.add("metrics." + which, name, WORKS)
+            else:
+                self.record.add("metrics." + which, name, NOT_YET, missing_metric(name))
 
     def play(self):
         self.subscribe()
