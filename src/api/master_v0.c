@@ -2,6 +2,9 @@
 
 #include "api/master_v0.h"
 
+#include <math.h>
+#include <string.h>
+
 #include "api/v0_json.h"
 #include "base/check.h"
 #include "base/mem.h"
@@ -21,6 +24,56 @@ static void *decode(struct arena *arena, const ProtobufCMessageDescriptor *descr
 static char *borrow(const char *text)
 {
     return (char *)(uintptr_t)text;
+}
+
+static bool take_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret_value)
+{
+    uint64_t value = 0;
+    for (unsigned shift = 0; *at < end && shift < 64; shift += 7) {
+        uint8_t byte = *(*at)++;
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            *ret_value = value;
+            return true;
+        }
+    }
+    return false;
+}
+
+// A status as v0 shows it has a state, a time, and maybe a word about health: where there is no
+// more to show, those are picked out of the bytes. False: it has to be decoded.
+static bool pick_status(const struct packed *packed, struct v0_plain_status *status)
+{
+    enum { VARINT = 0, FIXED64 = 1, DELIMITED = 2 };
+    enum { STATE = 2, TIMESTAMP = 6, HEALTHY = 8, LABELS = 12, CONTAINER_STATUS = 13 };
+    const uint8_t *at = packed->data, *end = at + packed->size;
+    while (at < end) {
+        uint64_t tag, value;
+        if (!take_varint(&at, end, &tag))
+            return false;
+        unsigned field = (unsigned)(tag >> 3), type = tag & 7;
+        if (field == LABELS || field == CONTAINER_STATUS)
+            return false;
+        if (type == FIXED64 && end - at >= 8) {
+            if (field == TIMESTAMP)
+                memcpy(&status->timestamp, at, sizeof(status->timestamp));
+            at += 8;
+        } else if ((type == VARINT || type == DELIMITED) && take_varint(&at, end, &value)) {
+            if (type == DELIMITED && value > (uint64_t)(end - at))
+                return false;
+            if (type == DELIMITED) {
+                at += value;
+            } else if (field == STATE) {
+                status->state = (Mesos__V1__TaskState)value;
+            } else if (field == HEALTHY) {
+                status->has_healthy = true;
+                status->healthy = value != 0;
+            }
+        } else {
+            return false;
+        }
+    }
+    return true;
 }
 
 static Mesos__V1__TaskStatus *decode_status(struct arena *arena, const Mesos__V1__Task *task,
@@ -81,13 +134,13 @@ Mesos__V1__ExecutorInfo *master_v0_executor(struct arena *arena, const struct ex
 
 static void put_agent_info_members(struct json_writer *w, const Mesos__V1__AgentInfo *info)
 {
-    json_key_string(w, "id", info->id->value);
-    json_key_string(w, "hostname", info->hostname);
-    json_key_i64(w, "port", info->has_port ? info->port : 5051);
-    json_key(w, "attributes");
+    JSON_KEY_STRING(w, "id", info->id->value);
+    JSON_KEY_STRING(w, "hostname", info->hostname);
+    JSON_KEY_I64(w, "port", info->has_port ? info->port : 5051);
+    JSON_KEY(w, "attributes");
     v0_put_attributes(w, info->attributes, info->n_attributes);
     if (info->domain != NULL) {
-        json_key(w, "domain");
+        JSON_KEY(w, "domain");
         v0_put_domain(w, info->domain);
     }
 }
@@ -120,11 +173,11 @@ static void put_full(struct json_writer *w, const struct agent *a,
                      const struct resources *unreserved, struct arena *arena)
 {
     put_reserved(w, "reserved_resources_full", a->total, arena, true);
-    json_key(w, "unreserved_resources_full");
+    JSON_KEY(w, "unreserved_resources_full");
     v0_put_resources_full(w, unreserved);
-    json_key(w, "used_resources_full");
+    JSON_KEY(w, "used_resources_full");
     v0_put_resources_full(w, a->used);
-    json_key(w, "offered_resources_full");
+    JSON_KEY(w, "offered_resources_full");
     v0_put_resources_full(w, a->offered);
 }
 
@@ -135,15 +188,15 @@ static void put_drain(struct json_writer *w, const struct agent *a, struct arena
     const Mesos__V1__DrainInfo *info = d != NULL ? master_deactivation_drain_info(d, arena) : NULL;
     const struct machine *machine = master_agent_machine(a);
     if (machine != NULL) {
-        json_key(w, "unavailability");
+        JSON_KEY(w, "unavailability");
         wire_json_put(w, &machine->unavailability->base);
     }
     if (info == NULL)
         return;
-    json_key(w, "drain_info");
+    JSON_KEY(w, "drain_info");
     wire_json_put(w, &info->base);
     if (d->drain_started != 0)
-        json_key_double(w, "estimated_drain_start_time_seconds",
+        JSON_KEY_DOUBLE(w, "estimated_drain_start_time_seconds",
                         master_v0_seconds(d->drain_started));
 }
 
@@ -151,20 +204,31 @@ void master_v0_put_agent_members(struct json_writer *w, const struct agent *a, b
 {
     AUTO_ARENA struct arena *arena = arena_new(0, 0);
     put_agent_info_members(w, a->info);
-    json_key_string(w, "pid", a->pid);
-    json_key_double(w, "registered_time", master_v0_seconds(a->registered));
+    JSON_KEY_STRING(w, "pid", a->pid);
+    JSON_KEY_DOUBLE(w, "registered_time", master_v0_seconds(a->registered));
     if (a->reregistered != 0)
-        json_key_double(w, "reregistered_time", master_v0_seconds(a->reregistered));
-    put_resources(w, "resources", a->total);
+        JSON_KEY_DOUBLE(w, "reregistered_time", master_v0_seconds(a->reregistered));
+    JSON_KEY(w, "resources");
+    size_t total_at = w->out->size;
+    v0_put_resources(w, a->total);
+    size_t total_size = w->out->size - total_at;
     put_resources(w, "used_resources", a->used);
     put_resources(w, "offered_resources", a->offered);
     put_reserved(w, "reserved_resources", a->total, arena, false);
-    AUTO_RESOURCES struct resources *unreserved = resources_unreserved(a->total);
-    put_resources(w, "unreserved_resources", unreserved);
-    json_key_bool(w, "active", a->active);
-    json_key_bool(w, "deactivated", master_agent_is_deactivated(a));
-    json_key_string(w, "version", a->version);
-    json_key(w, "capabilities");
+    AUTO_RESOURCES struct resources *rest = NULL;
+    const struct resources *unreserved = a->total;
+    if (resources_are_simple(a->total)) {
+        JSON_KEY(w, "unreserved_resources");
+        buf_reserve(w->out, total_size);
+        json_raw(w, w->out->data + total_at, total_size); // the same
+    } else {
+        unreserved = rest = resources_unreserved(a->total);
+        put_resources(w, "unreserved_resources", unreserved);
+    }
+    JSON_KEY_BOOL(w, "active", a->active);
+    JSON_KEY_BOOL(w, "deactivated", master_agent_is_deactivated(a));
+    JSON_KEY_STRING(w, "version", a->version);
+    JSON_KEY(w, "capabilities");
     json_array_open(w);
     for (size_t i = 0; i < a->capability_count; i++) {
         const char *name = wire_enum_name(&mesos__v1__agent_info__capability__type__descriptor,
@@ -189,21 +253,49 @@ void master_v0_put_recovered_agent(struct json_writer *w, const struct recovered
 
 void master_v0_put_framework_summary_members(struct json_writer *w, const struct framework *f)
 {
-    json_key_string(w, "id", f->id);
-    json_key_string(w, "name", f->info->name);
+    JSON_KEY_STRING(w, "id", f->id);
+    JSON_KEY_STRING(w, "name", f->info->name);
     put_resources(w, "used_resources", f->used);
     put_resources(w, "offered_resources", f->offered);
-    json_key(w, "capabilities");
+    JSON_KEY(w, "capabilities");
     v0_put_framework_capabilities(w, f->info);
-    json_key_string(w, "hostname", f->info->hostname);
-    json_key_string(w, "webui_url", f->info->webui_url);
-    json_key_bool(w, "active", f->active);
-    json_key_bool(w, "connected", f->subscriber != NULL);
-    json_key_bool(w, "recovered", f->recovered);
+    JSON_KEY_STRING(w, "hostname", f->info->hostname);
+    JSON_KEY_STRING(w, "webui_url", f->info->webui_url);
+    JSON_KEY_BOOL(w, "active", f->active);
+    JSON_KEY_BOOL(w, "connected", f->subscriber != NULL);
+    JSON_KEY_BOOL(w, "recovered", f->recovered);
+}
+
+static bool put_plain_task(struct json_writer *w, const struct task *t)
+{
+    enum { STATUSES_MAX = 8 };
+    if (t->details != NULL || t->status_count > STATUSES_MAX)
+        return false;
+    struct v0_plain_status statuses[STATUSES_MAX] = {0};
+    for (uint32_t i = 0; i < t->status_count; i++) {
+        if (!pick_status(t->statuses[i], &statuses[i]) || !isfinite(statuses[i].timestamp))
+            return false;
+    }
+    const char *role = resources_role(t->resources);
+    const struct v0_plain_task plain = {
+        .id = t->id,
+        .name = t->name,
+        .framework_id = t->framework->id,
+        .executor_id = t->executor_id != NULL ? t->executor_id : "",
+        .agent_id = t->agent_id,
+        .role = role != NULL ? role : "",
+        .state = t->state,
+        .resources = t->resources,
+        .statuses = statuses,
+        .status_count = t->status_count,
+    };
+    return v0_put_plain_task(w, &plain);
 }
 
 void master_v0_put_task(struct json_writer *w, struct arena *arena, const struct task *t)
 {
+    if (put_plain_task(w, t))
+        return;
     arena_reset(arena);
     v0_put_task(w, make_task(arena, t), t->resources);
 }
@@ -235,17 +327,17 @@ void master_v0_put_executor(struct json_writer *w, struct arena *arena, const st
     arena_reset(arena);
     json_object_open(w);
     v0_put_executor_members(w, master_v0_executor(arena, e));
-    json_key_string(w, "slave_id", e->agent->id);
+    JSON_KEY_STRING(w, "slave_id", e->agent->id);
     json_object_close(w);
 }
 
 static void put_roles(struct json_writer *w, const struct framework *f)
 {
     if (!FRAMEWORK_HAS(f->capabilities, MULTI_ROLE)) {
-        json_key_string(w, "role", f->role_count > 0 ? f->roles[0] : "*");
+        JSON_KEY_STRING(w, "role", f->role_count > 0 ? f->roles[0] : "*");
         return;
     }
-    json_key(w, "roles");
+    JSON_KEY(w, "roles");
     json_array_open(w);
     for (size_t i = 0; i < f->role_count; i++)
         json_string(w, f->roles[i]);
@@ -255,29 +347,29 @@ static void put_roles(struct json_writer *w, const struct framework *f)
 void master_v0_put_framework_members(struct json_writer *w, const struct framework *f)
 {
     master_v0_put_framework_summary_members(w, f);
-    json_key_string(w, "user", f->info->user);
-    json_key_double(w, "failover_timeout",
+    JSON_KEY_STRING(w, "user", f->info->user);
+    JSON_KEY_DOUBLE(w, "failover_timeout",
                     f->info->has_failover_timeout ? f->info->failover_timeout : 0);
-    json_key_bool(w, "checkpoint", f->info->has_checkpoint && f->info->checkpoint);
-    json_key_double(w, "registered_time", master_v0_seconds(f->registered));
-    json_key_double(w, "unregistered_time", master_v0_seconds(f->unregistered));
+    JSON_KEY_BOOL(w, "checkpoint", f->info->has_checkpoint && f->info->checkpoint);
+    JSON_KEY_DOUBLE(w, "registered_time", master_v0_seconds(f->registered));
+    JSON_KEY_DOUBLE(w, "unregistered_time", master_v0_seconds(f->unregistered));
     if (f->info->principal != NULL)
-        json_key_string(w, "principal", f->info->principal);
+        JSON_KEY_STRING(w, "principal", f->info->principal);
     AUTO_RESOURCES struct resources *sum = resources_copy(f->used);
     resources_add(sum, f->offered);
     put_resources(w, "resources", sum);
     if (f->registered != f->reregistered)
-        json_key_double(w, "reregistered_time", master_v0_seconds(f->reregistered));
+        JSON_KEY_DOUBLE(w, "reregistered_time", master_v0_seconds(f->reregistered));
     put_roles(w, f);
 }
 
 void master_v0_put_framework_last_members(struct json_writer *w, const struct framework *f)
 {
     if (f->info->labels != NULL) {
-        json_key(w, "labels");
+        JSON_KEY(w, "labels");
         v0_put_labels(w, f->info->labels);
     }
-    json_key(w, "offer_constraints");
+    JSON_KEY(w, "offer_constraints");
     if (f->offer_constraints != NULL) {
         wire_json_put(w, &f->offer_constraints->base);
     } else {

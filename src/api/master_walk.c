@@ -16,7 +16,10 @@ enum {
     CLOCK_EVERY = 8,   // records between two looks at the clock
     FETCH_RECORD = 16, // so far ahead a task's record is asked for from memory,
     FETCH_PARTS = 8,   // what it points at,
-    FETCH_STATUS = 4,  // and its newest status
+    FETCH_STATUS = 4,  // and its newest status;
+    FETCH_AGENT = 6,   // and likewise an agent's record,
+    FETCH_AGENT_PARTS = 4,
+    FETCH_AGENT_TEXTS = 2,
 };
 
 enum stage { STAGE_AGENTS, STAGE_RECOVERED, STAGE_FRAMEWORKS, STAGE_COMPLETED, STAGE_DONE };
@@ -100,10 +103,41 @@ static void take_agent(struct master_walk *w, struct agent *a)
         take(w, RECORD_OFFER, o, &o->seen);
 }
 
+static void fetch_lines(const void *start, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        __builtin_prefetch((const char *)start + 64 * i);
+}
+
+// As for tasks (below): first the record, then what it points at, then what that points at.
+static void fetch_agents_ahead(const struct map *agents, size_t at)
+{
+    if (at + FETCH_AGENT >= agents->used)
+        return;
+    const struct agent *a = agents->entries[at + FETCH_AGENT].value;
+    if (a != NULL)
+        fetch_lines(a, sizeof(*a) / 64);
+    a = agents->entries[at + FETCH_AGENT_PARTS].value;
+    if (a != NULL) {
+        fetch_lines(a->info, 4);
+        fetch_lines(a->total, 3);
+        fetch_lines(a->used, 2);
+        fetch_lines(a->offered, 1);
+        fetch_lines(a->pid, 1);
+    }
+    a = agents->entries[at + FETCH_AGENT_TEXTS].value;
+    if (a != NULL) {
+        fetch_lines(a->info->id, 1);
+        fetch_lines(a->info->hostname, 1);
+        fetch_lines(a->capabilities, 1);
+    }
+}
+
 static bool walk_agents(struct master_walk *w)
 {
     struct map_entry *entry;
     while ((entry = next_in(&w->m->agents, &w->outer)) != NULL) {
+        fetch_agents_ahead(&w->m->agents, w->outer.position);
         take_agent(w, entry->value);
         w->until_clock = 1; // an agent is as long as several tasks
         if (is_over(w))
@@ -141,6 +175,7 @@ static void fetch_ahead(const struct map *tasks, size_t at)
     const struct task *t = tasks->entries[at + FETCH_PARTS].value;
     if (t != NULL) {
         __builtin_prefetch(t->resources);
+        __builtin_prefetch((const char *)t->resources + 64);
         __builtin_prefetch(t->statuses);
     }
     t = tasks->entries[at + FETCH_STATUS].value;

@@ -9,35 +9,44 @@
 #include "api/api.h"
 #include "base/arena.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "model/attributes.h"
 #include "model/value.h"
 #include "wire/wire.h"
 
 // ---- resources ----
 
-// A scalar as Mesos writes doubles: "0.0", "128.0", "0.125".
-static void put_thousandths(struct json_writer *w, int64_t thousandths)
+enum { THOUSANDTHS_SIZE_MAX = 24 };
+
+// A scalar as Mesos writes doubles: "0.0", "128.0", "0.125". Returns the end.
+static char *write_thousandths(char *at, int64_t thousandths)
 {
-    char text[32];
-    size_t at = sizeof(text);
-    bool is_negative = thousandths < 0;
-    uint64_t value = is_negative ? 0 - (uint64_t)thousandths : (uint64_t)thousandths;
-    unsigned fraction = (unsigned)(value % 1000);
-    unsigned digits = fraction == 0 ? 1 : fraction % 100 == 0 ? 1 : fraction % 10 == 0 ? 2 : 3;
-    fraction = digits == 1 ? fraction / 100 : digits == 2 ? fraction / 10 : fraction;
-    for (unsigned i = 0; i < digits; i++, fraction /= 10) {
-        text[--at] = (char)('0' + fraction % 10);
-    }
-    text[--at] = '.';
+    if (thousandths < 0)
+        *at++ = '-';
+    uint64_t value = thousandths < 0 ? 0 - (uint64_t)thousandths : (uint64_t)thousandths;
     uint64_t whole = value / 1000;
+    unsigned fraction = (unsigned)(value % 1000);
+    char digits[20];
+    size_t count = 0;
     do {
-        text[--at] = (char)('0' + whole % 10);
+        digits[count++] = (char)('0' + whole % 10);
         whole /= 10;
     } while (whole > 0);
-    if (is_negative) {
-        text[--at] = '-';
-    }
-    json_raw(w, text + at, sizeof(text) - at);
+    while (count > 0)
+        *at++ = digits[--count];
+    *at++ = '.';
+    *at++ = (char)('0' + fraction / 100);
+    if (fraction % 100 != 0)
+        *at++ = (char)('0' + fraction / 10 % 10);
+    if (fraction % 10 != 0)
+        *at++ = (char)('0' + fraction % 10);
+    return at;
+}
+
+static void put_thousandths(struct json_writer *w, int64_t thousandths)
+{
+    char text[THOUSANDTHS_SIZE_MAX];
+    json_raw(w, text, (size_t)(write_thousandths(text, thousandths) - text));
 }
 
 static void put_amount_key(struct json_writer *w, const char *name, bool is_revocable)
@@ -61,12 +70,24 @@ static size_t always_index(const char *name)
     return i;
 }
 
+// A literal, as it is.
+#define WRITE(at, text) (memcpy((at), (text), sizeof(text) - 1), (at) + sizeof(text) - 1)
+
+static char *write_always(char *at, const int64_t amounts[ARRAY_COUNT(always)])
+{
+    at = write_thousandths(WRITE(at, "{\"cpus\":"), amounts[0]);
+    at = write_thousandths(WRITE(at, ",\"disk\":"), amounts[1]);
+    at = write_thousandths(WRITE(at, ",\"gpus\":"), amounts[2]);
+    return write_thousandths(WRITE(at, ",\"mem\":"), amounts[3]);
+}
+
+enum { ALWAYS_SIZE_MAX = 40 + 4 * THOUSANDTHS_SIZE_MAX };
+
+// Opens the object.
 static void put_always(struct json_writer *w, const int64_t amounts[ARRAY_COUNT(always)])
 {
-    for (size_t i = 0; i < ARRAY_COUNT(always); i++) {
-        json_key(w, always[i]);
-        put_thousandths(w, amounts[i]);
-    }
+    char text[ALWAYS_SIZE_MAX];
+    json_raw(w, text, (size_t)(write_always(text, amounts) - text));
 }
 
 void v0_put_resources(struct json_writer *w, const struct resources *resources)
@@ -74,7 +95,6 @@ void v0_put_resources(struct json_writer *w, const struct resources *resources)
     int64_t amounts[ARRAY_COUNT(always)] = {0};
     if (resources == NULL ||
         resources_sum_scalars(resources, always, ARRAY_COUNT(always), amounts)) {
-        json_object_open(w);
         put_always(w, amounts);
         json_object_close(w);
         return;
@@ -91,7 +111,6 @@ void v0_put_resources(struct json_writer *w, const struct resources *resources)
             summaries[i].name = NULL;
         }
     }
-    json_object_open(w);
     put_always(w, amounts);
     for (size_t i = 0; i < count; i++) {
         if (summaries[i].name == NULL) {
@@ -129,13 +148,15 @@ void v0_put_resource_messages(struct json_writer *w, Mesos__V1__Resource *const 
         }
         amounts[index] += scalar_from_double(m->scalar->value);
     }
-    json_object_open(w);
     put_always(w, amounts);
     json_object_close(w);
 }
 
 void v0_put_resources_full(struct json_writer *w, const struct resources *resources)
 {
+    if (resources_put_simple_json(resources, w)) {
+        return;
+    }
     AUTO_ARENA struct arena *arena = arena_new(0, 0);
     Mesos__V1__Resource **messages = NULL;
     size_t count = resources_to_proto(resources, arena, RESOURCES_ENDPOINT_FORM, true, &messages);
@@ -179,7 +200,7 @@ static void put_name_object(struct json_writer *w, const char *key, const char *
 {
     json_key(w, key);
     json_object_open(w);
-    json_key_string(w, "name", name);
+    JSON_KEY_STRING(w, "name", name);
     json_object_close(w);
 }
 
@@ -187,7 +208,7 @@ void v0_put_domain(struct json_writer *w, const Mesos__V1__DomainInfo *domain)
 {
     json_object_open(w);
     if (domain->fault_domain != NULL) {
-        json_key(w, "fault_domain");
+        JSON_KEY(w, "fault_domain");
         json_object_open(w);
         put_name_object(w, "region", domain->fault_domain->region->name);
         put_name_object(w, "zone", domain->fault_domain->zone->name);
@@ -210,23 +231,23 @@ void v0_put_command(struct json_writer *w, const Mesos__V1__CommandInfo *command
     json_object_open(w);
     if (command != NULL) {
         if (command->has_shell) {
-            json_key_bool(w, "shell", command->shell);
+            JSON_KEY_BOOL(w, "shell", command->shell);
         }
         if (command->value != NULL) {
-            json_key_string(w, "value", command->value);
+            JSON_KEY_STRING(w, "value", command->value);
         }
-        json_key(w, "argv");
+        JSON_KEY(w, "argv");
         put_texts(w, command->arguments, command->n_arguments);
         if (command->environment != NULL) {
-            json_key(w, "environment");
+            JSON_KEY(w, "environment");
             wire_json_put(w, &command->environment->base);
         }
-        json_key(w, "uris");
+        JSON_KEY(w, "uris");
         json_array_open(w);
         for (size_t i = 0; i < command->n_uris; i++) {
             json_object_open(w);
-            json_key_string(w, "value", command->uris[i]->value);
-            json_key_bool(w, "executable", command->uris[i]->executable);
+            JSON_KEY_STRING(w, "value", command->uris[i]->value);
+            JSON_KEY_BOOL(w, "executable", command->uris[i]->executable);
             json_object_close(w);
         }
         json_array_close(w);
@@ -237,12 +258,12 @@ void v0_put_command(struct json_writer *w, const Mesos__V1__CommandInfo *command
 void v0_put_master_info(struct json_writer *w, const Mesos__V1__MasterInfo *info)
 {
     json_object_open(w);
-    json_key_string(w, "id", info->id);
-    json_key_string(w, "pid", info->pid);
-    json_key_u64(w, "port", info->port);
-    json_key_string(w, "hostname", info->hostname);
+    JSON_KEY_STRING(w, "id", info->id);
+    JSON_KEY_STRING(w, "pid", info->pid);
+    JSON_KEY_U64(w, "port", info->port);
+    JSON_KEY_STRING(w, "hostname", info->hostname);
     if (info->domain != NULL) {
-        json_key(w, "domain");
+        JSON_KEY(w, "domain");
         v0_put_domain(w, info->domain);
     }
     json_object_close(w);
@@ -270,15 +291,15 @@ static void put_network_info(struct json_writer *w, const Mesos__V1__NetworkInfo
 {
     json_object_open(w);
     if (info->n_groups > 0) {
-        json_key(w, "groups");
+        JSON_KEY(w, "groups");
         put_texts(w, info->groups, info->n_groups);
     }
     if (info->labels != NULL) {
-        json_key(w, "labels");
+        JSON_KEY(w, "labels");
         v0_put_labels(w, info->labels);
     }
     if (info->n_ip_addresses > 0) {
-        json_key(w, "ip_addresses");
+        JSON_KEY(w, "ip_addresses");
         json_array_open(w);
         for (size_t i = 0; i < info->n_ip_addresses; i++) {
             wire_json_put(w, &info->ip_addresses[i]->base);
@@ -286,10 +307,10 @@ static void put_network_info(struct json_writer *w, const Mesos__V1__NetworkInfo
         json_array_close(w);
     }
     if (info->name != NULL) {
-        json_key_string(w, "name", info->name);
+        JSON_KEY_STRING(w, "name", info->name);
     }
     if (info->n_port_mappings > 0) {
-        json_key(w, "port_mappings");
+        JSON_KEY(w, "port_mappings");
         json_array_open(w);
         for (size_t i = 0; i < info->n_port_mappings; i++) {
             wire_json_put(w, &info->port_mappings[i]->base);
@@ -303,11 +324,11 @@ void v0_put_container_status(struct json_writer *w, const Mesos__V1__ContainerSt
 {
     json_object_open(w);
     if (status->container_id != NULL) {
-        json_key(w, "container_id");
+        JSON_KEY(w, "container_id");
         wire_json_put(w, &status->container_id->base);
     }
     if (status->n_network_infos > 0) {
-        json_key(w, "network_infos");
+        JSON_KEY(w, "network_infos");
         json_array_open(w);
         for (size_t i = 0; i < status->n_network_infos; i++) {
             put_network_info(w, status->network_infos[i]);
@@ -315,7 +336,7 @@ void v0_put_container_status(struct json_writer *w, const Mesos__V1__ContainerSt
         json_array_close(w);
     }
     if (status->cgroup_info != NULL) {
-        json_key(w, "cgroup_info");
+        JSON_KEY(w, "cgroup_info");
         wire_json_put(w, &status->cgroup_info->base);
     }
     json_object_close(w);
@@ -323,24 +344,24 @@ void v0_put_container_status(struct json_writer *w, const Mesos__V1__ContainerSt
 
 static void put_task_state(struct json_writer *w, Mesos__V1__TaskState state)
 {
-    json_key_string(w, "state", wire_enum_name(&mesos__v1__task_state__descriptor, (int)state));
+    JSON_KEY_STRING(w, "state", wire_enum_name(&mesos__v1__task_state__descriptor, (int)state));
 }
 
 void v0_put_task_status(struct json_writer *w, const Mesos__V1__TaskStatus *status)
 {
     json_object_open(w);
     put_task_state(w, status->state);
-    json_key_double(w, "timestamp", status->has_timestamp ? status->timestamp : 0);
+    JSON_KEY_DOUBLE(w, "timestamp", status->has_timestamp ? status->timestamp : 0);
     if (status->labels != NULL) {
-        json_key(w, "labels");
+        JSON_KEY(w, "labels");
         v0_put_labels(w, status->labels);
     }
     if (status->container_status != NULL) {
-        json_key(w, "container_status");
+        JSON_KEY(w, "container_status");
         v0_put_container_status(w, status->container_status);
     }
     if (status->has_healthy) {
-        json_key_bool(w, "healthy", status->healthy);
+        JSON_KEY_BOOL(w, "healthy", status->healthy);
     }
     json_object_close(w);
 }
@@ -356,54 +377,135 @@ static const char *role_of(Mesos__V1__Resource *const *resources, size_t count)
 static void put_task_options(struct json_writer *w, const Mesos__V1__Task *task)
 {
     if (task->user != NULL) {
-        json_key_string(w, "user", task->user);
+        JSON_KEY_STRING(w, "user", task->user);
     }
     if (task->labels != NULL) {
-        json_key(w, "labels");
+        JSON_KEY(w, "labels");
         v0_put_labels(w, task->labels);
     }
     if (task->discovery != NULL) {
-        json_key(w, "discovery");
+        JSON_KEY(w, "discovery");
         wire_json_put(w, &task->discovery->base);
     }
     if (task->container != NULL) {
-        json_key(w, "container");
+        JSON_KEY(w, "container");
         wire_json_put(w, &task->container->base);
     }
     if (task->health_check != NULL) {
-        json_key(w, "health_check");
+        JSON_KEY(w, "health_check");
         wire_json_put(w, &task->health_check->base);
     }
+}
+
+// ---- plain tasks ----
+
+struct plain_text {
+    const char *text;
+    size_t size;
+};
+
+static struct plain_text text_of(const char *text)
+{
+    return (struct plain_text){text, strlen(text)};
+}
+
+static char *write_text(char *at, struct plain_text text)
+{
+    memcpy(at, text.text, text.size);
+    return at + text.size;
+}
+
+static struct plain_text state_text(Mesos__V1__TaskState state)
+{
+    static _Thread_local struct plain_text known[32];
+    if ((unsigned)state >= ARRAY_COUNT(known))
+        return (struct plain_text){"", 0};
+    if (known[state].text == NULL) {
+        const char *name = wire_enum_name(&mesos__v1__task_state__descriptor, (int)state);
+        known[state] = text_of(name != NULL ? name : "");
+    }
+    return known[state];
+}
+
+bool v0_put_plain_task(struct json_writer *w, const struct v0_plain_task *t)
+{
+    enum { KEYS_SIZE = 256, STATUS_SIZE = 128 };
+    struct plain_text texts[] = {
+        text_of(t->id),          text_of(t->name),     text_of(t->framework_id),
+        text_of(t->executor_id), text_of(t->agent_id), text_of(t->role),
+    };
+    size_t size = KEYS_SIZE + ALWAYS_SIZE_MAX + STATUS_SIZE * (t->status_count + 1);
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+        if (!json_is_plain(texts[i].text, texts[i].size))
+            return false;
+        size += texts[i].size;
+    }
+    int64_t amounts[ARRAY_COUNT(always)];
+    struct buf *out = w->out;
+    if (out->limit != 0 ||
+        !resources_sum_scalars(t->resources, always, ARRAY_COUNT(always), amounts))
+        return false;
+    buf_reserve(out, size);
+    char *at = out->data + out->size;
+    if (w->needs_comma)
+        *at++ = ',';
+    at = write_text(WRITE(at, "{\"id\":\""), texts[0]);
+    at = write_text(WRITE(at, "\",\"name\":\""), texts[1]);
+    at = write_text(WRITE(at, "\",\"framework_id\":\""), texts[2]);
+    at = write_text(WRITE(at, "\",\"executor_id\":\""), texts[3]);
+    at = write_text(WRITE(at, "\",\"slave_id\":\""), texts[4]);
+    at = write_text(WRITE(at, "\",\"state\":\""), state_text(t->state));
+    at = write_always(WRITE(at, "\",\"resources\":"), amounts);
+    at = write_text(WRITE(at, "},\"role\":\""), texts[5]);
+    at = WRITE(at, "\",\"statuses\":[");
+    for (size_t i = 0; i < t->status_count; i++) {
+        if (i > 0)
+            *at++ = ',';
+        at = write_text(WRITE(at, "{\"state\":\""), state_text(t->statuses[i].state));
+        at = WRITE(at, "\",\"timestamp\":");
+        out->size = (size_t)(at - out->data);
+        text_put_double(out, t->statuses[i].timestamp);
+        at = out->data + out->size;
+        if (t->statuses[i].has_healthy)
+            at = t->statuses[i].healthy ? WRITE(at, ",\"healthy\":true")
+                                        : WRITE(at, ",\"healthy\":false");
+        *at++ = '}';
+    }
+    at = WRITE(at, "]}");
+    *at = '\0';
+    out->size = (size_t)(at - out->data);
+    w->needs_comma = true;
+    return true;
 }
 
 void v0_put_task(struct json_writer *w, const Mesos__V1__Task *task,
                  const struct resources *resources)
 {
     json_object_open(w);
-    json_key_string(w, "id", task->task_id->value);
-    json_key_string(w, "name", task->name);
-    json_key_string(w, "framework_id", task->framework_id->value);
-    json_key_string(w, "executor_id", task->executor_id == NULL ? "" : task->executor_id->value);
-    json_key_string(w, "slave_id", task->agent_id->value);
+    JSON_KEY_STRING(w, "id", task->task_id->value);
+    JSON_KEY_STRING(w, "name", task->name);
+    JSON_KEY_STRING(w, "framework_id", task->framework_id->value);
+    JSON_KEY_STRING(w, "executor_id", task->executor_id == NULL ? "" : task->executor_id->value);
+    JSON_KEY_STRING(w, "slave_id", task->agent_id->value);
     put_task_state(w, task->state);
-    json_key(w, "resources");
+    JSON_KEY(w, "resources");
     if (resources != NULL) {
         v0_put_resources(w, resources);
     } else {
         v0_put_resource_messages(w, task->resources, task->n_resources);
     }
     if (task->n_limits > 0) {
-        json_key(w, "limits");
+        JSON_KEY(w, "limits");
         json_object_open(w);
         for (size_t i = 0; i < task->n_limits; i++) {
             json_key_double(w, task->limits[i]->key, task->limits[i]->value->value);
         }
         json_object_close(w);
     }
-    json_key_string(w, "role",
+    JSON_KEY_STRING(w, "role",
                     resources != NULL ? resources_role(resources)
                                       : role_of(task->resources, task->n_resources));
-    json_key(w, "statuses");
+    JSON_KEY(w, "statuses");
     json_array_open(w);
     for (size_t i = 0; i < task->n_statuses; i++) {
         v0_put_task_status(w, task->statuses[i]);
@@ -415,18 +517,18 @@ void v0_put_task(struct json_writer *w, const Mesos__V1__Task *task,
 
 void v0_put_executor_members(struct json_writer *w, const Mesos__V1__ExecutorInfo *info)
 {
-    json_key_string(w, "executor_id", info->executor_id->value);
-    json_key_string(w, "name", info->name);
-    json_key_string(w, "framework_id", info->framework_id == NULL ? "" : info->framework_id->value);
-    json_key(w, "command");
+    JSON_KEY_STRING(w, "executor_id", info->executor_id->value);
+    JSON_KEY_STRING(w, "name", info->name);
+    JSON_KEY_STRING(w, "framework_id", info->framework_id == NULL ? "" : info->framework_id->value);
+    JSON_KEY(w, "command");
     v0_put_command(w, info->command);
-    json_key(w, "resources");
+    JSON_KEY(w, "resources");
     v0_put_resource_messages(w, info->resources, info->n_resources);
     if (info->n_resources > 0) {
-        json_key_string(w, "role", role_of(info->resources, info->n_resources));
+        JSON_KEY_STRING(w, "role", role_of(info->resources, info->n_resources));
     }
     if (info->labels != NULL) {
-        json_key(w, "labels");
+        JSON_KEY(w, "labels");
         v0_put_labels(w, info->labels);
     }
     if (info->has_type) {
@@ -439,17 +541,17 @@ void v0_put_executor_members(struct json_writer *w, const Mesos__V1__ExecutorInf
 void v0_put_offer(struct json_writer *w, const Mesos__V1__Offer *offer)
 {
     json_object_open(w);
-    json_key_string(w, "id", offer->id->value);
-    json_key_string(w, "framework_id", offer->framework_id->value);
-    json_key(w, "allocation_info");
+    JSON_KEY_STRING(w, "id", offer->id->value);
+    JSON_KEY_STRING(w, "framework_id", offer->framework_id->value);
+    JSON_KEY(w, "allocation_info");
     if (offer->allocation_info != NULL) {
         wire_json_put(w, &offer->allocation_info->base);
     } else {
         json_object_open(w);
         json_object_close(w);
     }
-    json_key_string(w, "slave_id", offer->agent_id->value);
-    json_key(w, "resources");
+    JSON_KEY_STRING(w, "slave_id", offer->agent_id->value);
+    JSON_KEY(w, "resources");
     v0_put_resource_messages(w, offer->resources, offer->n_resources);
     json_object_close(w);
 }

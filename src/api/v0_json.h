@@ -42,6 +42,22 @@ void v0_put_task_status(struct json_writer *w, const Mesos__V1__TaskStatus *stat
 // `resources` are used instead of the task's own messages when not NULL.
 void v0_put_task(struct json_writer *w, const Mesos__V1__Task *task,
                  const struct resources *resources);
+// Most tasks have nothing but what is here: such a one is written in one go. False: nothing was
+// written, since a text has to be escaped or there are other resources than usual; v0_put_task
+// writes the same.
+struct v0_plain_status {
+    Mesos__V1__TaskState state;
+    double timestamp;
+    bool has_healthy, healthy;
+};
+struct v0_plain_task {
+    const char *id, *name, *framework_id, *executor_id, *agent_id, *role; // "": none
+    Mesos__V1__TaskState state;
+    const struct resources *resources;
+    const struct v0_plain_status *statuses;
+    size_t status_count;
+};
+bool v0_put_plain_task(struct json_writer *w, const struct v0_plain_task *t);
 // executor_id, name, framework_id, command, resources, role?, labels?, type?. The role is that of
 // the first resource's allocation.
 void v0_put_executor_members(struct json_writer *w, const Mesos__V1__ExecutorInfo *info);

@@ -246,3 +246,76 @@ size_t resources_summarize(const struct resources *r, struct arena *arena,
     *ret_summaries = summaries;
     return count;
 }
+
+bool resources_are_simple(const struct resources *r)
+{
+    for (uint32_t i = 0; i < r->count; i++) {
+        if (!r->entries[i].kind->simple || r->entries[i].count > 1) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void put_value_json(struct json_writer *w, const struct resource_entry *entry)
+{
+    switch (entry->kind->type) {
+    case MESOS__V1__VALUE__TYPE__SCALAR:
+        JSON_KEY_STRING(w, "type", "SCALAR");
+        JSON_KEY(w, "scalar");
+        json_object_open(w);
+        JSON_KEY_DOUBLE(w, "value", scalar_to_double(entry->scalar));
+        json_object_close(w);
+        return;
+    case MESOS__V1__VALUE__TYPE__RANGES:
+        JSON_KEY_STRING(w, "type", "RANGES");
+        JSON_KEY(w, "ranges");
+        json_object_open(w);
+        JSON_KEY(w, "range");
+        json_array_open(w);
+        for (uint32_t i = 0; i < entry->ranges->count; i++) {
+            json_object_open(w);
+            JSON_KEY_U64(w, "begin", entry->ranges->items[i].begin);
+            JSON_KEY_U64(w, "end", entry->ranges->items[i].end);
+            json_object_close(w);
+        }
+        json_array_close(w);
+        json_object_close(w);
+        return;
+    default:
+        JSON_KEY_STRING(w, "type", "SET");
+        JSON_KEY(w, "set");
+        json_object_open(w);
+        JSON_KEY(w, "item");
+        json_array_open(w);
+        for (uint32_t i = 0; i < entry->set->count; i++) {
+            json_string(w, entry->set->items[i]);
+        }
+        json_array_close(w);
+        json_object_close(w);
+    }
+}
+
+bool resources_put_simple_json(const struct resources *r, struct json_writer *w)
+{
+    if (!resources_are_simple(r)) {
+        return false;
+    }
+    json_array_open(w);
+    for (uint32_t i = 0; i < r->count; i++) {
+        const struct resource_entry *entry = &r->entries[i];
+        json_object_open(w);
+        JSON_KEY_STRING(w, "name", entry->kind->name);
+        put_value_json(w, entry);
+        JSON_KEY_STRING(w, "role", "*");
+        if (entry->role != NULL) {
+            JSON_KEY(w, "allocation_info");
+            json_object_open(w);
+            JSON_KEY_STRING(w, "role", entry->role->text);
+            json_object_close(w);
+        }
+        json_object_close(w);
+    }
+    json_array_close(w);
+    return true;
+}

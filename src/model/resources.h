@@ -45,6 +45,12 @@ size_t resources_to_proto(const struct resources *r, struct arena *arena, enum r
 int resources_parse(const char *text, const char *default_role, struct resources **ret_resources,
                     struct error *err);
 
+// Whether it is made of names and amounts alone: nothing reserved, shared or revocable, no disk's
+// source. And its messages in RESOURCES_ENDPOINT_FORM as JSON, an array, if that is so; else false.
+bool resources_are_simple(const struct resources *r);
+struct json_writer;
+bool resources_put_simple_json(const struct resources *r, struct json_writer *w);
+
 bool resources_is_empty(const struct resources *r);
 bool resources_is_equal(const struct resources *a, const struct resources *b);
 bool resources_contains(const struct resources *r, const struct resources *part);

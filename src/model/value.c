@@ -228,8 +228,12 @@ void ranges_put_text(const struct ranges *r, struct buf *out)
 {
     buf_putc(out, '[');
     for (uint32_t i = 0; i < ranges_count(r); i++) {
-        buf_printf(out, "%s%" PRIu64 "-%" PRIu64, i > 0 ? ", " : "", r->items[i].begin,
-                   r->items[i].end);
+        if (i > 0) {
+            buf_append(out, ", ", 2);
+        }
+        buf_put_u64(out, r->items[i].begin);
+        buf_putc(out, '-');
+        buf_put_u64(out, r->items[i].end);
     }
     buf_putc(out, ']');
 }

@@ -33,7 +33,34 @@ void json_i64(struct json_writer *w, int64_t value);
 void json_u64(struct json_writer *w, uint64_t value);
 void json_bool(struct json_writer *w, bool value);
 void json_null(struct json_writer *w);
+// Whether each of the bytes stands for itself in a string.
+bool json_is_plain(const char *s, size_t size);
 void json_raw(struct json_writer *w, const char *text, size_t size); // already JSON
+
+// A key that is a literal, of characters that stand for themselves: it is copied, and no more.
+#define JSON_KEY(w, key) json_key_text((w), ",\"" key "\":", sizeof(",\"" key "\":") - 1)
+static inline void json_key_text(struct json_writer *w, const char *text, size_t size)
+{
+    size_t skipped = w->needs_comma ? 0 : 1;
+    struct buf *out = w->out;
+    w->needs_comma = false;
+    if (__builtin_expect(out->limit != 0 || out->capacity - out->size <= size, 0)) {
+        buf_append(out, text + skipped, size - skipped);
+        return;
+    }
+    __builtin_memcpy(out->data + out->size, text + skipped, size - 1);
+    if (skipped == 0) {
+        out->data[out->size + size - 1] = ':';
+    }
+    out->size += size - skipped;
+    out->data[out->size] = '\0';
+}
+
+#define JSON_KEY_STRING(w, key, value) (JSON_KEY(w, key), json_string((w), (value)))
+#define JSON_KEY_DOUBLE(w, key, value) (JSON_KEY(w, key), json_double((w), (value)))
+#define JSON_KEY_BOOL(w, key, value) (JSON_KEY(w, key), json_bool((w), (value)))
+#define JSON_KEY_I64(w, key, value) (JSON_KEY(w, key), json_i64((w), (value)))
+#define JSON_KEY_U64(w, key, value) (JSON_KEY(w, key), json_u64((w), (value)))
 
 // Key and value at once.
 void json_key_string(struct json_writer *w, const char *key, const char *s);

@@ -139,6 +139,11 @@ static bool is_all_plain(const unsigned char *p, size_t size)
     return i == size;
 }
 
+bool json_is_plain(const char *s, size_t size)
+{
+    return is_all_plain((const unsigned char *)s, size);
+}
+
 // The bytes at the start that stand for themselves; eight at a time.
 static size_t count_plain(const unsigned char *p, size_t size)
 {

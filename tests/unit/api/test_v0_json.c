@@ -239,11 +239,124 @@ static void test_resources(void **state)
                         "\"STATIC\"}]}]");
 }
 
+// A plain task is written as v0_put_task writes it, or not at all.
+static void test_plain_tasks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *message; // a Task
+        const char *resources;
+        bool is_plain;
+    } rows[] = {
+        {"\"state\":\"TASK_STAGING\"", "cpus:1;mem:128", true},
+        {"\"state\":\"TASK_RUNNING\",\"executor_id\":{\"value\":\"e\"},\"statuses\":[{\"task_id\":"
+         "{\"value\":\"t\"},\"state\":\"TASK_STARTING\",\"timestamp\":1700000000.25},{\"task_id\":"
+         "{\"value\":\"t\"},\"state\":\"TASK_RUNNING\",\"timestamp\":1700000000.1234567,"
+         "\"healthy\":"
+         "true}]",
+         "cpus:0.125;mem:1000000000.5;disk:7;gpus:2", true},
+        {"\"state\":\"TASK_LOST\",\"statuses\":[{\"task_id\":{\"value\":\"t\"},\"state\":"
+         "\"TASK_LOST\",\"healthy\":false}]",
+         "", true},
+        {"\"state\":\"TASK_RUNNING\"", "cpus:1;ports:[1-2]", false},
+        {"\"state\":\"TASK_RUNNING\",\"executor_id\":{\"value\":\"\\u00e9\"}", "cpus:1", false},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        AUTO_ARENA struct arena *arena = arena_new(0, 0);
+        AUTO_RESOURCES struct resources *resources = NULL;
+        assert_int_equal(resources_parse(rows[i].resources, "*", &resources, NULL), 0);
+        resources_allocate(resources, "role");
+        AUTO_FREE char *text = mem_printf("{\"name\":\"n\",\"task_id\":{\"value\":\"t-%zu\"},"
+                                          "\"framework_id\":{\"value\":\"f\"},\"agent_id\":"
+                                          "{\"value\":\"a\"},%s}",
+                                          i, rows[i].message);
+        ProtobufCMessage *m;
+        struct error err;
+        if (wire_json_decode(&mesos__v1__task__descriptor, arena, text, strlen(text), &m, &err) !=
+            0)
+            fail_msg("%s: %s", text, err.text);
+        const Mesos__V1__Task *task = (const Mesos__V1__Task *)m;
+        struct v0_plain_status statuses[4] = {0};
+        for (size_t k = 0; k < task->n_statuses; k++)
+            statuses[k] = (struct v0_plain_status){
+                .state = task->statuses[k]->state,
+                .timestamp = task->statuses[k]->timestamp,
+                .has_healthy = task->statuses[k]->has_healthy,
+                .healthy = task->statuses[k]->healthy,
+            };
+        const char *role = resources_role(resources);
+        const struct v0_plain_task plain = {
+            .id = task->task_id->value,
+            .name = task->name,
+            .framework_id = task->framework_id->value,
+            .executor_id = task->executor_id != NULL ? task->executor_id->value : "",
+            .agent_id = task->agent_id->value,
+            .role = role != NULL ? role : "",
+            .state = task->state,
+            .resources = resources,
+            .statuses = statuses,
+            .status_count = task->n_statuses,
+        };
+        AUTO_BUF struct buf expected = BUF_INIT, found = BUF_INIT;
+        struct json_writer w;
+        json_begin(&w, &expected);
+        json_array_open(&w);
+        v0_put_task(&w, task, resources);
+        v0_put_task(&w, task, resources);
+        json_begin(&w, &found);
+        json_array_open(&w);
+        assert_int_equal(v0_put_plain_task(&w, &plain), rows[i].is_plain);
+        if (!rows[i].is_plain) {
+            assert_string_equal(found.data, "[");
+            continue;
+        }
+        assert_true(v0_put_plain_task(&w, &plain));
+        assert_string_equal(found.data, expected.data);
+    }
+}
+
+// Simple resources in full are written as their messages are.
+static void test_simple_resources(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool is_simple;
+    } rows[] = {
+        {"", true},
+        {"cpus:4;mem:1024.125;ports:[1-2, 31000-32000];names:{a,b\"}", true},
+        {"cpus:4;cpus(role):2", false},
+    };
+    for (size_t i = 0; i < 2 * ARRAY_COUNT(rows); i++) {
+        AUTO_ARENA struct arena *arena = arena_new(0, 0);
+        AUTO_RESOURCES struct resources *r = NULL;
+        assert_int_equal(resources_parse(rows[i / 2].text, "*", &r, NULL), 0);
+        if (i % 2 == 1)
+            resources_allocate(r, "role");
+        Mesos__V1__Resource **messages;
+        size_t count = resources_to_proto(r, arena, RESOURCES_ENDPOINT_FORM, true, &messages);
+        AUTO_BUF struct buf expected = BUF_INIT, found = BUF_INIT;
+        struct json_writer w;
+        json_begin(&w, &expected);
+        json_array_open(&w);
+        for (size_t k = 0; k < count; k++)
+            wire_json_put(&w, &messages[k]->base);
+        json_array_close(&w);
+        json_begin(&w, &found);
+        assert_int_equal(resources_put_simple_json(r, &w), rows[i / 2].is_simple);
+        assert_int_equal(resources_are_simple(r), rows[i / 2].is_simple);
+        if (rows[i / 2].is_simple)
+            assert_string_equal(found.data, expected.data);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_resources),
+        cmocka_unit_test(test_plain_tasks),
+        cmocka_unit_test(test_simple_resources),
     };
     return cmocka_run_group_tests_name("v0_json", tests, NULL, NULL);
 }

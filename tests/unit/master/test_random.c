@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/prng.h"
+#include "snapshots.h"
 
 #define EVENT(NAME) MESOS__V1__SCHEDULER__EVENT__TYPE__##NAME
 #define TO_AGENT(NAME) MESETA__LINK__TO_AGENT__TYPE__##NAME
@@ -450,6 +451,7 @@ static void tell_story(uint64_t seed)
     options.max_unreachable_tasks_per_framework = 4;
     world_begin(&s->w, &options);
     prng_seed(&s->prng, seed);
+    struct snapshot *snapshot = NULL;
     for (size_t i = 0; i < STEPS; i++) {
         switch (draw(s, 10)) {
         case 0:
@@ -473,7 +475,10 @@ static void tell_story(uint64_t seed)
         }
         s->w.hold_writes = draw(s, 12) == 0;
         master_check(s->w.master);
+        if (i % 2 == 0)
+            snapshot = snapshot_step(snapshot, &s->w);
     }
+    snapshot = snapshot_drop(snapshot);
     s->w.hold_writes = false;
     // In the end everybody leaves: nothing may be booked any more.
     for (size_t i = 0; i < FRAMEWORKS; i++) {
@@ -534,6 +539,7 @@ static void test_random_stories(void **state)
             fail_msg("counter %d is only at %llu", (int)needed[i],
                      (unsigned long long)totals[needed[i]]);
     }
+    assert_true(one != NULL || (snapshot_count > 1000 && snapshot_before_count > 1000));
     assert_true(one != NULL || (gone_count > 50 && drained_count > 50 && inverse_count > 50));
 }
 

@@ -97,7 +97,14 @@ static void give_up(void *ctx, const char *why)
     snprintf(w->gave_up, sizeof(w->gave_up), "%s", why);
 }
 
+static void before_change(void *ctx, enum master_record kind, void *record)
+{
+    struct world *w = ctx;
+    w->before_change(w, kind, record);
+}
+
 static const struct master_ops ops = {
+    .before_change = before_change,
     .send_event = send_event,
     .close_subscriber = close_subscriber,
     .send_agent = send_agent,

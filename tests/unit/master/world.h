@@ -43,6 +43,8 @@ struct end {
     size_t seen;
 };
 
+struct snapshot;
+
 struct world {
     struct master *master;
     struct instant now;
@@ -60,6 +62,9 @@ struct world {
     struct map kept; // what the registry holds: key -> struct master_item *
     int answer;      // HTTP status of the last answer to an operator; 0: none
     const char *answer_text;
+    // Of a snapshot that is being taken.
+    struct snapshot *snapshot;
+    void (*before_change)(struct world *w, enum master_record kind, void *record);
 };
 
 void world_begin(struct world *w, const struct master_options *options);
