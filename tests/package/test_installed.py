@@ -152,7 +152,7 @@ def test_the_life_of_the_package(debian):
     assert debian.run("service mesos-master status")[0] == 3
     assert debian.run("service mesos-slave status")[0] == 3
     debian.check("ls /usr/sbin/mesos-master /usr/sbin/mesos-agent /usr/sbin/mesos-slave /usr/bin/mesos-execute"
-                 " /usr/bin/mesos-local /usr/bin/mesos-swarm /usr/bin/mesos-init-wrapper /usr/libexec/mesos/mesos-executor"
+                 " /usr/bin/mesos-local /usr/bin/mesos /usr/bin/mesos-swarm /usr/bin/mesos-init-wrapper /usr/libexec/mesos/mesos-executor"
                  " /usr/libexec/mesos/mesos-default-executor /usr/libexec/mesos/mesos-http-check"
                  " /usr/libexec/mesos/mesos-containerizer /usr/libexec/mesos/mesos-fetcher"
                  " /usr/include/mesos/scheduler.h /usr/lib/*/libmesos.so.1 /usr/lib/*/pkgconfig/mesos.pc"
@@ -162,7 +162,7 @@ def test_the_life_of_the_package(debian):
                  " /etc/systemd/system/multi-user.target.wants/mesos-slave.service")
     assert debian.check("dpkg-query -W -f '${Conffiles}' meseta").split()[0::2] == [
         "/etc/default/mesos", "/etc/default/mesos-master", "/etc/default/mesos-slave", "/etc/init.d/mesos-master",
-        "/etc/init.d/mesos-slave", "/etc/mesos-master/quorum", "/etc/mesos-master/work_dir",
+        "/etc/init.d/mesos-slave", "/etc/logrotate.d/mesos", "/etc/mesos-master/quorum", "/etc/mesos-master/work_dir",
         "/etc/mesos-slave/work_dir", "/etc/mesos/zk"]
     assert "missing" not in debian.check("dpkg --verify meseta; ldd /usr/sbin/mesos-master /usr/bin/mesos-execute"
                                            " /usr/lib/*/libmesos.so.1")
