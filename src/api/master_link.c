@@ -19,12 +19,18 @@
 // No machine has as many agents behind one connection.
 enum { CHANNEL_COUNT_MAX = 256 * 1024 };
 
+// Channels with lower numbers, as all should be, are found by their number.
+enum { NEAR_MAX = 4096 };
+
 struct agent_link {
     struct master_server *server;
     struct link *net;
-    struct list link;    // server->links
-    uint64_t age;        // master_number_link
-    struct map channels; // channel_key -> struct agent_channel
+    struct list link;            // server->links
+    uint64_t age;                // master_number_link
+    struct agent_channel **near; // by number
+    uint32_t near_size;
+    uint32_t channel_count; // all
+    struct map far;         // channel_key -> struct agent_channel
 };
 
 struct agent_channel {
@@ -33,7 +39,7 @@ struct agent_channel {
     uint32_t number;
 };
 
-// Six bits a letter: it is asked for with each frame.
+// Six bits a letter.
 static const char *channel_key(char text[16], uint32_t number)
 {
     size_t size = 0;
@@ -45,11 +51,52 @@ static const char *channel_key(char text[16], uint32_t number)
     return text;
 }
 
+static struct agent_channel *channel_find(const struct agent_link *l, uint32_t number)
+{
+    if (number < NEAR_MAX)
+        return number < l->near_size ? l->near[number] : NULL;
+    char key[16];
+    return map_get(&l->far, channel_key(key, number));
+}
+
+static void channel_put(struct agent_link *l, struct agent_channel *c)
+{
+    l->channel_count++;
+    if (c->number >= NEAR_MAX) {
+        char key[16];
+        map_put(&l->far, channel_key(key, c->number), c);
+        return;
+    }
+    if (c->number >= l->near_size) {
+        uint32_t size = c->number < 2 ? 2 : 2 * c->number;
+        l->near = mem_realloc_array(l->near, size, sizeof(l->near[0]));
+        memset(l->near + l->near_size, 0, (size - l->near_size) * sizeof(l->near[0]));
+        l->near_size = size;
+    }
+    l->near[c->number] = c;
+}
+
+// Calls `visit` with each channel that there is.
+static void visit_channels(struct agent_link *l, void (*visit)(struct agent_channel *c))
+{
+    for (uint32_t i = 0; i < l->near_size; i++) {
+        if (l->near[i] != NULL)
+            visit(l->near[i]);
+    }
+    MAP_FOREACH (&l->far, entry)
+        visit(entry->value);
+}
+
+static void channel_free(struct agent_channel *c)
+{
+    mem_free(c);
+}
+
 static void link_drop(struct agent_link *l)
 {
-    MAP_FOREACH (&l->channels, entry)
-        mem_free(entry->value);
-    map_free(&l->channels);
+    visit_channels(l, channel_free);
+    mem_free(l->near);
+    map_free(&l->far);
     list_remove(&l->link);
     mem_free(l);
 }
@@ -66,9 +113,14 @@ void master_link_send(void *ctx, struct master_channel *channel,
 
 static void channel_drop(struct agent_channel *c)
 {
+    struct agent_link *l = c->owner;
     char key[16];
-    map_remove(&c->owner->channels, channel_key(key, c->number));
-    mem_free(c);
+    l->channel_count--;
+    if (c->number < NEAR_MAX)
+        l->near[c->number] = NULL;
+    else
+        map_remove(&l->far, channel_key(key, c->number));
+    channel_free(c);
 }
 
 void master_link_close(void *ctx, struct master_channel *channel)
@@ -78,7 +130,7 @@ void master_link_close(void *ctx, struct master_channel *channel)
     struct agent_link *l = c->owner;
     uint32_t number = c->number;
     channel_drop(c);
-    if (l->channels.count > 0) {
+    if (l->channel_count > 0) {
         link_send(l->net, number, NULL, 0);
         return;
     }
@@ -96,22 +148,20 @@ static bool is_registration(const Meseta__Link__ToMaster *message)
 static struct agent_channel *channel_get(struct agent_link *l, uint32_t number,
                                          const Meseta__Link__ToMaster *message)
 {
-    char key[16];
-    struct agent_channel *c = map_get(&l->channels, channel_key(key, number));
-    if (c != NULL || !is_registration(message) || l->channels.count >= CHANNEL_COUNT_MAX)
+    struct agent_channel *c = channel_find(l, number);
+    if (c != NULL || !is_registration(message) || l->channel_count >= CHANNEL_COUNT_MAX)
         return c;
     c = mem_zalloc(sizeof(*c));
     c->owner = l;
     c->number = number;
     c->base.number = l->age;
-    map_put(&l->channels, key, c);
+    channel_put(l, c);
     return c;
 }
 
 static void close_channel(struct agent_link *l, uint32_t number)
 {
-    char key[16];
-    struct agent_channel *c = map_get(&l->channels, channel_key(key, number));
+    struct agent_channel *c = channel_find(l, number);
     if (c == NULL)
         return;
     master_channel_closed(l->server->core, &c->base, env_now(l->server->env));
@@ -150,15 +200,18 @@ static void on_frame(void *ctx, struct link *net, uint32_t number, const void *d
     master_server_touch(server);
 }
 
+static void channel_is_closed(struct agent_channel *c)
+{
+    struct master_server *server = c->owner->server;
+    master_channel_closed(server->core, &c->base, env_now(server->env));
+}
+
 static void on_close(void *ctx, struct link *net, const struct error *err)
 {
     struct agent_link *l = ctx;
     struct master_server *server = l->server;
     log_info("Agent link %s is closed: %s", link_peer(net), err != NULL ? err->text : "");
-    MAP_FOREACH (&l->channels, entry) {
-        struct agent_channel *c = entry->value;
-        master_channel_closed(server->core, &c->base, env_now(server->env));
-    }
+    visit_channels(l, channel_is_closed);
     link_free(net);
     link_drop(l);
     master_server_touch(server);

@@ -144,6 +144,8 @@ void map_free(struct map *map)
 
 void *map_get_n(const struct map *map, const char *key, size_t key_size)
 {
+    if (map->count == 0)
+        return NULL;
     struct map_entry *entry = find(map, key, key_size, map_hash(key, key_size));
 
     return entry != NULL ? entry->value : NULL;
@@ -156,6 +158,8 @@ void *map_get(const struct map *map, const char *key)
 
 bool map_has(const struct map *map, const char *key)
 {
+    if (map->count == 0)
+        return false;
     size_t key_size = strlen(key);
 
     return find(map, key, key_size, map_hash(key, key_size)) != NULL;

@@ -498,3 +498,12 @@ int text_print(char *out, size_t size, const char *format, va_list args)
     out[p.at < size ? p.at : size - 1] = '\0';
     return (int)p.at;
 }
+
+int text_format(char *out, size_t size, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int printed = text_print(out, size, format, args);
+    va_end(args);
+    return printed;
+}

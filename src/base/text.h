@@ -42,6 +42,10 @@ void text_put_double(struct buf *out, double value);
 int text_print(char *out, size_t size, const char *format, va_list args)
     __attribute__((format(printf, 3, 0)));
 
+// The same as snprintf is to that.
+int text_format(char *out, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 // RFC 3986 percent coding. Decoding fails (-EINVAL) on a bad escape or an encoded NUL; `+` is a
 // space when `form` is set. The result is NUL-terminated and owned by the caller (mem_free).
 int text_percent_decode(const char *s, size_t size, bool form, char **ret_text);

@@ -187,20 +187,26 @@ static int validate_launch(struct accepting *c, Mesos__V1__TaskInfo *info,
 }
 
 // What came is passed on as it came, but for its resources; unless the master completed more of it.
-static void pin_task(struct arena *arena, Mesos__V1__TaskInfo *info)
+static void pass_on_task(struct arena *arena, Mesos__V1__TaskInfo *info,
+                         const struct resources *wanted)
 {
     enum { RESOURCES = 4 };
-    if (!wire_is_pinned(&info->base))
-        return;
-    if (info->executor != NULL || info->health_check != NULL) {
+    if (!wire_is_pinned(&info->base) || info->executor != NULL || info->health_check != NULL) {
         wire_unpin(&info->base);
+        info->n_resources =
+            resources_to_proto(wanted, arena, RESOURCES_NEW_FORM, true, &info->resources);
         return;
     }
     size_t size;
     const void *came = wire_pinned_bytes(&info->base, &size);
-    void *rest = arena_alloc(arena, size);
-    size = wire_filter_fields(came, size, UINT64_C(1) << RESOURCES, rest);
-    wire_pin(&info->base, arena, rest, size, RESOURCES);
+    char *bytes = arena_alloc(arena, size + resources_pack_size_max(wanted));
+    size = wire_filter_fields(came, size, UINT64_C(1) << RESOURCES, bytes);
+    // What the fields say of resources is then another way to say the same.
+    size_t more = resources_pack_plain(wanted, RESOURCES, bytes + size);
+    if (more == 0)
+        info->n_resources =
+            resources_to_proto(wanted, arena, RESOURCES_NEW_FORM, true, &info->resources);
+    wire_pin(&info->base, arena, bytes, size + more, more == 0 ? RESOURCES : 0);
 }
 
 static void launch_task(struct accepting *c, Mesos__V1__TaskInfo *info)
@@ -223,9 +229,7 @@ static void launch_task(struct accepting *c, Mesos__V1__TaskInfo *info)
     take_consumed(c, wanted);
     struct task *t = master_task_add(a, f, master_make_task(m->scratch, f, info), wanted);
     f->operation_counts[OPERATION(LAUNCH)]++;
-    info->n_resources =
-        resources_to_proto(wanted, m->scratch, RESOURCES_NEW_FORM, true, &info->resources);
-    pin_task(m->scratch, info);
+    pass_on_task(m->scratch, info, wanted);
     Meseta__Link__ToAgent *message = master_make_to_agent(m->scratch, TO_AGENT(RUN_TASK));
     message->run_task =
         WIRE_NEW(m->scratch, Meseta__Link__ToAgent__RunTask, meseta__link__to_agent__run_task);

@@ -6,7 +6,7 @@
 // Keys: "agents/<id>" and "unreachable/<id>" (proto/registry.proto).
 
 #include <inttypes.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "master/internal.h"
@@ -21,6 +21,7 @@ struct admission {
     struct master_channel *channel; // NULL once the link broke, or for marking
     struct arena *arena;            // of the message
     Meseta__Link__ToMaster *message;
+    struct resources *total; // what the agent says it has; NULL for marking
     char *agent_id;
     const char *reason; // for marking: a constant text
     int64_t since_ns;
@@ -42,6 +43,7 @@ static void free_admission(struct admission *admission)
     if (admission->channel != NULL)
         admission->channel->admission = NULL;
     arena_free(admission->arena);
+    resources_free(admission->total);
     mem_free(admission->agent_id);
     mem_free(admission);
 }
@@ -154,13 +156,30 @@ static void refuse(struct master *m, struct master_channel *channel,
     m->ops->send_agent(m->ctx, channel, message);
 }
 
+// "MAJOR.MINOR.PATCH", perhaps with more behind it.
+static bool parse_version(const char *text, unsigned long *ret_major)
+{
+    for (int i = 0; i < 3; i++) {
+        char *end;
+        if (*text < '0' || *text > '9')
+            return false;
+        unsigned long number = strtoul(text, &end, 10);
+        if (i == 0)
+            *ret_major = number;
+        if (i < 2 && *end++ != '.')
+            return false;
+        text = end;
+    }
+    return true;
+}
+
 static int check_description(const struct master *m,
                              const Meseta__Link__AgentDescription *description,
                              Mesos__V1__Resource *const *checkpointed, size_t checkpointed_count,
-                             struct error *err)
+                             struct resources **ret_total, struct error *err)
 {
-    unsigned major, minor, patch;
-    if (sscanf(description->version, "%9u.%9u.%9u", &major, &minor, &patch) != 3)
+    unsigned long major;
+    if (!parse_version(description->version, &major))
         return error_set(err, -EINVAL, "Failed to parse version '%s'", description->version);
     if (major < 1)
         return error_set(err, -EINVAL,
@@ -180,12 +199,8 @@ static int check_description(const struct master *m,
         if (checkpointed[i]->allocation_info != NULL)
             return error_set(err, -EINVAL, "its checkpointed resources are allocated to a role");
     }
-    struct resources *total;
-    int r = master_agent_read_total(description, checkpointed, checkpointed_count, &total, err);
-    if (r < 0)
-        return error_wrap(err, r, "its resources are not valid");
-    resources_free(total);
-    return 0;
+    int r = master_agent_read_total(description, checkpointed, checkpointed_count, ret_total, err);
+    return r < 0 ? error_wrap(err, r, "its resources are not valid") : 0;
 }
 
 // Takes an amount from what is left. Taken one by one, since a port that two tasks claim would be
@@ -311,15 +326,12 @@ static void take_unnamed(struct master *m, const struct agent *known,
 
 // What a returning agent says it runs must be sound, and fit into what it has.
 static int check_tasks(struct master *m, Meseta__Link__ToMaster__Reregister *message,
-                       struct error *err)
+                       const struct resources *total, struct error *err)
 {
     const Mesos__V1__AgentInfo *info = message->agent->info;
     const struct agent *known = master_agent(m, info->id->value);
-    AUTO_RESOURCES struct resources *left = NULL;
-    int r = master_agent_read_total(message->agent, message->checkpointed_resources,
-                                    message->n_checkpointed_resources, &left, err);
-    if (r < 0)
-        return r;
+    AUTO_RESOURCES struct resources *left = resources_copy(total);
+    int r = 0;
     for (size_t i = 0; r == 0 && i < message->n_frameworks; i++)
         r = check_framework(m, message->frameworks[i]->info, err);
     if (r == 0)
@@ -367,8 +379,9 @@ void master_agent_register(struct master *m, struct master_channel *channel,
         return;
     }
     struct error err;
+    AUTO_RESOURCES struct resources *total = NULL;
     if (check_description(m, description, message->checkpointed_resources,
-                          message->n_checkpointed_resources, &err) < 0) {
+                          message->n_checkpointed_resources, &total, &err) < 0) {
         refuse(m, channel, description, err.text);
         return;
     }
@@ -384,6 +397,7 @@ void master_agent_register(struct master *m, struct master_channel *channel,
     whole.type = TO_MASTER(REGISTER);
     whole.register_ = message;
     struct admission *admission = begin(m, ADMIT_NEW, id, channel, &whole);
+    admission->total = TAKE_PTR(total);
     write_agent(admission, description->info);
 }
 
@@ -404,12 +418,8 @@ static void admit_new(struct admission *admission)
     }
     // Another try of the same agent may have been admitted meanwhile, over a link that hangs.
     replace_at(m, description->pid, admission->agent_id);
-    const Meseta__Link__ToMaster__Register *message = admission->message->register_;
-    struct resources *total = NULL;
-    int r = master_agent_read_total(description, message->checkpointed_resources,
-                                    message->n_checkpointed_resources, &total, NULL);
-    CHECK(r == 0); // it was looked at before
-    struct agent *a = master_agent_add(m, description, admission->agent_id, total);
+    struct agent *a =
+        master_agent_add(m, description, admission->agent_id, TAKE_PTR(admission->total));
     allocator_add_agent(m->allocator, a->id, a->total, NULL, 0);
     allocator_set_agent_info(m->allocator, a->id, a->info);
     a->active = true; // a new id is not deactivated
@@ -444,6 +454,7 @@ void master_agent_reregister(struct master *m, struct master_channel *channel,
     if (channel->admission != NULL)
         return;
     struct error err;
+    AUTO_RESOURCES struct resources *total = NULL;
     int r = 0;
     if (description->info->id == NULL)
         r = error_set(&err, -EINVAL, "its id is missing");
@@ -454,7 +465,7 @@ void master_agent_reregister(struct master *m, struct master_channel *channel,
         r = error_set(&err, -EINVAL, "it was registered as %s before", channel->agent->id);
     if (r == 0)
         r = check_description(m, description, message->reregister->checkpointed_resources,
-                              message->reregister->n_checkpointed_resources, &err);
+                              message->reregister->n_checkpointed_resources, &total, &err);
     const char *id = r == 0 ? description->info->id->value : "";
     if (map_has(&m->gone, id)) {
         log_warning("Refusing agent %s at %s (%s): it is gone", id, description->pid,
@@ -479,7 +490,7 @@ void master_agent_reregister(struct master *m, struct master_channel *channel,
         return;
     }
     if (r == 0)
-        r = check_tasks(m, message->reregister, &err);
+        r = check_tasks(m, message->reregister, total, &err);
     if (r < 0) {
         refuse(m, channel, description, err.text);
         return;
@@ -496,6 +507,7 @@ void master_agent_reregister(struct master *m, struct master_channel *channel,
     }
     struct admission *admission =
         begin(m, known != NULL ? UPDATE_KNOWN : ADMIT_AGAIN, id, channel, message);
+    admission->total = TAKE_PTR(total);
     write_agent(admission, description->info);
 }
 
@@ -527,9 +539,11 @@ static void admit_again(struct admission *admission)
         return;
     }
     struct error err;
-    // Tasks may have been launched or given up since the message came.
-    if (check_tasks(m, message, &err) < 0 || map_has(&m->marking_gone, id) ||
-        (known != NULL && known->marking)) {
+    // Tasks may have been launched or given up since the message came, if it is in the books. What
+    // is not cannot have become more: what fitted then, fits.
+    bool may_differ = known != NULL || admission->kind != ADMIT_AGAIN;
+    if ((may_differ && check_tasks(m, message, admission->total, &err) < 0) ||
+        map_has(&m->marking_gone, id) || (known != NULL && known->marking)) {
         refuse(m, channel, message->agent, "its state changed meanwhile; try again");
         await_return(m, message->agent->info);
         return;
@@ -544,11 +558,7 @@ static void admit_again(struct admission *admission)
     bool was_unreachable = map_has(&m->unreachable, id);
     master_recovered_remove(m, id);
     master_unreachable_remove(m, id);
-    struct resources *total = NULL;
-    int r = master_agent_read_total(message->agent, message->checkpointed_resources,
-                                    message->n_checkpointed_resources, &total, NULL);
-    CHECK(r == 0); // it was looked at before
-    struct agent *a = master_agent_add(m, message->agent, id, total);
+    struct agent *a = master_agent_add(m, message->agent, id, TAKE_PTR(admission->total));
     a->reregistered = m->now.wall;
     a->active = true;
     a->channel = channel;

@@ -443,6 +443,7 @@ void master_agent_remove(struct agent *a, enum agent_removal how, const char *me
     timer_cancel(&m->timers, &a->ping);
     master_removal_cancel(m, a->id, "it is removed");
     map_remove(&m->agents, a->id);
+    m->recent_agent = NULL;
     if (map_get(&m->agents_by_pid, a->pid) == a)
         map_remove(&m->agents_by_pid, a->pid);
     leave_channel(a, how, message);

@@ -522,6 +522,7 @@ void master_framework_remove(struct framework *f)
     CHECK(list_is_empty(&f->uses));
     master_inverse_forget_framework(f, true);
     map_remove(&m->frameworks, f->id);
+    m->recent_framework = NULL;
     master_principal_remove(f);
     allocator_remove_framework(m->allocator, f->id);
     master_operations_orphan(f);

@@ -60,14 +60,25 @@ void master_count(struct master *m, enum counter counter)
     m->counters[counter]++;
 }
 
+// What is asked for is mostly what was asked for last: messages come in batches.
 struct framework *master_framework(const struct master *m, const char *id)
 {
-    return map_get(&m->frameworks, id);
+    struct framework *f = m->recent_framework;
+    if (f != NULL && strcmp(f->id, id) == 0)
+        return f;
+    f = map_get(&m->frameworks, id);
+    ((struct master *)(uintptr_t)m)->recent_framework = f;
+    return f;
 }
 
 struct agent *master_agent(const struct master *m, const char *id)
 {
-    return map_get(&m->agents, id);
+    struct agent *a = m->recent_agent;
+    if (a != NULL && strcmp(a->id, id) == 0)
+        return a;
+    a = map_get(&m->agents, id);
+    ((struct master *)(uintptr_t)m)->recent_agent = a;
+    return a;
 }
 
 struct offer *master_offer(const struct master *m, const char *id)

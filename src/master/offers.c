@@ -4,8 +4,6 @@
 // event each. An offer is used, declined, rescinded or expires exactly once; then its record is
 // gone.
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "master/internal.h"
@@ -52,7 +50,7 @@ void master_offer_arrived(void *ctx, const char *framework_id, const char *role,
     o->seen = m->snapshot;
     master_before_agent(a);
     master_before_framework(f);
-    snprintf(o->id, sizeof(o->id), "%s-O%" PRIu64, m->id, m->next_offer++);
+    text_format(o->id, sizeof(o->id), "%s-O%zu", m->id, (size_t)m->next_offer++);
     list_append(&f->offers, &o->by_framework);
     list_append(&a->offers, &o->by_agent);
     list_append(&f->unsent, &o->unsent);

@@ -342,16 +342,18 @@ struct master {
     char *id;
     struct instant now; // of the input that is being handled
     struct instant started;
-    struct map agents;        // id -> struct agent
-    struct map agents_by_pid; // pid -> struct agent
-    struct map recovered;     // id -> struct recovered_agent
-    struct map unreachable;   // id -> struct unreachable_agent
-    struct map gone;          // id -> int64_t *: since when, wall clock
-    struct map marking_gone;  // ids of agents for which the registry is being told so
-    struct map deactivations; // agent id -> struct deactivation
-    struct map frameworks;    // id -> struct framework
-    struct map completed_ids; // id -> struct framework
-    struct list completed;    // oldest first
+    struct agent *recent_agent;         // the last that was found; a memory of master_agent
+    struct framework *recent_framework; // the same of master_framework
+    struct map agents;                  // id -> struct agent
+    struct map agents_by_pid;           // pid -> struct agent
+    struct map recovered;               // id -> struct recovered_agent
+    struct map unreachable;             // id -> struct unreachable_agent
+    struct map gone;                    // id -> int64_t *: since when, wall clock
+    struct map marking_gone;            // ids of agents for which the registry is being told so
+    struct map deactivations;           // agent id -> struct deactivation
+    struct map frameworks;              // id -> struct framework
+    struct map completed_ids;           // id -> struct framework
+    struct list completed;              // oldest first
     size_t completed_count;
     struct map offers;     // id -> struct offer
     struct map operations; // uuid as text -> struct operation

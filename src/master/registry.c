@@ -3,8 +3,6 @@
 // The way into the registry and out of it: batches under a token, what goes on when one is durable,
 // and the reading of all entries by a new leader. proto/registry.proto lists the keys.
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "master/internal.h"
@@ -16,7 +14,7 @@ enum { BATCH_COUNT_MAX = 1500, BATCH_SIZE_MAX = 512 * 1024 };
 
 static char *token_text(char text[24], uint64_t token)
 {
-    snprintf(text, 24, "%" PRIu64, token);
+    text_format(text, 24, "%zu", (size_t)token);
     return text;
 }
 

@@ -27,6 +27,7 @@ struct resource_kind {
     bool persistent; // a persistent volume
     bool simple;     // a name only: no reservation, disk, provider, revocable or shared
     bool dynamic;    // its last reservation is DYNAMIC
+    bool plain;      // a scalar that can be divided, whose identity is itself
     size_t reservation_count;
     const char *name; // the text of interned_name
     struct intern *interned_name;

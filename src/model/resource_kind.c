@@ -207,6 +207,8 @@ static struct resource_kind *kind_new(const Mesos__V1__Resource *m, unsigned kee
     if (has_volume(bare->disk)) {
         kind->identity = kind_find(bare, keep & ~(unsigned)KEEP_VOLUME);
     }
+    kind->plain = kind->type == MESOS__V1__VALUE__TYPE__SCALAR && !kind->exclusive &&
+                  !kind->shared && kind->identity == kind;
     return kind;
 }
 

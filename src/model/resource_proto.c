@@ -163,3 +163,64 @@ size_t resources_to_proto(const struct resources *r, struct arena *arena, enum r
     *ret_messages = messages;
     return count;
 }
+
+// ---- packed ----
+
+enum {
+    FIELD_NAME = 1,
+    FIELD_TYPE = 2,
+    FIELD_SCALAR = 3,
+    FIELD_ALLOCATION = 11,
+    SCALAR_SIZE = 9,         // of an encoded Value.Scalar
+    PACKED_SIZE_MAX = 2 * 64 // of one resource with name and role of less than PLAIN_TEXT_MAX
+};
+enum { PLAIN_TEXT_MAX = 40 };
+
+size_t resources_pack_size_max(const struct resources *r)
+{
+    return (size_t)r->count * PACKED_SIZE_MAX;
+}
+
+static bool is_packed_plain(const struct resource_entry *entry)
+{
+    return entry->kind->simple && entry->kind->plain && entry->role != NULL &&
+           strlen(entry->kind->name) < PLAIN_TEXT_MAX && strlen(entry->role->text) < PLAIN_TEXT_MAX;
+}
+
+static uint8_t *put_short(uint8_t *at, uint32_t field, const void *data, size_t size)
+{
+    *at++ = (uint8_t)(field << 3 | PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
+    *at++ = (uint8_t)size;
+    memcpy(at, data, size);
+    return at + size;
+}
+
+static uint8_t *put_entry(uint8_t *at, uint32_t field, const struct resource_entry *entry)
+{
+    *at++ = (uint8_t)(field << 3 | PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
+    uint8_t *size = at++;
+    at = put_short(at, FIELD_NAME, entry->kind->name, strlen(entry->kind->name));
+    *at++ = FIELD_TYPE << 3 | PROTOBUF_C_WIRE_TYPE_VARINT;
+    *at++ = MESOS__V1__VALUE__TYPE__SCALAR;
+    double value = scalar_to_double(entry->scalar);
+    uint8_t scalar[SCALAR_SIZE] = {1 << 3 | PROTOBUF_C_WIRE_TYPE_64BIT};
+    memcpy(scalar + 1, &value, sizeof(value));
+    at = put_short(at, FIELD_SCALAR, scalar, sizeof(scalar));
+    uint8_t allocation[2 + PLAIN_TEXT_MAX];
+    uint8_t *end = put_short(allocation, 1, entry->role->text, strlen(entry->role->text));
+    at = put_short(at, FIELD_ALLOCATION, allocation, (size_t)(end - allocation));
+    *size = (uint8_t)(at - size - 1);
+    return at;
+}
+
+size_t resources_pack_plain(const struct resources *r, uint32_t field, void *out)
+{
+    for (uint32_t i = 0; i < r->count; i++) {
+        if (!is_packed_plain(&r->entries[i]))
+            return 0;
+    }
+    uint8_t *at = out;
+    for (uint32_t i = 0; i < r->count; i++)
+        at = put_entry(at, field, &r->entries[i]);
+    return (size_t)(at - (uint8_t *)out);
+}

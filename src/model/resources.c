@@ -81,9 +81,9 @@ static bool is_match(const struct resource_entry *a, const struct resource_entry
     return !is_indivisible(a->kind) || has_same_amount(a, b);
 }
 
-// The entry that matches, searched from *cursor on and round; moves *cursor behind it.
-static struct resource_entry *find(const struct resources *r, const struct resource_entry *wanted,
-                                   uint32_t *cursor)
+// As find, where the next entry is not simply the one.
+static struct resource_entry *find_slowly(const struct resources *r,
+                                          const struct resource_entry *wanted, uint32_t *cursor)
 {
     for (uint32_t i = 0, at = *cursor; i < r->count; i++, at++) {
         if (at >= r->count) {
@@ -97,8 +97,26 @@ static struct resource_entry *find(const struct resources *r, const struct resou
     return NULL;
 }
 
-static bool entry_contains(const struct resource_entry *entry, const struct resource_entry *part)
+// The entry that matches, searched from *cursor on and round; moves *cursor behind it.
+static inline struct resource_entry *find(const struct resources *r,
+                                          const struct resource_entry *wanted, uint32_t *cursor)
 {
+    if (*cursor < r->count) {
+        struct resource_entry *next = &r->entries[*cursor];
+        if (next->kind == wanted->kind && next->role == wanted->role && next->kind->plain) {
+            ++*cursor;
+            return next;
+        }
+    }
+    return find_slowly(r, wanted, cursor);
+}
+
+static inline bool entry_contains(const struct resource_entry *entry,
+                                  const struct resource_entry *part)
+{
+    if (entry->kind->plain) {
+        return entry->scalar >= part->scalar;
+    }
     if (is_indivisible(entry->kind)) {
         return entry->count >= part->count;
     }
@@ -112,9 +130,11 @@ static bool entry_contains(const struct resource_entry *entry, const struct reso
     }
 }
 
-static void entry_add(struct resource_entry *entry, const struct resource_entry *other)
+static inline void entry_add(struct resource_entry *entry, const struct resource_entry *other)
 {
-    if (is_indivisible(entry->kind)) {
+    if (entry->kind->plain) {
+        entry->scalar = scalar_add(entry->scalar, other->scalar);
+    } else if (is_indivisible(entry->kind)) {
         CHECK(!__builtin_add_overflow(entry->count, other->count, &entry->count));
     } else if (entry->kind->type == MESOS__V1__VALUE__TYPE__SCALAR) {
         entry->scalar = scalar_add(entry->scalar, other->scalar);
@@ -130,8 +150,12 @@ static void entry_add(struct resource_entry *entry, const struct resource_entry 
 }
 
 // Returns true when nothing is left of `entry`.
-static bool entry_subtract(struct resource_entry *entry, const struct resource_entry *other)
+static inline bool entry_subtract(struct resource_entry *entry, const struct resource_entry *other)
 {
+    if (entry->kind->plain) {
+        entry->scalar -= other->scalar;
+        return entry->scalar == 0;
+    }
     if (is_indivisible(entry->kind)) {
         entry->count -= other->count;
         return entry->count == 0;

@@ -135,6 +135,25 @@ static uint64_t take_number(struct swarm_framework *f)
     return f->again_count > 0 ? f->again[--f->again_count] : f->next++;
 }
 
+static const double refusals[DECLINE_COUNT] = {[DECLINE_SHORT] = 5, [DECLINE_LONG] = 3600};
+
+// Many offers in one call, as good frameworks do.
+static void send_declines(struct swarm_framework *f, Mesos__V1__OfferID **ids, size_t count,
+                          double refuse_seconds)
+{
+    Mesos__V1__Filters filters = MESOS__V1__FILTERS__INIT;
+    filters.has_refuse_seconds = true;
+    filters.refuse_seconds = refuse_seconds;
+    Mesos__V1__Scheduler__Call__Decline decline = MESOS__V1__SCHEDULER__CALL__DECLINE__INIT;
+    decline.offer_ids = ids;
+    decline.n_offer_ids = count;
+    decline.filters = &filters;
+    Mesos__V1__Scheduler__Call call = MESOS__V1__SCHEDULER__CALL__INIT;
+    call.type = MESOS__V1__SCHEDULER__CALL__TYPE__DECLINE;
+    call.decline = &decline;
+    swarm_framework_send(f, &call);
+}
+
 // Uses an offer for `count` tasks; 0 declines it.
 static void answer_offer(struct swarm_framework *f, const char *offer_id, const char *agent,
                          uint64_t count, double refuse_seconds)
@@ -151,13 +170,7 @@ static void answer_offer(struct swarm_framework *f, const char *offer_id, const 
     filters.has_refuse_seconds = true;
     filters.refuse_seconds = refuse_seconds;
     if (count == 0) {
-        Mesos__V1__Scheduler__Call__Decline decline = MESOS__V1__SCHEDULER__CALL__DECLINE__INIT;
-        decline.offer_ids = ids;
-        decline.n_offer_ids = 1;
-        decline.filters = &filters;
-        call.type = MESOS__V1__SCHEDULER__CALL__TYPE__DECLINE;
-        call.decline = &decline;
-        swarm_framework_send(f, &call);
+        send_declines(f, ids, 1, refuse_seconds);
         return;
     }
     Mesos__V1__Scheduler__Call__Accept accept = MESOS__V1__SCHEDULER__CALL__ACCEPT__INIT;
@@ -260,7 +273,12 @@ static bool wants_agent(const struct swarm_framework *f, const Mesos__V1__Offer 
            (map_hash(name, strlen(name)) + f->number) % PICKY_ONE_IN == 0;
 }
 
-void swarm_behave_offer(struct swarm_framework *f, const Mesos__V1__Offer *offer)
+static void decline(struct swarm_framework *f, const Mesos__V1__Offer *offer, enum decline how)
+{
+    f->declined[how][f->declined_count[how]++] = offer->id;
+}
+
+static void behave_offer(struct swarm_framework *f, const Mesos__V1__Offer *offer)
 {
     struct swarm *s = f->swarm;
     const char *id = offer->id->value, *agent_id = offer->agent_id->value;
@@ -269,11 +287,11 @@ void swarm_behave_offer(struct swarm_framework *f, const Mesos__V1__Offer *offer
     if (s->phase != SWARM_RUNS || wants == 0 || fit == 0) {
         // A long refusal of too little does not hold back the agent's offers when more of it is
         // free. Who wants nothing now may have to launch a task again.
-        answer_offer(f, id, agent_id, 0, fit == 0 ? 3600 : 5);
+        decline(f, offer, fit == 0 ? DECLINE_LONG : DECLINE_SHORT);
         return;
     }
     if (!wants_agent(f, offer)) {
-        answer_offer(f, id, agent_id, 0, 5);
+        decline(f, offer, DECLINE_SHORT);
         return;
     }
     int64_t hold_ns = behaviours[f->behaviour].hold_ns;
@@ -285,6 +303,24 @@ void swarm_behave_offer(struct swarm_framework *f, const Mesos__V1__Offer *offer
     // What it leaves of the offer only because it has enough for now shall come again.
     answer_offer(f, id, agent_id, fit < allowed ? fit : allowed, fit <= allowed ? 3600 : 0);
     settle_wish(f);
+}
+
+void swarm_behave_offers(struct swarm_framework *f,
+                         const Mesos__V1__Scheduler__Event__Offers *event)
+{
+    for (size_t how = 0; how < DECLINE_COUNT; how++) {
+        f->declined[how] = mem_calloc(event->n_offers + 1, sizeof(f->declined[how][0]));
+        f->declined_count[how] = 0;
+    }
+    for (size_t i = 0; i < event->n_offers; i++) {
+        arena_reset(f->swarm->scratch);
+        behave_offer(f, event->offers[i]);
+    }
+    for (size_t how = 0; how < DECLINE_COUNT; how++) {
+        if (f->declined_count[how] > 0)
+            send_declines(f, f->declined[how], f->declined_count[how], refusals[how]);
+        mem_free(TAKE_PTR(f->declined[how]));
+    }
 }
 
 // Uses what was kept long enough, as far as it may.

@@ -182,10 +182,7 @@ static void on_event(void *ctx, const Mesos__V1__Scheduler__Event *event)
         on_subscribed(f);
         break;
     case MESOS__V1__SCHEDULER__EVENT__TYPE__OFFERS:
-        for (size_t i = 0; i < event->offers->n_offers; i++) {
-            arena_reset(s->scratch);
-            swarm_behave_offer(f, event->offers->offers[i]);
-        }
+        swarm_behave_offers(f, event->offers);
         break;
     case MESOS__V1__SCHEDULER__EVENT__TYPE__RESCIND:
         s->rescinded++;

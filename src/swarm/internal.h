@@ -133,6 +133,9 @@ struct delayed {
     uint8_t uuid[16];
 };
 
+// How long a declined offer is refused.
+enum decline { DECLINE_SHORT, DECLINE_LONG, DECLINE_COUNT };
+
 struct swarm_framework {
     struct swarm *swarm;
     uint32_t number;
@@ -151,6 +154,8 @@ struct swarm_framework {
     uint64_t ended;
     uint64_t wave_end; // batch: tasks below it may be launched
     int64_t reconciled_at;
+    Mesos__V1__OfferID **declined[DECLINE_COUNT]; // of the event that is handled, not sent yet
+    size_t declined_count[DECLINE_COUNT];
     double allowance; // tasks that `rate` allows by now
     struct map held;  // offer id to struct held_offer
     struct list held_order;
@@ -301,7 +306,8 @@ int swarm_behaviour_find(const char *name, size_t size);
 const char *swarm_behaviour_name(enum swarm_behaviour behaviour);
 const char *swarm_behaviour_names(void);
 void swarm_behave_init(struct swarm_framework *f);
-void swarm_behave_offer(struct swarm_framework *f, const Mesos__V1__Offer *offer);
+void swarm_behave_offers(struct swarm_framework *f,
+                         const Mesos__V1__Scheduler__Event__Offers *event);
 void swarm_behave_update(struct swarm_framework *f, const Mesos__V1__TaskStatus *status);
 void swarm_behave_ended(struct swarm_framework *f);
 void swarm_behave_forget_offers(struct swarm_framework *f);

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "wire/field.h"
+#include "wire/plan.h"
 #include "wire/wire.h"
 
 // ---- pinned messages ----
@@ -76,8 +77,7 @@ static ProtobufCMessage *copy_message(struct arena *arena, const ProtobufCMessag
                                       unsigned depth);
 
 // Replaces what `slot` (a flat copy) points to by copies.
-static void copy_value(struct arena *arena, const ProtobufCFieldDescriptor *f, void *slot,
-                       unsigned depth)
+static void copy_value(struct arena *arena, struct field_plan *f, void *slot, unsigned depth)
 {
     if (f->type == PROTOBUF_C_TYPE_STRING) {
         *(char **)slot = arena_strdup(arena, *(char **)slot);
@@ -91,20 +91,19 @@ static void copy_value(struct arena *arena, const ProtobufCFieldDescriptor *f, v
     }
 }
 
-static void copy_repeated(struct arena *arena, ProtobufCMessage *copy,
-                          const ProtobufCFieldDescriptor *f, unsigned depth)
+static void copy_repeated(struct arena *arena, ProtobufCMessage *copy, struct field_plan *f,
+                          unsigned depth)
 {
-    size_t count = *field_count(copy, f);
-    void **slot = field_at(copy, f);
+    size_t count = *field_count(copy, f->field);
+    void **slot = field_at(copy, f->field);
     if (count == 0) {
         *slot = NULL;
         return;
     }
-    size_t value_size = field_value_size(f);
-    char *values = arena_dup(arena, *slot, count * value_size);
+    char *values = arena_dup(arena, *slot, count * f->value_size);
     *slot = values;
     for (size_t i = 0; i < count; i++) {
-        copy_value(arena, f, values + i * value_size, depth);
+        copy_value(arena, f, values + i * f->value_size, depth);
     }
 }
 
@@ -115,16 +114,16 @@ static ProtobufCMessage *copy_message(struct arena *arena, const ProtobufCMessag
     if (m == NULL) {
         return NULL;
     }
-    const ProtobufCMessageDescriptor *d = m->descriptor;
-    ProtobufCMessage *copy = arena_dup(arena, m, d->sizeof_message);
+    struct wire_plan *plan = wire_plan_get(m->descriptor);
+    ProtobufCMessage *copy = arena_dup(arena, m, m->descriptor->sizeof_message);
     copy->n_unknown_fields = 0;
     copy->unknown_fields = NULL;
-    for (unsigned i = 0; i < d->n_fields; i++) {
-        const ProtobufCFieldDescriptor *f = &d->fields[i];
+    for (unsigned i = 0; i < plan->field_count; i++) {
+        struct field_plan *f = &plan->fields[i];
         if (f->label == PROTOBUF_C_LABEL_REPEATED) {
             copy_repeated(arena, copy, f, depth);
-        } else if (field_is_set(copy, f)) {
-            copy_value(arena, f, field_at(copy, f), depth);
+        } else if (wire_plan_has(f, copy)) {
+            copy_value(arena, f, (char *)copy + f->offset, depth);
         }
     }
     return copy;

@@ -41,18 +41,29 @@ unsigned wire_type_of(ProtobufCType type)
     }
 }
 
+// Each probe is a word of the message and a mask, so that most fields, which are unset, are seen to
+// be so by one look of the same kind.
 static void plan_probe(struct field_plan *p, const ProtobufCFieldDescriptor *f)
 {
+    _Static_assert(sizeof(protobuf_c_boolean) == 4 && sizeof(size_t) == 8, "as masks expect");
+    // What is never zero: a message's first member is the pointer to its descriptor.
     p->probe = PROBE_ASK;
-    p->probe_offset = f->quantifier_offset;
+    p->probe_offset = offsetof(ProtobufCMessage, descriptor);
+    p->probe_mask = UINT64_MAX;
     if (f->label == PROTOBUF_C_LABEL_REPEATED) {
         p->probe = PROBE_COUNT;
+        p->probe_offset = f->quantifier_offset;
     } else if (f->label == PROTOBUF_C_LABEL_REQUIRED) {
         p->probe = PROBE_ALWAYS;
     } else if (f->label == PROTOBUF_C_LABEL_OPTIONAL && !field_is_oneof(f)) {
         bool is_pointer = f->type == PROTOBUF_C_TYPE_STRING || f->type == PROTOBUF_C_TYPE_MESSAGE;
         p->probe = is_pointer ? PROBE_POINTER : PROBE_FLAG;
         p->probe_offset = is_pointer ? f->offset : f->quantifier_offset;
+        if (!is_pointer) {
+            // The word before, of which it is the upper half: there is always one.
+            p->probe_offset -= 4;
+            p->probe_mask = UINT64_C(0xffffffff) << 32;
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "wire/field.h"
 
@@ -48,11 +49,12 @@ struct field_plan {
     uint32_t offset;
     uint32_t quantifier_offset;
     uint32_t probe_offset;
-    uint8_t probe; // enum field_probe
-    uint8_t read;  // enum field_read
-    uint8_t quick; // wire type in which it is read the quick way; NOT_QUICK: never
-    uint8_t type;  // ProtobufCType
-    uint8_t label; // ProtobufCLabel
+    uint64_t probe_mask; // of the 8 bytes at probe_offset: nothing is set when they have none of it
+    uint8_t probe;       // enum field_probe
+    uint8_t read;        // enum field_read
+    uint8_t quick;       // wire type in which it is read the quick way; NOT_QUICK: never
+    uint8_t type;        // ProtobufCType
+    uint8_t label;       // ProtobufCLabel
     bool is_oneof;
     bool is_map;
     bool is_packed;     // as it is written
@@ -93,6 +95,21 @@ static inline int wire_plan_find(const struct wire_plan *plan, uint32_t id)
         return wire_plan_search(plan, id);
     const struct field_plan *f = plan->by_id[id];
     return f != NULL ? (int)(f - plan->fields) : -1;
+}
+
+// Whether the field has a value, or values: most fields of most messages are unset, so this is
+// asked of many and answered by one look.
+static inline bool wire_plan_has(const struct field_plan *f, const ProtobufCMessage *m)
+{
+    const char *at = (const char *)m + f->probe_offset;
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    if ((word & f->probe_mask) == 0)
+        return false;
+    if (f->probe == PROBE_POINTER)
+        return f->field->default_value == NULL ||
+               *(const void *const *)(const void *)at != f->field->default_value;
+    return f->probe != PROBE_ASK || field_is_set(m, f->field);
 }
 
 // Whether the enum has that value.

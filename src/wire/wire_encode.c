@@ -174,33 +174,12 @@ static void put_repeated(struct back *b, struct field_plan *f, const ProtobufCMe
     }
 }
 
-// Whether there is anything to write: most fields of most messages are unset, so this is asked of
-// many and answered by one look.
-static inline bool has_something(const struct field_plan *f, const ProtobufCMessage *m)
-{
-    const void *at = (const char *)m + f->probe_offset;
-    switch (f->probe) {
-    case PROBE_POINTER: {
-        const void *p = *(void *const *)at;
-        return p != NULL && p != f->field->default_value;
-    }
-    case PROBE_COUNT:
-        return *(const size_t *)at != 0;
-    case PROBE_FLAG:
-        return *(const protobuf_c_boolean *)at != 0;
-    case PROBE_ALWAYS:
-        return true;
-    default:
-        return field_is_set(m, f->field);
-    }
-}
-
 static void put_pinned(struct back *b, struct wire_plan *plan, const ProtobufCMessage *m,
                        unsigned depth)
 {
     const ProtobufCMessageUnknownField *pin = m->unknown_fields;
     int live = pin->tag != 0 ? wire_plan_find(plan, pin->tag) : -1;
-    if (live >= 0 && has_something(&plan->fields[live], m))
+    if (live >= 0 && wire_plan_has(&plan->fields[live], m))
         put_repeated(b, &plan->fields[live], m, depth);
     put_bytes(b, pin->data, pin->len);
 }
@@ -215,7 +194,7 @@ static void put_message(struct back *b, struct wire_plan *plan, const ProtobufCM
     }
     for (unsigned i = plan->field_count; i-- > 0;) {
         struct field_plan *f = &plan->fields[i];
-        if (!has_something(f, m)) {
+        if (!wire_plan_has(f, m)) {
             continue;
         }
         if (f->label == PROTOBUF_C_LABEL_REPEATED) {
