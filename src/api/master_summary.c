@@ -371,10 +371,6 @@ static struct http_blob *finish_summary(void *made)
     json_key_string(&w, "hostname", m->info->hostname);
     if (s->server->cluster != NULL)
         json_key_string(&w, "cluster", s->server->cluster);
-    if (m->info->domain != NULL) {
-        json_key(&w, "domain");
-        v0_put_domain(&w, m->info->domain);
-    }
     put_parts(&out, "slaves", &s->agent_parts, &s->agents, "framework_ids");
     put_parts(&out, "frameworks", &s->framework_parts, &s->frameworks, "slave_ids");
     buf_puts(&out.buf, "}");

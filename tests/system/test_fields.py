@@ -13,12 +13,14 @@ import gzip
 import json
 import os
 import re
+import signal
 
 import pytest
 
 import harness
 from harness import make_task, scalar, wait_for
 from test_operator import call
+from test_operator_state import Watcher
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 with open(os.path.join(HERE, "v0_fields.json"), encoding="utf-8") as file:
@@ -285,7 +287,8 @@ def daemons(cluster):
     start_tasks(master, scheduler)
     seen = plan_maintenance(master, scheduler, int(os.stat(cluster.path("external")).st_mtime_ns))
     scheduler.take_offer()  # one is outstanding
-    yield {"master": master, "agent": agent, "drained": drained, "agent_id": agent_id, "seen": seen}
+    yield {"master": master, "agent": agent, "drained": drained, "agent_id": agent_id, "seen": seen,
+           "cluster": cluster}
 
 
 # ---- v0 ----
@@ -366,6 +369,32 @@ MASTER_CALLS = {**CALLS, "GET_AGENTS": {}, "GET_ROLES": {}, "GET_WEIGHTS": {}, "
                                                                                             "offset": 0}}
 AGENT_CALLS = {**CALLS, "GET_AGENT": {}, "GET_RESOURCE_PROVIDERS": {},
                "GET_CONTAINERS": {"show_nested": True, "show_standalone": True}}
+
+
+def test_v1_events(daemons):
+    """The stream of SUBSCRIBE: the whole state, and then what happens to a framework, its task and an agent."""
+    master, cluster = daemons["master"], daemons["cluster"]
+    watcher = Watcher(master)
+    extra = cluster.start_agent(master, hostname="extra", resources="cpus:1;mem:256;disk:64")
+    scheduler = cluster.scheduler(master, name="watched", capabilities=[{"type": "PARTITION_AWARE"}], failover_timeout=0)
+    offer = scheduler.take_offer(where=lambda o: o["hostname"] == "extra")
+    scheduler.launch(offer, [make_task("true", task_id="watched")], 1000)
+    scheduler.wait_end("watched")
+    framework = {key: value for key, value in scheduler.framework.items() if key != "id"}
+    assert scheduler.post({"type": "UPDATE_FRAMEWORK", "framework_id": scheduler.framework["id"], "update_framework": {
+        "framework_info": {**framework, "id": scheduler.framework["id"], "webui_url": "http://x"}}}).status == 200
+    scheduler.teardown()
+    extra.stop(signal.SIGUSR1)
+    watcher.wait("AGENT_REMOVED")
+    seen = set()
+    for event in watcher.events:
+        check_message(event, "master.Event", event["type"], seen)
+        assert event["type"] in ("HEARTBEAT",) or event["type"].lower() in event, event
+    watcher.close()
+    assert {event["type"] for event in watcher.events} == set(V1["enums"]["master.Event.Type"]) - {"UNKNOWN"}
+    expected = {"%s.%s" % (name, key) for name, fields in V1["messages"].items()
+                if name.startswith("master.Event") for key in fields}
+    assert not expected - seen, sorted(expected - seen)
 
 
 def test_v1(daemons):
