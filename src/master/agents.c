@@ -335,6 +335,35 @@ void master_agent_deactivate(struct agent *a)
     rescind_offers(a);
 }
 
+static bool is_durable(const struct framework *f)
+{
+    return f->info->has_checkpoint && f->info->checkpoint;
+}
+
+// Tasks of frameworks without checkpoint are given up with the link: most often the agent's process
+// has ended, and they with it. One that comes back with the agent is taken over again.
+static void lose_volatile_tasks(struct agent *a)
+{
+    struct master *m = a->master;
+    const char *text = arena_printf(m->scratch, "Agent %s disconnected", a->info->hostname);
+    LIST_FOREACH (&a->tasks, struct task, by_agent, t) {
+        struct framework *f = t->framework;
+        if (is_durable(f) || !master_task_state_counts(t->state))
+            continue;
+        Mesos__V1__TaskStatus *status =
+            master_make_status(m, t->id, a->id, STATE(LOST), REASON(AGENT_DISCONNECTED), text);
+        if (t->executor_id != NULL)
+            status->executor_id = master_make_executor_id(m->scratch, t->executor_id);
+        master_task_update(t, status, STATE(LOST));
+        master_task_finish(t);
+        master_framework_send_update(f, status);
+    }
+    LIST_FOREACH (&a->executors, struct executor, by_agent, e) {
+        if (!is_durable(e->framework))
+            master_executor_remove(e, true);
+    }
+}
+
 void master_agent_disconnect(struct agent *a)
 {
     log_info("Agent %s at %s (%s) disconnected", a->id, a->pid, a->info->hostname);
@@ -347,6 +376,7 @@ void master_agent_disconnect(struct agent *a)
     if (a->master->options.agent_reregister_timeout_ns < a->master->options.agent_ping_timeout_ns)
         arm_ping(a);
     master_agent_deactivate(a);
+    lose_volatile_tasks(a);
 }
 
 void master_send_registered(struct agent *a, bool again)

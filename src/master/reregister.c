@@ -30,18 +30,21 @@ static struct resources *read_amount(struct framework *f, Mesos__V1__Resource **
     return amount;
 }
 
-// A completed or unreachable record of the task makes way for the task itself.
-static void forget_record(struct framework *f, const char *task_id)
+// A completed or unreachable record of the task makes way for the task itself. True: it was lost.
+static bool forget_record(struct framework *f, const char *task_id)
 {
     struct task *t = map_remove(&f->unreachable, task_id);
+    bool found = t != NULL;
     if (t != NULL)
         master_task_free(t);
     LIST_FOREACH (&f->completed_tasks, struct task, by_place, done) {
         if (strcmp(done->id, task_id) == 0) {
+            found |= done->state == STATE(LOST);
             f->completed_count--;
             master_task_free(done);
         }
     }
+    return found;
 }
 
 static void tell_of_return(struct framework *f, struct task *t, const char *message)
@@ -75,9 +78,11 @@ static void add_executors(struct agent *a, struct framework *f,
     }
 }
 
-// `tell` is the text of the update that the framework gets for each task that was added, or NULL.
+// `tell` is the text of the update that the framework gets for each task that was added (or for
+// each that it was told to be lost), or NULL.
 static void add_tasks(struct agent *a, struct framework *f,
-                      Meseta__Link__FrameworkOnAgent *on_agent, bool track, const char *tell)
+                      Meseta__Link__FrameworkOnAgent *on_agent, bool track, const char *tell,
+                      bool only_lost)
 {
     for (size_t i = 0; i < on_agent->n_tasks; i++) {
         Mesos__V1__Task *task = on_agent->tasks[i];
@@ -93,12 +98,12 @@ static void add_tasks(struct agent *a, struct framework *f,
             }
             continue;
         }
-        forget_record(f, task->task_id->value);
+        bool was_lost = forget_record(f, task->task_id->value);
         struct resources *amount = read_amount(f, task->resources, task->n_resources);
         struct task *t = master_task_add(a, f, task, amount);
         if (track && t->holds)
             allocator_track(a->master->allocator, f->id, a->id, amount);
-        if (tell != NULL)
+        if (tell != NULL && (was_lost || !only_lost))
             tell_of_return(f, t, tell);
     }
 }
@@ -162,7 +167,7 @@ void master_agent_take_over(struct agent *a, Meseta__Link__ToMaster__Reregister 
         if (f == NULL)
             continue;
         add_executors(a, f, on_agent, false);
-        add_tasks(a, f, on_agent, false, tell);
+        add_tasks(a, f, on_agent, false, tell, false);
     }
     publish(a);
     send_framework_infos(a);
@@ -276,7 +281,7 @@ void master_agent_return(struct agent *a, Meseta__Link__ToMaster__Reregister *me
         if (f == NULL)
             continue;
         add_executors(a, f, on_agent, true);
-        add_tasks(a, f, on_agent, true, NULL);
+        add_tasks(a, f, on_agent, true, "Disconnected agent reregistered", true);
     }
     LIST_FOREACH (&a->tasks, struct task, by_agent, t) {
         if (t->kill_wanted && master_task_state_counts(t->state))

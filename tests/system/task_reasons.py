@@ -48,9 +48,8 @@ ROWS = [
          HERE + "test_group_that_is_no_good"),
         ("KILLED", "FRAMEWORK_REMOVED", "the framework is torn down; operators see it",
          HERE + "test_framework_is_removed"),
-        ("LOST", "AGENT_DISCONNECTED", "the link to the agent of a framework without checkpointing breaks", None,
-         "Mesos gives such tasks up with the link. Here they stay: a link may break while the agent lives, and an "
-         "agent that restarted does not name them, which ends them by reconciliation with the agent"),
+        ("LOST", "AGENT_DISCONNECTED", "the link to the agent of a framework without checkpointing breaks",
+         SYSTEM + "breaks.py::test_agent_that_stays_away"),
         ("DROPPED", "AGENT_DISCONNECTED", "the agent disconnects while an ACCEPT is being authorized", None,
          "an ACCEPT is decided at once, and offers go when the agent disconnects: INVALID_OFFERS instead"),
         ("DROPPED", "AGENT_REMOVED", "the agent is removed while an ACCEPT is being authorized", None,

@@ -185,12 +185,15 @@ def test_agent_killed_during_the_kill_grace(cluster, master, agent, scheduler):
 
 
 def test_agent_that_stays_away(cluster, master, agent, scheduler):
-    """Killed and not started again: its tasks are lost within the ping timeout."""
-    task_id = start(scheduler)
+    """Killed and not started again: tasks that could outlive it are lost within the ping timeout, others at once."""
+    durable = cluster.scheduler(master, checkpoint=True, failover_timeout=60)
+    task_ids = [start(one) for one in (scheduler, durable)]
     agent.kill()
-    status = scheduler.wait_end(task_id)
-    assert (status["state"], status["source"], status["reason"]) == (
-        "TASK_LOST", "SOURCE_MASTER", "REASON_AGENT_REMOVED")
+    for one, task_id, reason in zip((scheduler, durable), task_ids, ("REASON_AGENT_DISCONNECTED", "REASON_AGENT_REMOVED")):
+        status = one.wait_end(task_id)
+        assert (status["state"], status["source"], status["reason"]) == ("TASK_LOST", "SOURCE_MASTER", reason)
+        if reason == "REASON_AGENT_DISCONNECTED":
+            assert status["message"] == "Agent 127.0.0.1 disconnected"
     failure = scheduler.wait("FAILURE")["failure"]
     assert failure["agent_id"] == status["agent_id"]
     assert master.state()["slaves"] == []
@@ -386,7 +389,7 @@ def test_agent_link_cut(cluster, master, proxies):
     """Cut while a task ends: the agent is back at once, the update arrives, nothing is lost."""
     proxy = proxies(master)
     agent = start_agent(cluster, proxy)
-    scheduler = cluster.scheduler(failover_timeout=60)
+    scheduler = cluster.scheduler(failover_timeout=60, checkpoint=True)
     task_id = start(scheduler, "while ! [ -e go ]; do sleep 0.02; done")
     before = agent.state()["id"]
     go = os.path.join(cluster.sandbox(agent, scheduler.framework_id, task_id), "go")
@@ -399,6 +402,23 @@ def test_agent_link_cut(cluster, master, proxies):
     wait_for(lambda: proxy.accepted >= 2)
     assert cluster.wait_registered(agent, master)["id"] == before
     assert run(scheduler, "true")[1]["state"] == "TASK_FINISHED"
+
+
+def test_agent_link_cut_without_checkpoint(cluster, master, proxies):
+    """The task is given up with the link, and told as running when the agent is back with it."""
+    proxy = proxies(master)
+    agent = start_agent(cluster, proxy)
+    scheduler = cluster.scheduler(failover_timeout=60)
+    task_id = start(scheduler)
+    proxy.cut()
+    lost = scheduler.wait_update(task_id, "TASK_LOST")
+    assert (lost["source"], lost["reason"]) == ("SOURCE_MASTER", "REASON_AGENT_DISCONNECTED")
+    scheduler.wait("UPDATE", lambda e: e["update"]["status"].get("reason") == "REASON_AGENT_REREGISTERED"
+                   and e["update"]["status"]["state"] == "TASK_RUNNING")
+    wait_agreed(master, [agent])
+    scheduler.kill(task_id, 0.1)
+    scheduler.wait("UPDATE", lambda e: e["update"]["status"]["state"] == "TASK_KILLED")
+    wait_agreed(master, [agent])
 
 
 def test_agent_link_cut_under_load(cluster, master, proxies):

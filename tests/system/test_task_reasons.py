@@ -191,7 +191,7 @@ def test_agent_leaves(cluster, master, agent):
 
 def test_task_that_never_reached_its_agent(cluster, master, agent):
     """The agent dies with the task in its ears; the next process has not heard of the framework either."""
-    frameworks = both(cluster, master)
+    frameworks = both(cluster, master, checkpoint=True)
     agent.send_signal(signal.SIGSTOP)
     tasks = [run_one(one, None) for one in frameworks]
     agent.kill()

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define SUBSCRIBE_PLAIN "{\"framework_info\":{\"user\":\"u\",\"name\":\"f\"}}"
+#define SUBSCRIBE_DURABLE "{\"framework_info\":{\"user\":\"u\",\"name\":\"f\",\"checkpoint\":true}}"
 #define EVENT(NAME) MESOS__V1__SCHEDULER__EVENT__TYPE__##NAME
 #define TO_AGENT(NAME) MESETA__LINK__TO_AGENT__TYPE__##NAME
 
@@ -244,7 +245,7 @@ static void test_link_breaks(void **state)
     struct stream *s = mem_zalloc(sizeof(*s));
     struct end *e = mem_zalloc(2 * sizeof(*e));
     end_register(&w, &e[0], "host", "cpus:4;mem:1024");
-    stream_subscribe(&w, s, SUBSCRIBE_PLAIN);
+    stream_subscribe(&w, s, SUBSCRIBE_DURABLE);
     launch(&w, s, stream_offer(s), "lost", "cpus:1;mem:10");
     world_pass(&w, 2);
     Mesos__V1__Offer *rest = stream_offer(s);
@@ -279,6 +280,52 @@ static void test_link_breaks(void **state)
     MAP_FOREACH (&w.master->offers, entry)
         resources_add(offered, ((struct offer *)entry->value)->resources);
     assert_int_equal(resources_scalar(offered, "cpus"), 4000);
+    world_end(&w);
+    mem_free(s);
+    mem_free(e);
+}
+
+// A task of a framework without checkpoint is given up with the link, and its executor with it. One
+// that comes back with the agent is in the books again, and its framework hears of it.
+static void test_link_breaks_without_checkpoint(void **state)
+{
+    (void)state;
+    struct world w;
+    world_begin(&w, NULL);
+    struct stream *s = mem_zalloc(2 * sizeof(*s));
+    struct end *e = mem_zalloc(2 * sizeof(*e));
+    end_register(&w, &e[0], "host", "cpus:4;mem:1024");
+    stream_subscribe(&w, &s[0], SUBSCRIBE_PLAIN);
+    launch(&w, &s[0], stream_offer(&s[0]), "t", "cpus:1;mem:10");
+    end_update(&w, &e[0], s[0].framework_id, "t", "TASK_RUNNING", 'a');
+    expect_update(&s[0], "t", "TASK_RUNNING", NULL, NULL);
+    world_pass(&w, 6);
+    stream_subscribe(&w, &s[1], SUBSCRIBE_DURABLE);
+    launch(&w, &s[0], stream_offer(&s[0]), "gone", "cpus:1;mem:10");
+    struct agent *a = map_get(&w.master->agents, "M-S0");
+    assert_int_equal(resources_scalar(a->used, "cpus"), 2000);
+    end_break(&w, &e[0]);
+    expect_update(&s[0], "t", "TASK_LOST", "REASON_AGENT_DISCONNECTED", "Agent host disconnected");
+    expect_update(&s[0], "gone", "TASK_LOST", "REASON_AGENT_DISCONNECTED",
+                  "Agent host disconnected");
+    assert_true(resources_is_empty(a->used));
+    assert_int_equal(w.master->agents.count, 1);
+    master_check(w.master);
+    world_pass(&w, 20);
+    end_send(&w, &e[1],
+             "{\"type\":\"REREGISTER\",\"reregister\":{\"agent\":{\"info\":{\"id\":{\"value\":"
+             "\"M-S0\"},\"hostname\":\"host\",\"resources\":%s},\"version\":\"1.11.0\",\"pid\":"
+             "\"slave(1)@10.0.0.1:5051\"},\"frameworks\":[{\"info\":{\"id\":{\"value\":\"%s\"},"
+             "\"user\":\"u\",\"name\":\"f\"},\"tasks\":[{\"name\":\"n\",\"task_id\":{\"value\":"
+             "\"t\"},\"framework_id\":{\"value\":\"%s\"},\"agent_id\":{\"value\":\"M-S0\"},"
+             "\"state\":\"TASK_RUNNING\",\"resources\":%s}]}]}}",
+             amount(&w, "cpus:4;mem:1024"), s[0].framework_id, s[0].framework_id,
+             amount(&w, "cpus:1;mem:10"));
+    expect_update(&s[0], "t", "TASK_RUNNING", "REASON_AGENT_REREGISTERED",
+                  "Disconnected agent reregistered");
+    assert_null(stream_next(&s[0], EVENT(UPDATE)));
+    assert_int_equal(resources_scalar(a->used, "cpus"), 1000);
+    master_check(w.master);
     world_end(&w);
     mem_free(s);
     mem_free(e);
@@ -396,7 +443,7 @@ static void test_same_address_registers_anew(void **state)
     struct stream *s = mem_zalloc(sizeof(*s));
     struct end *e = mem_zalloc(2 * sizeof(*e));
     end_register(&w, &e[0], "host", "cpus:2;mem:1024");
-    stream_subscribe(&w, s, SUBSCRIBE_PLAIN);
+    stream_subscribe(&w, s, SUBSCRIBE_DURABLE);
     launch(&w, s, stream_offer(s), "t", "cpus:1;mem:10");
     end_break(&w, &e[0]);
     end_register(&w, &e[1], "host", "cpus:2;mem:1024");
@@ -418,6 +465,7 @@ int main(void)
         cmocka_unit_test(test_unreachable_aware),
         cmocka_unit_test(test_unreachable_plain),
         cmocka_unit_test(test_link_breaks),
+        cmocka_unit_test(test_link_breaks_without_checkpoint),
         cmocka_unit_test(test_new_master_learns_from_agents),
         cmocka_unit_test(test_admission_waits_for_the_registry),
         cmocka_unit_test(test_registry_is_recovered),

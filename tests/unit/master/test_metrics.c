@@ -44,7 +44,8 @@ static void test_numbers_of_a_cluster(void **state)
     struct stream *s = mem_zalloc(sizeof(*s));
     struct end *e = mem_zalloc(2 * sizeof(*e));
     stream_subscribe(&w, s,
-                     "{\"framework_info\":{\"user\":\"u\",\"name\":\"a b\",\"roles\":[\"r\",\"q\"],"
+                     "{\"framework_info\":{\"user\":\"u\",\"checkpoint\":true,\"name\":\"a "
+                     "b\",\"roles\":[\"r\",\"q\"],"
                      "\"capabilities\":[{\"type\":\"MULTI_ROLE\"},{\"type\":\"PARTITION_AWARE\"}]},"
                      "\"suppressed_roles\":[\"q\"]}");
     end_register(&w, &e[0], "7000", "cpus:4;mem:1024;disk:10");

@@ -61,7 +61,8 @@ struct scene {
 
 #define FRAMEWORK                                                                                  \
     "{\"framework_info\":{\"user\":\"u\",\"name\":\"f\",\"principal\":\"p\",\"roles\":[\"r\"],"    \
-    "\"failover_timeout\":1000%s,\"capabilities\":[{\"type\":\"MULTI_ROLE\"},{\"type\":"           \
+    "\"checkpoint\":true,\"failover_timeout\":1000%s,\"capabilities\":[{\"type\":\"MULTI_ROLE\"}," \
+    "{\"type\":"                                                                                   \
     "\"RESERVATION_REFINEMENT\"},{\"type\":\"SHARED_RESOURCES\"},{\"type\":\"PARTITION_AWARE\"}]}" \
     "}"
 

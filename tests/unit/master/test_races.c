@@ -40,7 +40,9 @@ static void subscribe(struct scene *c, size_t i, const char *id)
         id != NULL ? arena_printf(c->w.arena, ",\"id\":{\"value\":\"%s\"}", id) : "";
     stream_subscribe(
         &c->w, &c->s[i],
-        arena_printf(c->w.arena, "{\"framework_info\":{\"user\":\"u\",\"name\":\"f\"%s}}", given));
+        arena_printf(c->w.arena,
+                     "{\"framework_info\":{\"user\":\"u\",\"name\":\"f\",\"checkpoint\":true%s}}",
+                     given));
 }
 
 // REREGISTER with `cpus` in all; `frameworks` is the JSON of what it says it runs.
@@ -58,12 +60,13 @@ static void reregister(struct scene *c, size_t i, const char *id, const char *cp
 static const char *with_task(struct scene *c, const char *framework_id, const char *task_id,
                              const char *state, const char *resources)
 {
-    return arena_printf(c->w.arena,
-                        "{\"info\":{\"id\":{\"value\":\"%s\"},\"user\":\"u\",\"name\":\"f\"},"
-                        "\"tasks\":[{\"name\":\"n\",\"task_id\":{\"value\":\"%s\"},"
-                        "\"framework_id\":{\"value\":\"%s\"},\"agent_id\":{\"value\":\"x\"},"
-                        "\"state\":\"%s\",\"resources\":%s}]}",
-                        framework_id, task_id, framework_id, state, resources);
+    return arena_printf(
+        c->w.arena,
+        "{\"info\":{\"id\":{\"value\":\"%s\"},\"user\":\"u\",\"name\":\"f\",\"checkpoint\":true},"
+        "\"tasks\":[{\"name\":\"n\",\"task_id\":{\"value\":\"%s\"},"
+        "\"framework_id\":{\"value\":\"%s\"},\"agent_id\":{\"value\":\"x\"},"
+        "\"state\":\"%s\",\"resources\":%s}]}",
+        framework_id, task_id, framework_id, state, resources);
 }
 
 static void launch(struct scene *c, const char *task_id, const char *resources, const char *extra)
@@ -367,12 +370,14 @@ static void test_agents_hear_of_a_new_info(void **state)
     end_register(&c->w, &c->e[0], "host", "cpus:2;mem:64");
     launch(c, "t", "cpus:1;mem:32", "\"command\":{\"value\":\"true\"}");
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(stream_call(&c->w, &c->s[0],
-                                     "\"type\":\"UPDATE_FRAMEWORK\",\"update_framework\":"
-                                     "{\"framework_info\":{\"user\":\"u\",\"name\":\"other\","
-                                     "\"id\":{\"value\":\"%s\"}}}",
-                                     c->s[0].framework_id),
-                         200);
+        assert_int_equal(
+            stream_call(
+                &c->w, &c->s[0],
+                "\"type\":\"UPDATE_FRAMEWORK\",\"update_framework\":"
+                "{\"framework_info\":{\"user\":\"u\",\"checkpoint\":true,\"name\":\"other\","
+                "\"id\":{\"value\":\"%s\"}}}",
+                c->s[0].framework_id),
+            200);
         Meseta__Link__ToAgent *update = end_next(&c->e[0], TO_AGENT(UPDATE_FRAMEWORK));
         assert_int_equal(update != NULL, i == 0); // nothing new the second time
         if (update != NULL)
