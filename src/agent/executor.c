@@ -172,6 +172,11 @@ void agent_subscribe(struct agent *agent, const Mesos__V1__Executor__Call *call,
     executor->heartbeat.run = heartbeat_due;
     timer_set(&agent->timers, &executor->heartbeat, now.mono + HEARTBEAT_INTERVAL_NS);
 
+    // The first event of all: what it brings may be acknowledged at once.
+    bool has_work = executor->was_sent_task || !list_is_empty(&executor->queued);
+    if (has_work) {
+        send_subscribed(executor);
+    }
     for (size_t i = 0; i < call->subscribe->n_unacknowledged_updates; i++) {
         Mesos__V1__TaskStatus status = *call->subscribe->unacknowledged_updates[i]->status;
         status.has_source = true; // who else could have said it
@@ -187,14 +192,13 @@ void agent_subscribe(struct agent *agent, const Mesos__V1__Executor__Call *call,
     }
     drop_unheard_tasks(executor, call->subscribe, now);
     agent_recovery_executor_done(executor, now);
-    if (!executor->was_sent_task && list_is_empty(&executor->queued)) {
+    if (!has_work) {
         log_warning("Executor '%s' of framework %s has never been sent a task, and all of its "
                     "queued tasks were killed",
                     executor->id, executor->framework->id);
         agent_executor_shutdown(executor, now);
         return;
     }
-    send_subscribed(executor);
     agent_drain_executor(executor, now);
     agent_executor_send_queued(executor, now);
 }
