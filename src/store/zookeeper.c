@@ -379,7 +379,9 @@ static bool end_read(struct place *p, int rc, const char *what)
         return false;
     if (rc == ZOK)
         return true;
-    if (is_lost(rc))
+    // What was listed and is gone was taken away by another leader: who owns the store is looked at
+    // anew.
+    if (is_lost(rc) || rc == ZNONODE)
         p->is_broken = true;
     else
         fail_rc(p, rc, what);
