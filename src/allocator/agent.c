@@ -63,29 +63,54 @@ void agent_set_held_back(struct allocator *a, struct alloc_agent *agent, bool is
     a->held_back_rough += agent->is_held_rough;
 }
 
+// Others are not touched: a round that offers all would wait for the memory of each.
 static void leave_free(struct allocator *a, struct alloc_agent *agent)
 {
     if (agent->free_at != 0) {
-        struct alloc_agent *last = a->free[--a->free_count];
-        a->free[agent->free_at - 1] = last;
-        last->free_at = agent->free_at;
+        a->free[agent->free_at - 1] = NULL;
+        a->free_holes++;
         agent->free_at = 0;
     }
 }
 
+void agents_close_up(struct allocator *a)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < a->free_count && a->free_holes > 0; i++) {
+        struct alloc_agent *agent = a->free[i];
+        if (agent != NULL && kept != i) {
+            agent->free_at = kept + 1;
+            a->free[kept] = agent;
+        }
+        kept += agent != NULL;
+    }
+    a->free_count -= a->free_holes;
+    a->free_holes = 0;
+}
+
+static void enter_free(struct allocator *a, struct alloc_agent *agent)
+{
+    if (agent->free_at != 0) {
+        return;
+    }
+    if (a->free_count == a->free_capacity && a->free_holes >= a->free_count / 2) {
+        agents_close_up(a);
+    }
+    if (a->free_count == a->free_capacity) {
+        a->free_capacity = a->free_capacity * 2 + 16;
+        a->free = mem_realloc_array(a->free, a->free_capacity, sizeof(struct alloc_agent *));
+    }
+    a->free[a->free_count++] = agent;
+    agent->free_at = a->free_count;
+}
+
 void agent_note_free(struct allocator *a, struct alloc_agent *agent)
 {
-    bool is_free = !resources_is_empty(agent->available);
-    if (!is_free) {
+    if (!resources_is_empty(agent->available)) {
+        enter_free(a, agent);
+    } else {
         leave_free(a, agent);
         agent_set_held_back(a, agent, false);
-    } else if (agent->free_at == 0) {
-        if (a->free_count == a->free_capacity) {
-            a->free_capacity = a->free_capacity * 2 + 16;
-            a->free = mem_realloc_array(a->free, a->free_capacity, sizeof(struct alloc_agent *));
-        }
-        a->free[a->free_count++] = agent;
-        agent->free_at = a->free_count;
     }
 }
 

@@ -176,6 +176,7 @@ void member_free_if_unused(struct allocator *a, struct alloc_member *member)
 // does not change.
 static void ask_for_free_agents(struct allocator *a, const struct alloc_member *member)
 {
+    agents_close_up(a);
     for (size_t i = 0; i < a->free_count; i++) {
         struct alloc_agent *agent = a->free[i];
         agent_catch_up(a, agent);

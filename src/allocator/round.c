@@ -419,7 +419,9 @@ static void prefetch(const struct allocator *a, size_t i)
 {
     enum { AHEAD = 12 };
     if (i + AHEAD < a->dirty_count) {
-        prefetch_lines(a->dirty[i + AHEAD], offsetof(struct alloc_agent, allocator));
+        const struct alloc_agent *agent = a->dirty[i + AHEAD];
+        prefetch_lines(agent, offsetof(struct alloc_agent, allocator));
+        __builtin_prefetch(agent + 1); // its id
     }
 }
 

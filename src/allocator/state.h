@@ -139,7 +139,7 @@ struct alloc_note {
     char *agent_id;
     size_t agent_id_capacity;
     int64_t wall_ns;
-    struct resources *resources;
+    struct resources resources;
 };
 enum { NOTES_KEPT = 8 };
 
@@ -319,8 +319,11 @@ struct allocator {
     size_t drawn_role_capacity;
     size_t peculiar_count; // members with minimums of their own that want offers
 
-    struct alloc_agent **free; // those with something available
-    size_t free_count;
+    // Those with something available. NULL: one that has nothing any more; they are closed up when
+    // the next is walked or grows.
+    struct alloc_agent **free;
+    size_t free_count; // with the holes
+    size_t free_holes;
     size_t free_capacity;
     struct alloc_agent **dirty;
     size_t dirty_count;
@@ -468,6 +471,8 @@ void agent_unblock_all(struct alloc_agent *agent);
 void agent_block(struct alloc_agent *agent, uint32_t number);
 // Clears the bits of retired numbers; before any bit is looked at.
 void agent_catch_up(const struct allocator *a, struct alloc_agent *agent);
+// Closes the holes among those with something available.
+void agents_close_up(struct allocator *a);
 // `available` may have become empty, or not empty any more.
 void agent_note_free(struct allocator *a, struct alloc_agent *agent);
 // Empty ones, for what is available on the agent or held of it. Only agent_drop_resources frees

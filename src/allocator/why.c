@@ -35,22 +35,25 @@ void framework_note_offer(struct allocator *a, struct alloc_member *member,
     }
     struct alloc_note *note = &framework->notes[framework->offer_count++ % NOTES_KEPT];
     if (note->role == NULL) {
-        note->resources = resources_new();
+        resources_init(&note->resources);
     }
     intern_hold(member->role->name);
     intern_drop(note->role);
     note->role = member->role->name;
     note->wall_ns = a->now.wall;
     keep_id(note, agent->id);
-    resources_assign(note->resources, offer);
+    resources_assign(&note->resources, offer);
 }
 
 void framework_free_notes(struct alloc_framework *framework)
 {
     for (size_t i = 0; framework->notes != NULL && i < NOTES_KEPT; i++) {
-        intern_drop(framework->notes[i].role);
-        mem_free(framework->notes[i].agent_id);
-        resources_free(framework->notes[i].resources);
+        struct alloc_note *note = &framework->notes[i];
+        if (note->role != NULL) {
+            note->role = intern_drop(note->role);
+            mem_free(note->agent_id);
+            resources_clear(&note->resources);
+        }
     }
     mem_free(framework->notes);
 }
@@ -67,7 +70,7 @@ uint64_t allocator_walk_offers(const struct allocator *a, const char *framework_
     uint64_t count = framework->offer_count;
     for (uint64_t i = 0; i < count && i < NOTES_KEPT; i++) {
         const struct alloc_note *note = &framework->notes[(count - 1 - i) % NOTES_KEPT];
-        visit(ctx, note->role->text, note->agent_id, note->wall_ns, note->resources);
+        visit(ctx, note->role->text, note->agent_id, note->wall_ns, &note->resources);
     }
     return count;
 }
