@@ -230,6 +230,41 @@ static void take_rescind(struct framework_host *f, const char *offer_id)
     }
 }
 
+// Most times at once; now and then it does not care, and is asked again.
+static void answer_inverse(struct framework_host *f,
+                           const Mesos__V1__Scheduler__Event__InverseOffers *offers)
+{
+    struct sim *sim = f->sim;
+    if (!sim->calm && chance(sim, 0.3))
+        return;
+    Mesos__V1__OfferID **ids =
+        arena_calloc(sim->scratch, offers->n_inverse_offers + 1, sizeof(*ids));
+    for (size_t i = 0; i < offers->n_inverse_offers; i++)
+        ids[i] = offers->inverse_offers[i]->id;
+    Mesos__V1__Filters filters = MESOS__V1__FILTERS__INIT;
+    filters.has_refuse_seconds = true;
+    filters.refuse_seconds = (double)draw(sim, 10);
+    Mesos__V1__Scheduler__Call call = MESOS__V1__SCHEDULER__CALL__INIT;
+    Mesos__V1__Scheduler__Call__AcceptInverseOffers accept =
+        MESOS__V1__SCHEDULER__CALL__ACCEPT_INVERSE_OFFERS__INIT;
+    Mesos__V1__Scheduler__Call__DeclineInverseOffers decline =
+        MESOS__V1__SCHEDULER__CALL__DECLINE_INVERSE_OFFERS__INIT;
+    if (chance(sim, 0.5)) {
+        accept.inverse_offer_ids = ids;
+        accept.n_inverse_offer_ids = offers->n_inverse_offers;
+        accept.filters = &filters;
+        call.type = SCHEDULER_CALL(ACCEPT_INVERSE_OFFERS);
+        call.accept_inverse_offers = &accept;
+    } else {
+        decline.inverse_offer_ids = ids;
+        decline.n_inverse_offer_ids = offers->n_inverse_offers;
+        decline.filters = &filters;
+        call.type = SCHEDULER_CALL(DECLINE_INVERSE_OFFERS);
+        call.decline_inverse_offers = &decline;
+    }
+    framework_call(f, &call);
+}
+
 // What the framework makes of a state. An unreachable task may come back; all else that is not
 // alive is over. A task's own end is final, whatever the master says of it later.
 static void note_state(struct framework_host *f, struct fw_task *task,
@@ -315,6 +350,8 @@ static void stream_frame(void *ctx, const void *data, size_t size)
         take_offers(f, event->offers, TAKE_PTR(arena));
     else if (event->rescind != NULL)
         take_rescind(f, event->rescind->offer_id->value);
+    else if (event->inverse_offers != NULL)
+        answer_inverse(f, event->inverse_offers);
     else if (event->update != NULL)
         take_update(f, event->update->status);
     else if (event->update_operation_status != NULL)

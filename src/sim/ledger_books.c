@@ -334,6 +334,13 @@ void books_agent_admitted(struct books *l, const char *agent_id,
     bool is_owner = !l->sim->config.has_zoo || l->sim->registry.owner == l->host->env->number;
     REQUIRE(l->sim, !is_owner || !map_has(&l->sim->gone, agent_id),
             "agent %s is admitted, which is gone", agent_id);
+    const Meseta__Link__AgentDescription *description =
+        message->register_ != NULL ? message->register_->agent : message->reregister->agent;
+    for (size_t i = 0; i < l->sim->config.agent_count; i++)
+        REQUIRE(l->sim,
+                !is_owner || !l->sim->is_down[i] ||
+                    strcmp(description->info->hostname, operator_machine(l->sim, i)) != 0,
+                "agent %s is admitted, whose machine is down", agent_id);
     struct book_agent *a = map_get(&l->agents, agent_id);
     if (a == NULL) {
         a = mem_zalloc(sizeof(*a));

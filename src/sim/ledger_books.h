@@ -27,6 +27,12 @@ struct book_offer {
     struct amount *amount;
 };
 
+// An inverse offer: a framework is asked to leave an agent.
+struct book_inverse {
+    char *framework_id;
+    char *agent_id;
+};
+
 struct book_agent {
     struct resources *total; // with what operations made of it
     struct resources *left;  // ... that is neither offered nor used, when not `is_stale`
@@ -42,6 +48,7 @@ struct books {
     struct master_host *host;
     struct map offers;     // id -> struct book_offer: those that are open
     struct map past;       // ids of those that are over
+    struct map inverse;    // id -> struct book_inverse: those that are open
     struct map agents;     // id -> struct book_agent
     struct map frameworks; // ids of those that something was booked for and that are not removed
     struct share share;    // of all offers, tasks and executors

@@ -25,8 +25,29 @@ static void close_offer(struct books *l, const char *offer_id)
     free_offer(o);
 }
 
+static void close_inverse(struct books *l, const char *id)
+{
+    struct book_inverse *inverse = map_remove(&l->inverse, id);
+    map_put(&l->past, id, l);
+    mem_free(inverse->framework_id);
+    mem_free(inverse->agent_id);
+    mem_free(inverse);
+}
+
+// Of the framework; NULL: all.
+static void end_inverse(struct books *l, const char *framework_id)
+{
+    MAP_FOREACH (&l->inverse, entry) {
+        const struct book_inverse *inverse = entry->value;
+        if (framework_id == NULL || strcmp(inverse->framework_id, framework_id) == 0)
+            close_inverse(l, entry->key);
+    }
+}
+
 void books_free_offers(struct books *l)
 {
+    end_inverse(l, NULL);
+    map_free(&l->inverse);
     MAP_FOREACH (&l->offers, entry)
         close_offer(l, entry->key);
     map_free(&l->offers);
@@ -44,6 +65,13 @@ void books_check_offers(struct books *l)
         const struct book_agent *a = map_get(&l->agents, o->agent_id);
         REQUIRE(l->sim, a != NULL && a->is_connected,
                 "offer %s is open and its agent %s is not connected", entry->key, o->agent_id);
+    }
+    MAP_FOREACH (&l->inverse, inverse_entry) {
+        const struct book_inverse *inverse = inverse_entry->value;
+        const struct book_agent *a = map_get(&l->agents, inverse->agent_id);
+        REQUIRE(l->sim, a != NULL && a->is_connected,
+                "inverse offer %s is open and its agent %s is not connected", inverse_entry->key,
+                inverse->agent_id);
     }
 }
 
@@ -106,6 +134,55 @@ static void take_rescind(struct books *l, const char *framework_id, const char *
     mark(l->sim, MARK_OFFER_RESCINDED);
 }
 
+// A framework is asked once at a time to leave an agent.
+static void take_inverse(struct books *l, const char *framework_id,
+                         const Mesos__V1__InverseOffer *offer)
+{
+    const char *id = offer->id->value, *agent_id = offer->agent_id->value;
+    const struct book_agent *a = map_get(&l->agents, agent_id);
+    REQUIRE(l->sim, !map_has(&l->offers, id) && !map_has(&l->past, id) && !map_has(&l->inverse, id),
+            "inverse offer %s is made twice", id);
+    REQUIRE(l->sim, a != NULL && a->is_connected,
+            "inverse offer %s is of agent %s, which is not connected", id, agent_id);
+    REQUIRE(l->sim, strcmp(offer->framework_id->value, framework_id) == 0,
+            "inverse offer %s for framework %s is sent to %s", id, offer->framework_id->value,
+            framework_id);
+    MAP_FOREACH (&l->inverse, entry) {
+        const struct book_inverse *open = entry->value;
+        REQUIRE(l->sim,
+                strcmp(open->agent_id, agent_id) != 0 ||
+                    strcmp(open->framework_id, framework_id) != 0,
+                "framework %s is asked by %s to leave agent %s, and by %s already", framework_id,
+                id, agent_id, entry->key);
+    }
+    struct book_inverse *inverse = mem_zalloc(sizeof(*inverse));
+    inverse->framework_id = mem_strdup(framework_id);
+    inverse->agent_id = mem_strdup(agent_id);
+    map_put(&l->inverse, id, inverse);
+    mark(l->sim, MARK_INVERSE_OFFER);
+}
+
+static void take_inverse_rescind(struct books *l, const char *framework_id, const char *id)
+{
+    const struct book_inverse *inverse = map_get(&l->inverse, id);
+    REQUIRE(l->sim, inverse != NULL && strcmp(inverse->framework_id, framework_id) == 0,
+            "inverse offer %s is rescinded from framework %s, which has no such", id, framework_id);
+    close_inverse(l, id);
+    mark(l->sim, MARK_INVERSE_OFFER_RESCINDED);
+}
+
+static void close_answered(struct books *l, const char *framework_id,
+                           Mesos__V1__OfferID *const *ids, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct book_inverse *inverse = map_get(&l->inverse, ids[i]->value);
+        if (inverse == NULL || strcmp(inverse->framework_id, framework_id) != 0)
+            continue;
+        close_inverse(l, ids[i]->value);
+        mark(l->sim, MARK_INVERSE_OFFER_ANSWERED);
+    }
+}
+
 // An agent is called unreachable only once that is durable.
 static void check_unreachable(struct books *l, const Mesos__V1__TaskStatus *status)
 {
@@ -126,6 +203,12 @@ void books_event(struct books *l, const char *framework_id,
         take_offers(l, framework_id, event->offers);
     if (event->rescind != NULL)
         take_rescind(l, framework_id, event->rescind->offer_id->value);
+    for (size_t i = 0; event->inverse_offers != NULL && i < event->inverse_offers->n_inverse_offers;
+         i++)
+        take_inverse(l, framework_id, event->inverse_offers->inverse_offers[i]);
+    if (event->rescind_inverse_offer != NULL)
+        take_inverse_rescind(l, framework_id,
+                             event->rescind_inverse_offer->inverse_offer_id->value);
     if (event->update != NULL)
         check_unreachable(l, event->update->status);
 }
@@ -137,6 +220,7 @@ void books_offers_end(struct books *l, const char *framework_id)
         if (strcmp(o->framework_id, framework_id) == 0)
             close_offer(l, entry->key);
     }
+    end_inverse(l, framework_id);
 }
 
 // ---- calls ----
@@ -180,6 +264,12 @@ void books_call_ends(struct books *l, const char *framework_id,
         return;
     if (call->accept != NULL)
         close_named(l, framework_id, call->accept->offer_ids, call->accept->n_offer_ids);
+    if (call->accept_inverse_offers != NULL)
+        close_answered(l, framework_id, call->accept_inverse_offers->inverse_offer_ids,
+                       call->accept_inverse_offers->n_inverse_offer_ids);
+    if (call->decline_inverse_offers != NULL)
+        close_answered(l, framework_id, call->decline_inverse_offers->inverse_offer_ids,
+                       call->decline_inverse_offers->n_inverse_offer_ids);
     if (call->decline != NULL)
         close_named(l, framework_id, call->decline->offer_ids, call->decline->n_offer_ids);
 }

@@ -38,6 +38,7 @@ struct write {
     uint64_t token;
     size_t count;
     struct master_item *items;
+    bool *were_there; // which of them the registry may have had when this was asked
 };
 
 static void touch(struct master_host *host)
@@ -186,6 +187,7 @@ static void note_to_agent(struct sim *sim, struct door *door, const Meseta__Link
         mark(sim, MARK_AGENT_RECONCILED);
     if (message->type == MESETA__LINK__TO_AGENT__TYPE__SHUTDOWN) {
         mark(sim, MARK_AGENT_TOLD_TO_SHUT_DOWN);
+        door->is_admitted = false; // it may come again, over this link
         books_agent_disconnected(door->host->books, door->agent_id); // it is removed
     }
 }
@@ -223,6 +225,7 @@ static void free_write(struct write *write)
         mem_free((void *)(uintptr_t)write->items[i].value);
     }
     mem_free(write->items);
+    mem_free(write->were_there);
     mem_free(write);
 }
 
@@ -242,12 +245,25 @@ static bool is_superseded(const struct write *write, const char *key)
     return false;
 }
 
+// Whether a write that is under way puts that key.
+static bool is_asked(const struct master_host *host, const char *key)
+{
+    LIST_FOREACH (&host->writes, const struct write, link, write) {
+        for (size_t i = 0; i < write->count; i++) {
+            if (write->items[i].value != NULL && strcmp(write->items[i].key, key) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
 static void is_durable(struct write *write)
 {
     struct master_host *host = write->host;
     for (size_t i = 0; i < write->count; i++) {
         const struct master_item *item = &write->items[i];
-        if (!is_superseded(write, item->key))
+        bool is_nothing = item->value == NULL && !write->were_there[i];
+        if (!is_nothing && !is_superseded(write, item->key))
             registry_told(host->sim, item->key, item->value, item->size);
     }
     uint64_t token = write->token;
@@ -279,8 +295,11 @@ static void apply(void *ctx, const struct master_item *items, size_t count, uint
     write->host = host;
     write->token = token;
     write->items = mem_calloc(count + 1, sizeof(*write->items));
+    write->were_there = mem_calloc(count + 1, sizeof(*write->were_there));
     struct store_item *asked = arena_calloc(host->sim->scratch, count + 1, sizeof(*asked));
     for (size_t i = 0; i < count; i++) {
+        write->were_there[i] =
+            registry_ever_had(host->sim, items[i].key) || is_asked(host, items[i].key);
         struct master_item *item = &write->items[write->count++];
         *item = (struct master_item){.key = mem_strdup(items[i].key), .size = items[i].size};
         if (items[i].value != NULL) {

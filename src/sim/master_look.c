@@ -54,6 +54,15 @@ size_t master_timer_count(const struct sim *sim)
     return m->timers.count - timer_is_set(&m->forgetting);
 }
 
+enum machine_state master_machine_state(const struct sim *sim, const char *hostname)
+{
+    const char *key = arena_printf(sim->scratch, "%s|", hostname);
+    const struct machine *machine = map_get(&leading_core(sim)->maintenance_wanted->machines, key);
+    if (machine == NULL)
+        return MACHINE_UP;
+    return machine->is_down ? MACHINE_DOWN : MACHINE_DRAINING;
+}
+
 size_t master_offer_count(const struct sim *sim)
 {
     return leading_core(sim)->offers.count;

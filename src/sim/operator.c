@@ -16,10 +16,11 @@ const char *const quota_names[QUOTA_NAMES] = {"cpus", "mem"};
 // A call that was not answered yet.
 struct operator_call {
     struct list link; // of its master
-    enum { CALL_GONE, CALL_IN_OR_OUT, CALL_QUOTA } what;
+    enum { CALL_GONE, CALL_IN_OR_OUT, CALL_QUOTA, CALL_DOWN } what;
+    size_t machine;
     char *agent_id;
     size_t role;
-    uint64_t number; // of quotas; only the answer of the last one says what counts
+    uint64_t number; // of quotas and machines; only the answer of the last one says what counts
     struct quota_limit limit;
 };
 
@@ -48,6 +49,10 @@ void operator_answered(struct master_host *host, void *waiter, int status)
         call->limit.is_known = true;
         if (call->number == sim->quota_calls[call->role])
             sim->limits[call->role] = call->limit;
+    }
+    if (status == 200 && call->what == CALL_DOWN) {
+        mark(sim, MARK_MACHINE_DOWN);
+        sim->is_down[call->machine] = call->number == sim->machine_calls[call->machine];
     }
     free_call(call);
 }
@@ -146,6 +151,88 @@ static void set_quota(struct master_host *host, size_t role, bool is_removal)
         free_call(call);
 }
 
+// ---- maintenance ----
+
+char *operator_machine(const struct sim *sim, size_t index)
+{
+    return arena_printf(sim->scratch, "agent-%zu", index);
+}
+
+static Mesos__V1__MachineID *make_machine(const struct sim *sim, size_t index)
+{
+    Mesos__V1__MachineID *id = WIRE_NEW(sim->scratch, Mesos__V1__MachineID, mesos__v1__machine_id);
+    id->hostname = operator_machine(sim, index);
+    return id;
+}
+
+static Mesos__V1__Maintenance__Window *make_window(struct sim *sim, size_t index)
+{
+    struct arena *arena = sim->scratch;
+    Mesos__V1__Maintenance__Window *window =
+        WIRE_NEW(arena, Mesos__V1__Maintenance__Window, mesos__v1__maintenance__window);
+    window->machine_ids = arena_calloc(arena, 1, sizeof(void *));
+    window->machine_ids[window->n_machine_ids++] = make_machine(sim, index);
+    window->unavailability = WIRE_NEW(arena, Mesos__V1__Unavailability, mesos__v1__unavailability);
+    window->unavailability->start = WIRE_NEW(arena, Mesos__V1__TimeInfo, mesos__v1__time_info);
+    window->unavailability->start->nanoseconds =
+        sim->now.wall + draw_between(sim, -60 * NS_PER_S, 300 * NS_PER_S);
+    if (chance(sim, 0.5)) {
+        window->unavailability->duration =
+            WIRE_NEW(arena, Mesos__V1__DurationInfo, mesos__v1__duration_info);
+        window->unavailability->duration->nanoseconds = draw_between(sim, 0, 300 * NS_PER_S);
+    }
+    return window;
+}
+
+// Some machines; or, to end it, those alone that are down.
+static void schedule(struct master_host *host, bool is_end)
+{
+    struct sim *sim = host->sim;
+    Mesos__V1__Maintenance__Schedule schedule = MESOS__V1__MAINTENANCE__SCHEDULE__INIT;
+    schedule.windows = arena_calloc(sim->scratch, AGENTS_MAX, sizeof(void *));
+    for (size_t i = 0; i < sim->config.agent_count; i++) {
+        bool is_down = master_machine_state(sim, operator_machine(sim, i)) == MACHINE_DOWN;
+        if (is_down || (!is_end && chance(sim, 0.5)))
+            schedule.windows[schedule.n_windows++] = make_window(sim, i);
+    }
+    struct error err;
+    struct operator_call *call = new_call(host, CALL_IN_OR_OUT, "");
+    if (master_update_schedule(host->core, &schedule, call, sim->now, &err) != 0)
+        free_call(call);
+}
+
+static void move_machine(struct master_host *host, size_t index, bool is_up)
+{
+    struct sim *sim = host->sim;
+    Mesos__V1__MachineID *ids[] = {make_machine(sim, index)};
+    struct operator_call *call = new_call(host, is_up ? CALL_IN_OR_OUT : CALL_DOWN, "");
+    call->machine = index;
+    call->number = ++sim->machine_calls[index];
+    // Until it is answered, nobody knows.
+    sim->is_down[index] = false;
+    if (!is_up)
+        ledger_agent_stops(sim->ledger, sim->agents[index].id);
+    TRACE(sim, "an operator brings machine %zu %s", index, is_up ? "up" : "down");
+    struct error err;
+    int status = is_up ? master_stop_maintenance(host->core, ids, 1, call, sim->now, &err)
+                       : master_start_maintenance(host->core, ids, 1, call, sim->now, &err);
+    if (status != 0)
+        free_call(call);
+}
+
+// Machines go the way from up over scheduled to down.
+static void maintain(struct master_host *host, size_t index)
+{
+    struct sim *sim = host->sim;
+    enum machine_state state = master_machine_state(sim, operator_machine(sim, index));
+    if (state == MACHINE_DOWN)
+        move_machine(host, index, true);
+    else if (state == MACHINE_DRAINING && !sim->calm && chance(sim, 0.6))
+        move_machine(host, index, false);
+    else if (state == MACHINE_DRAINING || !sim->calm)
+        schedule(host, sim->calm);
+}
+
 // ---- resources ----
 
 // In trouble any of what the agent has, or a part of it, is reserved, given back, made a volume of
@@ -189,8 +276,10 @@ void operator_act(struct sim *sim)
     const char *agent_id = draw_agent(sim);
     if (!can_hear(host))
         return;
-    uint64_t what = draw(sim, 24);
-    if (what >= 16)
+    uint64_t what = draw(sim, 28);
+    if (what >= 24)
+        maintain(host, (size_t)draw(sim, sim->config.agent_count));
+    else if (what >= 16)
         operate(host, &sim->agents[draw(sim, sim->config.agent_count)]);
     else if (what < 4)
         set_quota(host, (size_t)draw(sim, QUOTA_ROLES), chance(sim, 0.4));
@@ -212,8 +301,10 @@ void operator_tidy(struct sim *sim)
     size_t count = master_list_deactivated(sim, sim->scratch, &ids);
     for (size_t i = 0; i < count; i++)
         take_out(host, ids[i], 3);
-    for (size_t i = 0; i < sim->config.agent_count; i++)
+    for (size_t i = 0; i < sim->config.agent_count; i++) {
         operate(host, &sim->agents[i]);
+        maintain(host, i);
+    }
     for (size_t i = 0; i < QUOTA_ROLES; i++) {
         const struct quota_limit *limit = &sim->limits[i];
         if (!limit->is_known || limit->of[0] > 0 || limit->of[1] > 0)

@@ -190,8 +190,10 @@ struct sim {
     struct agent_host agents[AGENTS_MAX];
     struct framework_host frameworks[FRAMEWORKS_MAX];
     struct ledger *ledger;
-    struct map gone;      // ids of agents that an operator was told to be gone
-    uint64_t next_volume; // of operators
+    struct map gone;          // ids of agents that an operator was told to be gone
+    uint64_t next_volume;     // of operators
+    bool is_down[AGENTS_MAX]; // machines, as an operator was told
+    uint64_t machine_calls[AGENTS_MAX];
     struct quota_limit limits[QUOTA_ROLES];
     uint64_t quota_calls[QUOTA_ROLES];
     struct timer fault;
@@ -262,6 +264,8 @@ void operator_act(struct sim *sim);
 void operator_tidy(struct sim *sim);
 void operator_answered(struct master_host *host, void *waiter, int status);
 void operator_forget(struct master_host *host);
+// The host name of an agent's machine; in the scratch arena.
+char *operator_machine(const struct sim *sim, size_t index);
 
 // ---- master_look.c: what the leading core says of itself, for the checks ----
 bool master_has_framework(const struct sim *sim, const char *id);
@@ -275,6 +279,9 @@ size_t master_offer_count(const struct sim *sim);
 // What it has, as master and agent know it, and operations that are not acknowledged. NULL: that is
 // as it must be in the end.
 const char *master_lacks_resources(struct sim *sim, const struct agent_host *a);
+// What the leading master is told of the machine: nothing, that it is to go down, that it is down.
+enum machine_state { MACHINE_UP, MACHINE_DRAINING, MACHINE_DOWN };
+enum machine_state master_machine_state(const struct sim *sim, const char *hostname);
 size_t master_list_deactivated(const struct sim *sim, struct arena *arena, const char ***ret_ids);
 // Frameworks that a master knows and nobody stands for are an operator's to remove.
 void master_teardown_strangers(struct sim *sim);
