@@ -126,6 +126,7 @@ static void set_quota(struct master_host *host, size_t role, bool is_removal)
     struct operator_call *call = new_call(host, CALL_QUOTA, "");
     call->role = role;
     call->number = ++sim->quota_calls[role];
+    config.guarantees = arena_calloc(arena, QUOTA_NAMES, sizeof(*config.guarantees));
     for (size_t k = 0; k < QUOTA_NAMES && !is_removal; k++) {
         if (chance(sim, 0.3))
             continue;
@@ -139,6 +140,15 @@ static void set_quota(struct master_host *host, size_t role, bool is_removal)
         entry->key = arena_strdup(arena, quota_names[k]);
         entry->value = value;
         config.limits[config.n_limits++] = entry;
+        if (chance(sim, 0.5))
+            continue;
+        Mesos__V1__Quota__QuotaConfig__GuaranteesEntry *guaranteed =
+            WIRE_NEW(arena, Mesos__V1__Quota__QuotaConfig__GuaranteesEntry,
+                     mesos__v1__quota__quota_config__guarantees_entry);
+        guaranteed->key = entry->key;
+        guaranteed->value = value;
+        config.guarantees[config.n_guarantees++] = guaranteed;
+        mark(sim, MARK_QUOTA_GUARANTEED);
     }
     Mesos__V1__Quota__QuotaConfig *configs[] = {&config};
     struct error err;
