@@ -33,6 +33,8 @@ void registry_disk_changes(struct sim *sim, const char *key, const void *value, 
 
 void registry_told(struct sim *sim, const char *key, const void *value, size_t size)
 {
+    if (value == NULL && !registry_ever_had(sim, key))
+        return; // it never was there, or was put and deleted at once
     REQUIRE(sim, map_has(&sim->registry.committed, key_of_value(sim, key, value, size)),
             "a master is told that %s is durable, and it is not", key);
 }
