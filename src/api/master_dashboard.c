@@ -446,12 +446,15 @@ static void stream(void *ctx, struct http_request *r)
     l->http = http_respond_stream(r, "text/event-stream", headers, ARRAY_COUNT(headers),
                                   stream_is_closed, l);
     http_stream_set_queue_max(l->http, WAITING_SIZE_MAX);
-    AUTO_BUF struct buf body = BUF_INIT;
+    struct buf body = BUF_INIT;
     put_overview(&body, d);
     send_event(l, "overview", &body);
     if (d->listener_count == 1) {
         d->last_sent = env_now(server->env).mono;
         env_timer_set(server->env, &d->tick, TICK_NS);
+        d->last = body;
+    } else {
+        buf_free(&body);
     }
 }
 

@@ -25,7 +25,8 @@ struct dashboard_query {
     bool is_text;
     bool descends;
     size_t offset, limit;
-    int64_t began; // CPU time when the answer was begun, for `took_us`
+    int64_t began; // CPU time when this turn's part of the answer was begun, for `took_us`
+    int64_t spent; // on the parts before
 };
 
 // CPU time of this thread: what answers cost, whoever else uses the machine.
@@ -44,16 +45,18 @@ static inline bool dashboard_has_all(const struct dashboard_query *q, unsigned f
 }
 
 struct dashboard_row {
-    const void *record;
+    const void *record; // the caller's
     union {
         double number;
         const char *text; // not NULL
     } key;
-    uint32_t at; // in the order of adding
+    uint32_t at;   // in the order of adding
+    uint32_t kept; // the caller's; 0 at first
 };
 struct dashboard_rows {
     struct dashboard_row *list;
     size_t count, capacity;
+    uint32_t added; // also those that were cut off
 };
 void dashboard_rows_free(struct dashboard_rows *rows);
 #define AUTO_ROWS __attribute__((cleanup(dashboard_rows_free)))
@@ -63,6 +66,8 @@ void dashboard_rows_add_text(struct dashboard_rows *rows, const void *record, co
 // to the rows, whatever the page.
 void dashboard_rows_select(struct dashboard_rows *rows, const struct dashboard_query *q,
                            size_t *ret_from, size_t *ret_to);
+// Forgets what no page up to the query's can show.
+void dashboard_rows_cut(struct dashboard_rows *rows, const struct dashboard_query *q);
 // Opens the answer's object: total (rows without search), matched, offset, took_us.
 void dashboard_put_head(struct json_writer *w, const struct dashboard_query *q, size_t total,
                         size_t matched);

@@ -138,8 +138,10 @@ static struct dashboard_row *add(struct dashboard_rows *rows, const void *record
         rows->list = mem_realloc_array(rows->list, rows->capacity, sizeof(*rows->list));
     }
     struct dashboard_row *row = &rows->list[rows->count];
+    rows->count++;
     row->record = record;
-    row->at = (uint32_t)rows->count++;
+    row->at = rows->added++;
+    row->kept = 0;
     return row;
 }
 
@@ -237,6 +239,15 @@ void dashboard_rows_select(struct dashboard_rows *rows, const struct dashboard_q
             (void *)(uintptr_t)q);
 }
 
+void dashboard_rows_cut(struct dashboard_rows *rows, const struct dashboard_query *q)
+{
+    size_t wanted = q->offset + q->limit;
+    if (rows->count <= wanted)
+        return;
+    part(rows->list, rows->count, wanted, q);
+    rows->count = wanted;
+}
+
 // ---- answers ----
 
 void dashboard_put_head(struct json_writer *w, const struct dashboard_query *q, size_t total,
@@ -246,7 +257,7 @@ void dashboard_put_head(struct json_writer *w, const struct dashboard_query *q, 
     json_key_u64(w, "total", total);
     json_key_u64(w, "matched", matched);
     json_key_u64(w, "offset", q->offset);
-    json_key_i64(w, "took_us", (dashboard_cpu_ns() - q->began) / 1000);
+    json_key_i64(w, "took_us", (q->spent + dashboard_cpu_ns() - q->began) / 1000);
 }
 
 void dashboard_put_resources(struct json_writer *w, const char *key, const struct resources *r)

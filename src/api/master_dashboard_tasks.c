@@ -11,6 +11,7 @@
 #include "model/task_state.h"
 #include "proto/master.pb-c.h"
 
+enum { TASKS_PER_TURN = 10000 };
 enum { IN_ACTIVE = 1, IN_UNREACHABLE = 2, IN_COMPLETED = 4 };
 
 enum column {
@@ -43,8 +44,24 @@ static const struct dashboard_column columns[] = {
     [GPUS] = {.name = "gpus", .descends = true},
 };
 
+// What is left of a row when its turn is over.
+struct kept_row {
+    const char *framework_id;
+    const char *id;
+    enum task_place place;
+};
+
 struct scan {
+    struct master_server *server;
     const struct master *m;
+    struct timer next; // runs the next turn's part
+    const char **ids;  // of the frameworks as they were at the beginning
+    size_t id_count;
+    size_t at;       // the framework that is looked at, in ids
+    unsigned place;  // the bit of its place that is looked at
+    size_t position; // in the map of that place
+    size_t left;     // tasks that this turn may still look at
+    size_t matched;
     struct dashboard_query query;
     unsigned places;
     unsigned states; // bits of those that are wanted; 0: all
@@ -215,39 +232,122 @@ static void look_at(struct scan *s, const struct task *t)
     s->counts[state]++;
     if (s->states != 0 && (s->states >> state & 1) == 0)
         return;
+    s->matched++;
     if (s->query.is_text)
         dashboard_rows_add_text(&s->rows, t, text_key(s, t));
     else
         dashboard_rows_add_number(&s->rows, t, number_key(s, t));
 }
 
-static void look_at_framework(struct scan *s, const struct framework *f)
+// False when the turn is over before the map.
+static bool look_at_map(struct scan *s, const struct map *tasks)
 {
-    if (s->framework_id != NULL && strcmp(s->framework_id, f->id) != 0)
-        return;
-    s->framework = f;
-    s->framework_terms =
-        dashboard_terms_in(&s->query, f->info->name) | dashboard_terms_in(&s->query, f->id);
-    if (s->places & IN_ACTIVE) {
-        MAP_FOREACH (&f->tasks, entry)
-            look_at(s, entry->value);
+    for (; s->left > 0; s->left--) {
+        const struct map_entry *entry = map_next(tasks, &s->position);
+        if (entry == NULL)
+            return true;
+        look_at(s, entry->value);
     }
-    if (s->places & IN_UNREACHABLE) {
-        MAP_FOREACH (&f->unreachable, entry)
-            look_at(s, entry->value);
-    }
-    if (s->places & IN_COMPLETED) {
-        LIST_FOREACH ((struct list *)(uintptr_t)&f->completed_tasks, struct task, by_place, t)
-            look_at(s, t);
+    return false;
+}
+
+// Their number has a limit.
+static void look_at_completed(struct scan *s, const struct framework *f)
+{
+    LIST_FOREACH ((struct list *)(uintptr_t)&f->completed_tasks, struct task, by_place, t) {
+        look_at(s, t);
+        s->left -= s->left > 0;
     }
 }
 
-static void look_at_all(struct scan *s)
+// Goes on with a framework; false when the turn is over before.
+static bool look_at_framework(struct scan *s, const struct framework *f)
 {
-    MAP_FOREACH (&s->m->frameworks, entry)
-        look_at_framework(s, entry->value);
-    LIST_FOREACH ((struct list *)(uintptr_t)&s->m->completed, struct framework, in_completed, f)
-        look_at_framework(s, f);
+    s->framework = f;
+    s->framework_terms =
+        dashboard_terms_in(&s->query, f->info->name) | dashboard_terms_in(&s->query, f->id);
+    for (; s->place <= IN_COMPLETED; s->place <<= 1, s->position = 0) {
+        if ((s->places & s->place) == 0)
+            continue;
+        if (s->place == IN_COMPLETED)
+            look_at_completed(s, f);
+        else if (!look_at_map(s, s->place == IN_ACTIVE ? &f->tasks : &f->unreachable))
+            return false;
+    }
+    return true;
+}
+
+static const struct framework *find_framework(const struct master *m, const char *id)
+{
+    const struct framework *f = map_get(&m->frameworks, id);
+    return f != NULL ? f : map_get(&m->completed_ids, id);
+}
+
+// Looks at as much as a turn may; true at the end of all.
+static bool look_on(struct scan *s)
+{
+    s->left = TASKS_PER_TURN;
+    for (; s->at < s->id_count; s->at++, s->place = IN_ACTIVE, s->position = 0) {
+        const struct framework *f = find_framework(s->m, s->ids[s->at]);
+        if (f != NULL && (s->left == 0 || !look_at_framework(s, f)))
+            return false;
+    }
+    return true;
+}
+
+static void list_frameworks(struct scan *s)
+{
+    struct arena *arena = http_arena(s->query.r);
+    s->ids =
+        arena_calloc(arena, s->m->frameworks.count + s->m->completed_count + 1, sizeof(*s->ids));
+    MAP_FOREACH (&s->m->frameworks, entry) {
+        if (s->framework_id == NULL || strcmp(s->framework_id, entry->key) == 0)
+            s->ids[s->id_count++] = arena_strdup(arena, entry->key);
+    }
+    LIST_FOREACH ((struct list *)(uintptr_t)&s->m->completed, struct framework, in_completed, f) {
+        if (s->framework_id == NULL || strcmp(s->framework_id, f->id) == 0)
+            s->ids[s->id_count++] = arena_strdup(arena, f->id);
+    }
+}
+
+// ---- from turn to turn ----
+
+// Rows that may still be shown, without their records.
+static void keep_rows(struct scan *s)
+{
+    struct arena *arena = http_arena(s->query.r);
+    dashboard_rows_cut(&s->rows, &s->query);
+    for (size_t i = 0; i < s->rows.count; i++) {
+        struct dashboard_row *row = &s->rows.list[i];
+        if (row->kept)
+            continue;
+        const struct task *t = row->record;
+        struct kept_row *kept = arena_alloc(arena, sizeof(*kept));
+        *kept = (struct kept_row){arena_strdup(arena, t->framework->id), arena_strdup(arena, t->id),
+                                  (enum task_place)t->place};
+        row->record = kept;
+        row->kept = 1;
+        if (s->query.is_text)
+            row->key.text = arena_strdup(arena, row->key.text);
+    }
+}
+
+// The task of a row, if it is still where it was.
+static const struct task *find_task(const struct scan *s, const struct dashboard_row *row)
+{
+    if (!row->kept)
+        return row->record;
+    const struct kept_row *kept = row->record;
+    const struct framework *f = find_framework(s->m, kept->framework_id);
+    if (f == NULL)
+        return NULL;
+    if (kept->place != TASK_COMPLETED)
+        return map_get(kept->place == TASK_ON_AGENT ? &f->tasks : &f->unreachable, kept->id);
+    LIST_FOREACH ((struct list *)(uintptr_t)&f->completed_tasks, struct task, by_place, t) {
+        if (strcmp(t->id, kept->id) == 0)
+            return t;
+    }
+    return NULL;
 }
 
 // ---- answering ----
@@ -283,7 +383,7 @@ static void answer(struct scan *s)
     AUTO_BUF struct buf out = BUF_INIT;
     struct json_writer w;
     json_begin(&w, &out);
-    dashboard_put_head(&w, &s->query, s->total, s->rows.count);
+    dashboard_put_head(&w, &s->query, s->total, s->matched);
     json_key(&w, "states");
     json_object_open(&w);
     for (unsigned i = 0; i < TASK_STATE_COUNT; i++) {
@@ -293,8 +393,11 @@ static void answer(struct scan *s)
     json_object_close(&w);
     json_key(&w, "rows");
     json_array_open(&w);
-    for (size_t i = from; i < to; i++)
-        put_task(&w, s->m, s->rows.list[i].record);
+    for (size_t i = from; i < to; i++) {
+        const struct task *t = find_task(s, &s->rows.list[i]);
+        if (t != NULL)
+            put_task(&w, s->m, t);
+    }
     json_array_close(&w);
     json_object_close(&w);
     api_respond_json(s->query.r, &out);
@@ -349,82 +452,59 @@ static bool read_states(struct http_request *r, unsigned *ret)
     return true;
 }
 
+// ---- the whole ----
+
+static void scan_free(struct scan *s)
+{
+    env_timer_cancel(s->server->env, &s->next);
+    dashboard_rows_free(&s->rows);
+    mem_free(s);
+}
+
+static void is_aborted(void *ctx, struct http_request *r)
+{
+    (void)r;
+    scan_free(ctx);
+}
+
+static void go_on(struct scan *s)
+{
+    if (look_on(s)) {
+        answer(s);
+        scan_free(s);
+        return;
+    }
+    keep_rows(s);
+    s->query.spent += dashboard_cpu_ns() - s->query.began;
+    env_timer_set(s->server->env, &s->next, 0);
+}
+
+static void next_turn(struct timer *timer, struct instant now)
+{
+    (void)now;
+    struct scan *s = CONTAINER_OF(timer, struct scan, next);
+    s->query.began = dashboard_cpu_ns();
+    go_on(s);
+}
+
 void dashboard_tasks(void *ctx, struct http_request *r)
 {
     struct master_server *server = ctx;
-    struct scan s = {.m = server->core};
+    struct scan wanted = {.server = server, .m = server->core, .place = IN_ACTIVE};
     if (!dashboard_begin(server, r) ||
-        !dashboard_query_read(r, columns, ARRAY_COUNT(columns), &s.query) ||
-        !read_places(r, &s.places) || !read_states(r, &s.states))
+        !dashboard_query_read(r, columns, ARRAY_COUNT(columns), &wanted.query) ||
+        !read_places(r, &wanted.places) || !read_states(r, &wanted.states))
         return;
-    s.id = http_query(r, "id");
-    s.framework_id = http_query(r, "framework");
-    s.agent_id = http_query(r, "agent");
-    s.executor_id = http_query(r, "executor");
-    s.role = http_query(r, "role");
+    struct scan *s = mem_dup(&wanted, sizeof(wanted));
+    s->next.run = next_turn;
+    s->id = http_query(r, "id");
+    s->framework_id = http_query(r, "framework");
+    s->agent_id = http_query(r, "agent");
+    s->executor_id = http_query(r, "executor");
+    s->role = http_query(r, "role");
     for (unsigned i = 0; i < TASK_STATE_COUNT; i++)
-        s.state_terms[i] = dashboard_terms_in(&s.query, task_state_name((Mesos__V1__TaskState)i));
-    look_at_all(&s);
-    answer(&s);
-    dashboard_rows_free(&s.rows);
-}
-
-// ---- one task ----
-
-static void append(struct arena *arena, const struct task *t, Mesos__V1__Task ***list,
-                   size_t *count)
-{
-    // Room for a power of two.
-    if ((*count & (*count - 1)) == 0) {
-        Mesos__V1__Task **larger =
-            arena_calloc(arena, *count == 0 ? 1 : 2 * *count, sizeof(Mesos__V1__Task *));
-        for (size_t i = 0; i < *count; i++)
-            larger[i] = (*list)[i];
-        *list = larger;
-    }
-    (*list)[(*count)++] = master_v0_task(arena, t);
-}
-
-// A framework may have had a task of that id more than once.
-static void find_task(struct arena *arena, const struct framework *f, const char *id,
-                      Mesos__V1__Master__Response__GetTasks *ret)
-{
-    const struct task *t = map_get(&f->tasks, id);
-    if (t != NULL)
-        append(arena, t, &ret->tasks, &ret->n_tasks);
-    t = map_get(&f->unreachable, id);
-    if (t != NULL)
-        append(arena, t, &ret->unreachable_tasks, &ret->n_unreachable_tasks);
-    LIST_FOREACH ((struct list *)(uintptr_t)&f->completed_tasks, struct task, by_place, ended) {
-        if (strcmp(ended->id, id) == 0)
-            append(arena, ended, &ret->completed_tasks, &ret->n_completed_tasks);
-    }
-}
-
-void dashboard_task(void *ctx, struct http_request *r)
-{
-    struct master_server *server = ctx;
-    if (!dashboard_begin(server, r))
-        return;
-    const char *framework_id = http_query(r, "framework"), *id = http_query(r, "id");
-    if (framework_id == NULL || id == NULL) {
-        http_respond_text(r, 400, "Expecting 'framework' and 'id' in query");
-        return;
-    }
-    Mesos__V1__Master__Response__GetTasks found = MESOS__V1__MASTER__RESPONSE__GET_TASKS__INIT;
-    const struct framework *f = map_get(&server->core->frameworks, framework_id);
-    if (f != NULL)
-        find_task(http_arena(r), f, id, &found);
-    LIST_FOREACH (&server->core->completed, struct framework, in_completed, ended) {
-        if (strcmp(ended->id, framework_id) == 0)
-            find_task(http_arena(r), ended, id, &found);
-    }
-    if (found.n_tasks + found.n_unreachable_tasks + found.n_completed_tasks == 0) {
-        http_respond_text(r, 404,
-                          "Framework %s has no task %s here. Tasks that ended are kept for "
-                          "a while only.",
-                          framework_id, id);
-        return;
-    }
-    api_respond_json_message(r, &found.base);
+        s->state_terms[i] = dashboard_terms_in(&s->query, task_state_name((Mesos__V1__TaskState)i));
+    list_frameworks(s);
+    http_on_abort(r, is_aborted, s);
+    go_on(s);
 }

@@ -18,6 +18,7 @@ _system = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_system)
 
 pytest_configure = _system.pytest_configure
+pytest_collection_modifyitems = _system.pytest_collection_modifyitems
 pytest_runtest_setup = _system.pytest_runtest_setup
 pytest_runtest_makereport = _system.pytest_runtest_makereport
 cluster = _system.cluster

@@ -110,7 +110,7 @@ def test_roles_are_a_tree_with_weights_and_quota(cluster, master, agent, pages):
     page.wait("document.querySelectorAll('tr[data-row]').length >= 4")
     rows = {row[0].split("\n")[-1].strip(): row for row in page.rows("#roles")}
     assert {"eng", "web", "batch", "ops"} <= set(rows)
-    assert rows["eng"][1] == "2.5" and rows["eng"][7] == "1 CPUs" and rows["eng"][8] == "2 CPUs" and "at most" in rows["eng"][5]
+    assert rows["eng"][1] == "2.5" and rows["eng"][7] == "1 CPU" and rows["eng"][8] == "2 CPUs" and "at most" in rows["eng"][5]
     looks.check_barriers(page)
     looks.keep(page, "roles")
     page.click("button[aria-label='Hide roles below eng']")

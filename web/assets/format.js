@@ -54,6 +54,12 @@ export const RESOURCES = {
 };
 export const amount = (name, value) => (RESOURCES[name] ? RESOURCES[name].show(value) : number(value, 3));
 
+/** "1 CPU", "2.5 CPUs", "64 MB memory"; of other resources the name. */
+export function amountOf(name, value) {
+  if (name === 'cpus' || name === 'gpus') return `${amount(name, value)} ${name === 'cpus' ? 'CPU' : 'GPU'}${value === 1 ? '' : 's'}`;
+  return `${amount(name, value)} ${RESOURCES[name] ? RESOURCES[name].title.toLowerCase() : name}`;
+}
+
 /** Seconds as "20 ms", "3 min", "2 h 5 min", "4 days". */
 export function duration(seconds) {
   const s = Math.max(0, seconds);

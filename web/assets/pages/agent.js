@@ -8,7 +8,7 @@ import { DataTable } from '../parts/table.js';
 import { taskColumns, taskHref } from '../parts/tasks.js';
 import { AgentState, Code, Facts, Failure, PageHead, Section, Skeleton, TaskState, Time, Use } from '../parts/bits.js';
 import { AgentActions } from '../parts/actions.js';
-import { RESOURCES, amount, date, number } from '../format.js';
+import { RESOURCES, amount, amountOf, date, number } from '../format.js';
 
 const frameworkHref = (agent) => (f) => href(`/agents/${seg(agent.id)}/frameworks/${seg(f.id)}`);
 const executorHref = (agent) => (e) => href(`/agents/${seg(agent.id)}/frameworks/${seg(e.framework_id)}/executors/${seg(e.id)}`);
@@ -36,7 +36,7 @@ const attributes = (of) => Object.entries(of).map(([name, value]) => `${name}: $
 
 function reserved(of) {
   return Object.entries(of).map(([role, amounts]) => `${role}: ${Object.entries(amounts)
-    .filter(([, value]) => value).map(([name, value]) => (typeof value === 'number' ? `${amount(name, value)} ${RESOURCES[name]?.title ?? name}` : `${name} ${value}`)).join(', ')}`).join('; ');
+    .filter(([, value]) => value).map(([name, value]) => (typeof value === 'number' ? amountOf(name, value) : `${name} ${value}`)).join(', ')}`).join('; ');
 }
 
 function Tasks({ id, place, title, empty }) {

@@ -17,9 +17,9 @@ const use = (name, width, hide) => ({
 const columns = (hasGpus) => [
   { key: 'host', title: 'Host', sort: true, width: '18%', cell: (a) => a.host || shortId(a.id), hint: (a) => a.id },
   { key: 'id', title: 'Id', sort: true, width: '15%', hide: 'narrow', cell: (a) => html`<code title=${a.id}>${shortId(a.id)}</code>` },
-  { key: 'state', title: 'State', sort: true, width: '8.5rem', cell: (a) => html`<${AgentState} state=${a.state} />`, hint: (a) => a.state },
-  { key: 'tasks', title: 'Tasks', sort: true, descends: true, align: 'end', width: '5rem', cell: (a) => number(a.tasks) },
-  use('cpus', '13%', undefined),
+  { key: 'state', title: 'State', sort: true, width: '8.5rem', phone: '6.6rem', cell: (a) => html`<${AgentState} state=${a.state} />`, hint: (a) => a.state },
+  { key: 'tasks', title: 'Tasks', sort: true, descends: true, align: 'end', width: '5rem', phone: '4rem', cell: (a) => number(a.tasks) },
+  use('cpus', '13%'),
   use('mem', '13%', 'phone'),
   use('disk', '13%', 'narrow'),
   ...(hasGpus ? [use('gpus', '9%', 'narrow')] : []),

@@ -7,7 +7,7 @@ import { useLive, getJson } from '../data.js';
 import { DataTable } from '../parts/table.js';
 import { taskColumns, taskHref } from '../parts/tasks.js';
 import { Code, Facts, Failure, FrameworkState, PageHead, Pill, Section, Skeleton, TaskState, Time, webLink } from '../parts/bits.js';
-import { RESOURCES, amount, date, duration, number, percent, plural } from '../format.js';
+import { RESOURCES, amount, amountOf, date, duration, number, percent, plural } from '../format.js';
 
 // ---- fair share ----
 
@@ -18,7 +18,7 @@ function Share({ standing }) {
     <h3><a href=${href('/roles')}>${role}</a> ${standing.suppressed && html`<${Pill} kind="quiet">Offers suppressed<//>`}</h3>
     <dl>
       <div><dt>This framework</dt><dd><span class="meter" role="img" aria-label=${percent(share, 1)}><i class="used" style=${width(share)}></i></span><b>${percent(share, 1)}</b></dd></div>
-      <div><dt>The role ${weight !== 1 ? `(weight ${number(weight, 2)})` : ''}</dt><dd><span class="meter" role="img" aria-label=${percent(roleShare, 1)}><i class="offered" style=${width(roleShare)}></i></span><b>${percent(roleShare, 1)}</b></dd></div>
+      <div><dt>The role ${weight !== 1 ? `(weight ${number(weight, 2)})` : ''}</dt><dd><span class="meter" role="img" aria-label=${percent(roleShare, 1)}><i class="role" style=${width(roleShare)}></i></span><b>${percent(roleShare, 1)}</b></dd></div>
     </dl>
     ${standing.filters > 0 && html`<p class="muted">${plural(standing.filters, 'agent')} declined for now</p>`}
   </div>`;
@@ -33,8 +33,7 @@ function Shares({ framework }) {
 
 // ---- the allocator's why ----
 
-const free = (amounts) => Object.keys(amounts).filter((name) => amounts[name] > 0)
-  .map((name) => `${amount(name, amounts[name])}${RESOURCES[name] && !['mem', 'disk'].includes(name) ? ` ${RESOURCES[name].title}` : RESOURCES[name] ? ` ${RESOURCES[name].title.toLowerCase()}` : ` ${name}`}`).join(', ');
+const free = (amounts) => Object.keys(amounts).filter((name) => amounts[name] > 0).map((name) => amountOf(name, amounts[name])).join(', ');
 
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 

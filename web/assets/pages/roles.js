@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Roles as a tree: each with what it and those below it have, its weight, its share and its quota.
-import { html, useMemo, useState } from '../lib.js';
+import { html, useMemo, useState, useStore } from '../lib.js';
 import { href } from '../router.js';
 import { useLive } from '../data.js';
-import { useStore } from '../lib.js';
 import { overview } from '../live.js';
 import { Empty, Failure, Meter, Section, Skeleton } from '../parts/bits.js';
-import { RESOURCES, amount, number, percent } from '../format.js';
+import { RESOURCES, amount, amountOf, number, percent } from '../format.js';
 
 const NAMES = Object.keys(RESOURCES);
 const add = (to, from) => NAMES.forEach((name) => { to[name] += from[name]; });
@@ -47,8 +46,8 @@ function flatten(nodes, closed, level = 1, out = []) {
 }
 
 const amounts = (of) => Object.entries(of).filter(([, value]) => value !== 0)
-  .map(([name, value]) => `${amount(name, value)} ${RESOURCES[name]?.title ?? name}`).join(', ');
-const limits = (of) => Object.entries(of).map(([name, value]) => `${amount(name, value)} ${RESOURCES[name]?.title ?? name}`).join(', ');
+  .map(([name, value]) => amountOf(name, value)).join(', ');
+const limits = (of) => Object.entries(of).map(([name, value]) => amountOf(name, value)).join(', ');
 
 /** How much of a resource a role uses: of its limit where it has one, else of the cluster. */
 function UseOf({ node, name, cluster }) {
@@ -95,7 +94,7 @@ export default function Roles() {
     <${Section} id="roles" title="All roles" count=${data.roles.length} note="What a role has includes the roles below it. Bars: of its limit, or else of the cluster.">
       ${rows.length === 0 ? html`<div class="card"><${Empty} title="No role is in use">A role appears when a framework subscribes to it, or an operator gives it a weight, a quota or a reservation.<//></div>`
         : html`<div class="table-box tall" tabindex="0" role="region" aria-label="Roles"><table role="treegrid" aria-label="Roles">
-        <colgroup><col style=${{ width: '20%' }} /><col style=${{ width: '5.5rem' }} /><col class="hide-phone" style=${{ width: '5.5rem' }} /><col class="hide-phone" style=${{ width: '6.8rem' }} /><col class="hide-narrow" style=${{ width: '5.5rem' }} /><col /><col class="hide-phone" /><col class="hide-phone" /><col class="hide-narrow" /><col class="hide-narrow" /></colgroup>
+        <colgroup><col style=${{ '--width': '20%' }} /><col style=${{ '--width': '5.5rem', '--phone-width': '4.6rem' }} /><col class="hide-phone" style=${{ '--width': '5.5rem' }} /><col class="hide-phone" style=${{ '--width': '6.8rem' }} /><col class="hide-narrow" style=${{ '--width': '5.5rem' }} /><col /><col class="hide-phone" /><col class="hide-phone" /><col class="hide-narrow" /><col class="hide-narrow" /></colgroup>
         <thead><tr><th scope="col">Role</th><th scope="col" class="end">Weight</th><th scope="col" class="end hide-phone">Share</th><th scope="col" class="end hide-phone">Frameworks</th><th scope="col" class="end hide-narrow">Tasks</th>
           <th scope="col">CPUs</th><th scope="col" class="hide-phone">Memory</th><th scope="col" class="hide-phone">Guaranteed</th><th scope="col" class="hide-narrow">At most</th><th scope="col" class="hide-narrow">Reserved</th></tr></thead>
         <tbody>${rows.map(({ node, level }) => html`<${Row} key=${node.name} node=${node} level=${level} closed=${closed} toggle=${toggle} cluster=${cluster} />`)}</tbody>

@@ -4,7 +4,8 @@
 // an endpoint of the dashboard (`source` and `params`), which then searches and sorts. What is searched and how it is
 // sorted stands in the address (with `prefix` before the names, where a page has several tables).
 //
-// Columns: {key, title, cell(row), sort: true | (row) => value, descends, align: 'end', width: CSS, hide: 'narrow' | 'phone'}.
+// Columns: {key, title, cell(row), sort: true | (row) => value, descends, align: 'end', width: CSS, phone: its
+// width there, hide: 'narrow' | 'phone'}.
 // `search={false}` leaves the field out (a search in the address still counts).
 // `rowHref(row)` is where a row leads: its first column becomes the link. Keys: see the help (parts/layout.js).
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState, useStore } from '../lib.js';
@@ -135,6 +136,9 @@ function Row({ row, index, columns, rowHref }) {
   })}</tr>`;
 }
 
+/** Parts of the width are for wide screens: on a phone their columns share what is left. */
+const widths = ({ width = 'auto', phone }) => ({ '--width': width, '--phone-width': phone ?? (width.endsWith('%') ? 'auto' : width) });
+
 /** Which rows are in sight of a scrolling box. */
 function useWindow(count) {
   const box = useRef(null);
@@ -234,7 +238,7 @@ export function DataTable({
         tabindex="0" role="region" aria-label=${label}>
       <table aria-label=${label} aria-rowcount=${data.matched + 1}>
         <colgroup>${columns.map((column) => html`<col key=${column.key} class=${column.hide ? `hide-${column.hide}` : ''}
-          style=${{ width: column.width }} />`)}</colgroup>
+          style=${widths(column)} />`)}</colgroup>
         <thead><tr aria-rowindex="1">${columns.map((column) => html`<${HeadCell} key=${column.key} column=${column} choice=${choice} fallback=${fallback} />`)}</tr></thead>
         <tbody>
           ${from > 0 && html`<tr class="space" aria-hidden="true"><td colspan=${columns.length} style=${{ height: `${from * ROW}px` }}></td></tr>`}

@@ -17,7 +17,7 @@ export function taskColumns(without = []) {
   return [
     { key: 'id', title: 'Task', sort: true, width: '20%', cell: (t) => t.id },
     { key: 'name', title: 'Name', sort: true, width: '14%', hide: 'phone', cell: (t) => t.name },
-    { key: 'state', title: 'State', sort: true, width: '7.5rem', cell: (t) => html`<${TaskState} state=${t.state} />`, hint: (t) => t.state },
+    { key: 'state', title: 'State', sort: true, width: '7.5rem', phone: '7rem', cell: (t) => html`<${TaskState} state=${t.state} />`, hint: (t) => t.state },
     {
       key: 'framework', title: 'Framework', sort: true, width: '13%', hide: 'narrow', hint: (t) => t.framework_id,
       cell: (t) => html`<a href=${href(`/frameworks/${seg(t.framework_id)}`)}>${t.framework}</a>`,
@@ -31,6 +31,6 @@ export function taskColumns(without = []) {
     { key: 'mem', title: 'Memory', sort: true, descends: true, align: 'end', width: '6rem', hide: 'narrow', cell: (t) => amount('mem', t.resources.mem) },
     { key: 'started', title: 'Started', sort: true, descends: true, width: '7.5rem', hide: 'phone', cell: (t) => html`<${Time} at=${t.started} />` },
     { key: 'updated', title: 'Updated', sort: true, descends: true, width: '7.5rem', hide: 'narrow', cell: (t) => html`<${Time} at=${t.updated} />` },
-    { key: 'sandbox', title: 'Sandbox', width: '6.6rem', cell: (t) => html`<a href=${sandboxHref(t)} aria-label=${`Sandbox of ${t.id}`}>Sandbox</a>` },
+    { key: 'sandbox', title: 'Sandbox', width: '6.6rem', phone: '6rem', cell: (t) => html`<a href=${sandboxHref(t)} aria-label=${`Sandbox of ${t.id}`}>Sandbox</a>` },
   ].filter((column) => !without.includes(column.key));
 }
