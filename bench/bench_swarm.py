@@ -141,19 +141,27 @@ def measure_rate(options, result):
     return {"tasks_per_second": best["tasks_per_second"], "cpu_us_per_task": best["cpu_us_per_task"]}
 
 
-def measure_turn_round(options, result):
-    """Every slot is taken all the time; tasks last so long that the rate is a fraction of what is possible."""
-    agents, seconds = options.turn_agents, options.turn_seconds
+def turn_round(options, agents, seconds):
     tasks = int(options.turn_rate * seconds)
     duration = agents * TASKS_PER_AGENT / options.turn_rate
     report = run_tasks(options, agents, tasks, f"--task_duration={duration:.3f}secs", "--distribution=uniform",
-                       f"--warm_up={seconds / 4:.0f}secs")
+                       f"--warm_up={1000 * seconds / 4:.0f}ms")
     turn = report["slot_turn_round_ms"]
-    result["turn_round"] = {"agents": agents, "tasks": tasks, "tasks_per_second": report["tasks_per_second"],
-                            "slot_turn_round_ms": turn, "accept_to_running_ms": report["accept_to_running_ms"]}
     print(f"\nSlot turn-round at {agents:,} agents, all slots taken, {report['tasks_per_second']:,.0f} tasks/s: "
           f"p50 {turn['p50']} ms, p90 {turn['p90']}, p99 {turn['p99']}, max {turn['max']}")
-    return {"turn_round_p50_ms": turn["p50"], "turn_round_p99_ms": turn["p99"]}
+    return {"agents": agents, "tasks": tasks, "tasks_per_second": report["tasks_per_second"], "p50_ms": turn["p50"],
+            "p99_ms": turn["p99"], "slot_turn_round_ms": turn, "accept_to_running_ms": report["accept_to_running_ms"]}
+
+
+def measure_turn_round(options, result):
+    """Every slot is taken all the time; tasks last so long that the rate is a fraction of what is possible. Smaller
+    clusters at the same rate, for as long as their tasks last, tell how it grows."""
+    part_of = options.turn_seconds / options.turn_agents
+    rows = [turn_round(options, agents, 1.2 * part_of * agents)
+            for agents in (options.turn_agents // 8, options.turn_agents // 4, options.turn_agents // 2)]
+    rows.append(turn_round(options, options.turn_agents, options.turn_seconds))
+    result["turn_rounds"] = rows
+    return {"turn_round_p50_ms": rows[-1]["p50_ms"], "turn_round_p99_ms": rows[-1]["p99_ms"]}
 
 
 def ask_health(port, seconds):

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// GET /master/allocator?framework=ID: what a framework was offered of late, and why each group of
-// agents is not offered to it now, in words and figures. It looks at every agent, so it is for
-// people who ask, not for polling.
+// GET /master/allocator?framework=ID, and the call MESETA_EXPLAIN_OFFERS of the operator API: what
+// a framework was offered of late, and why each group of agents is not offered to it now, in words
+// and figures. It looks at every agent, so it is for people who ask, not for polling.
 
 #include <stdio.h>
 #include <string.h>
 
 #include "allocator/allocator.h"
 #include "api/master_v0.h"
+#include "api/master_v1.h"
+#include "base/check.h"
 #include "base/mem.h"
 #include "master/internal.h"
+#include "wire/wire.h"
 
 enum { AGENTS_NAMED = 10, AMOUNTS_NAMED = 16 };
 
@@ -26,6 +29,7 @@ struct group {
     int64_t first_until_ns, last_until_ns; // of filters
     size_t offered_to_others;              // agents with offers to other frameworks
     size_t offered_to_it;
+    size_t in_maintenance;         // agents whose machines are in the maintenance schedule
     const struct framework *other; // one of those
 };
 
@@ -147,6 +151,7 @@ static void note_agent(void *ctx, const char *role, const char *agent_id,
             }
         }
     }
+    group->in_maintenance += a != NULL && !list_is_empty(&a->unavailable);
     group->offered_to_others += is_others;
     group->offered_to_it += is_its;
 }
@@ -176,6 +181,11 @@ static void put_sentence(struct answer *answer, const struct group *group)
     if (group->offered_to_it > 0)
         buf_puts(&text, arena_printf(answer->arena, "; %zu of them in offers to this framework",
                                      group->offered_to_it));
+    if (group->in_maintenance > 0)
+        buf_puts(&text, arena_printf(answer->arena,
+                                     "; %zu of them are to be unavailable for maintenance, which "
+                                     "offers say, and keeps nothing back",
+                                     group->in_maintenance));
     json_key_string(&answer->w, "text", text.data);
 }
 
@@ -308,6 +318,27 @@ static void put_answer(struct answer *answer)
     json_object_close(w);
 }
 
+// Writes the answer about the framework; false when there is none of that id.
+static bool explain(struct master_server *server, const char *framework_id, struct buf *out)
+{
+    struct master *m = server->core;
+    master_enter(m, env_now(server->env));
+    const struct framework *f = master_framework(m, framework_id);
+    if (f == NULL)
+        return false;
+    AUTO_ARENA struct arena *arena = arena_new(0, 0);
+    struct answer answer = {.master = m, .framework = f, .arena = arena};
+    allocator_explain(m->allocator, framework_id, note_agent, &answer);
+    json_begin(&answer.w, out);
+    put_answer(&answer);
+    MAP_FOREACH (&answer.roles, entry) {
+        map_free(entry->value);
+        mem_free(entry->value);
+    }
+    map_free(&answer.roles);
+    return true;
+}
+
 static void allocator_endpoint(void *ctx, struct http_request *r)
 {
     struct master_server *server = ctx;
@@ -318,25 +349,33 @@ static void allocator_endpoint(void *ctx, struct http_request *r)
         http_respond_text(r, 400, "Missing query parameter: /master/allocator?framework=ID");
         return;
     }
-    struct master *m = server->core;
-    master_enter(m, env_now(server->env));
-    const struct framework *f = master_framework(m, id);
-    if (f == NULL) {
+    AUTO_BUF struct buf out = BUF_INIT;
+    if (!explain(server, id, &out)) {
         http_respond_text(r, 404, "No framework found with ID %s", id);
         return;
     }
-    AUTO_ARENA struct arena *arena = arena_new(0, 0);
-    AUTO_BUF struct buf out = BUF_INIT;
-    struct answer answer = {.master = m, .framework = f, .arena = arena};
-    allocator_explain(m->allocator, id, note_agent, &answer);
-    json_begin(&answer.w, &out);
-    put_answer(&answer);
-    MAP_FOREACH (&answer.roles, entry) {
-        map_free(entry->value);
-        mem_free(entry->value);
-    }
-    map_free(&answer.roles);
     api_respond_json(r, &out);
+}
+
+// The message is read from what the endpoint says, so that the two cannot differ.
+void master_v1_explain_offers(struct api_v1_request *q)
+{
+    const Mesos__V1__Master__Call__MesetaExplainOffers *body =
+        (const Mesos__V1__Master__Call__MesetaExplainOffers *)q->body;
+    AUTO_BUF struct buf out = BUF_INIT;
+    if (!explain(q->ctx, body->framework_id->value, &out)) {
+        http_respond_text(q->http, 404, "No framework found with ID %s", body->framework_id->value);
+        return;
+    }
+    ProtobufCMessage *answer;
+    struct error err;
+    int r = wire_json_decode(&mesos__v1__master__response__meseta_explain_offers__descriptor,
+                             http_arena(q->http), out.data, out.size, &answer, &err);
+    if (r < 0) {
+        http_respond_text(q->http, 500, "%s", err.text);
+        return;
+    }
+    api_v1_respond(q, answer);
 }
 
 static const struct api_route routes[] = {

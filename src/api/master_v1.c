@@ -152,6 +152,7 @@ static const struct api_v1_row rows[] = {
     {"DRAIN_AGENT", drain_agent, check_drain_agent, false, false},
     {"GET_MASTER", get_master, NULL, false, false},
     {"TEARDOWN", teardown, NULL, false, false},
+    {"MESETA_EXPLAIN_OFFERS", master_v1_explain_offers, NULL, false, false},
 };
 
 static bool is_ready(void *ctx, struct http_request *r)

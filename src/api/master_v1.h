@@ -52,6 +52,9 @@ void master_v1_update_quota(struct api_v1_request *q);
 void master_v1_set_quota(struct api_v1_request *q);
 void master_v1_remove_quota(struct api_v1_request *q);
 
+// ---- master_allocator.c ----
+void master_v1_explain_offers(struct api_v1_request *q);
+
 // ---- master_maintenance.c ----
 void master_v1_get_maintenance_status(struct api_v1_request *q);
 void master_v1_get_maintenance_schedule(struct api_v1_request *q);

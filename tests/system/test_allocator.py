@@ -2,10 +2,12 @@
 """Who is offered what, as frameworks and operators ask for it: constraints, least amounts, domains, the whitelist."""
 
 import json
+import struct
 import time
 
 import pytest
 
+import raw_protobuf
 from harness import make_task, wait_for
 
 
@@ -181,6 +183,115 @@ def test_why_a_framework_is_not_offered_something(cluster):
     assert answer["roles"][0]["suppressed"] and "REVIVE" in answer["roles"][0]["text"]
     assert master.get("/master/allocator").status == 400
     assert master.get("/master/allocator?framework=nobody").status == 404
+
+
+def operator(master, kind, **content):
+    """A call of the operator API."""
+    response = master.post("/api/v1", {"type": kind, kind.lower(): content})
+    assert response.status in (200, 202), response.text
+    return response
+
+
+def reasons_by_host(master, scheduler, role="*"):
+    """Why the framework is not offered each host: {host name: (reason, text)}."""
+    names = {s["id"]: s["hostname"] for s in master.state()["slaves"]}
+    return {names[agent]: (group["reason"], group["text"]) for group in explain(master, scheduler)[1][role].values()
+            for agent in group["agent_ids"]}
+
+
+def test_each_reason_is_the_true_one(cluster):
+    whitelist = cluster.path("whitelist")
+    with open(whitelist, "w", encoding="utf-8") as file:
+        file.write("\n".join(["far", "gpu", "drained", "planned", "spare", "refined"]))
+    master = cluster.start_master(domain=domain("here"), filter_gpu_resources=True, whitelist="file://%s" % whitelist)
+    cluster.start_agent(master, hostname="far", domain=domain("there"))
+    cluster.start_agent(master, hostname="gpu", resources="cpus:1;mem:128;gpus:1")
+    cluster.start_agent(master, hostname="drained")
+    cluster.start_agent(master, hostname="planned")
+    cluster.start_agent(master, hostname="strange")
+    cluster.start_agent(master, hostname="spare", resources="cpus:1;mem:128;disk:0", modules=FIXED,
+                        resource_estimator="org_apache_mesos_FixedResourceEstimator")
+    cluster.start_agent(master, hostname="refined", resources="cpus(a):1;mem(a):128;disk(a):1")
+    wait_for(lambda: master.metrics()["master/cpus_revocable_total"] == 2, what="the estimate to come to the master")
+    ids = {s["hostname"]: s["id"] for s in master.state()["slaves"]}
+    operator(master, "RESERVE_RESOURCES", agent_id={"value": ids["refined"]}, resources=[
+        {"name": name, "type": "SCALAR", "scalar": {"value": value}, "reservations": [
+            {"type": "STATIC", "role": "a"}, {"type": "DYNAMIC", "role": "a/b"}]}
+        for name, value in (("cpus", 1), ("mem", 128), ("disk", 1))])
+    operator(master, "DRAIN_AGENT", agent_id={"value": ids["drained"]})
+    operator(master, "UPDATE_MAINTENANCE_SCHEDULE", schedule={"windows": [{
+        "machine_ids": [{"hostname": "planned", "ip": "127.0.0.1"}],
+        "unavailability": {"start": {"nanoseconds": int((time.time() + 3600) * 1e9)}}}]})
+    scheduler = cluster.scheduler(master)
+    wait_hosts(master, scheduler, ["planned", "spare"])  # of the latter what is not revocable
+    found = reasons_by_host(master, scheduler)
+    assert {host: reason for host, (reason, _) in found.items()} == {
+        "far": "REGION", "gpu": "GPUS", "drained": "AGENT_INACTIVE", "planned": "NOTHING_FREE",
+        "strange": "NOT_WHITELISTED", "spare": "CAPABILITY", "refined": "RESERVED"}
+    for host, text in (("far", "(region there)"), ("drained", "(draining)"), ("spare", "needs REVOCABLE_RESOURCES"),
+                       ("refined", "reserved for role a/b"), ("strange", "--whitelist"),
+                       ("planned", "1 of them in offers to this framework; 1 of them are to be unavailable")):
+        assert text in found[host][1], found[host]
+    # One that is in the role, but does not know of refined reservations.
+    refiner = cluster.scheduler(master, roles=["a/b"], capabilities=[{"type": "MULTI_ROLE"}])
+    assert "needs RESERVATION_REFINEMENT" in reasons_by_host(master, refiner, "a/b")["refined"][1]
+    scheduler.call("SUPPRESS")
+    role = explain(master, scheduler)[0]["roles"][0]
+    assert role["suppressed"] and role["text"].startswith("the framework suppressed offers in this role")
+
+
+def test_a_shared_volume_that_a_framework_cannot_have(cluster):
+    master = cluster.start_master()
+    volume = {"name": "disk", "type": "SCALAR", "scalar": {"value": 8},
+              "reservations": [{"type": "DYNAMIC", "role": "team", "principal": "p"}]}
+    cluster.start_agent(master, resources="cpus:1;mem:128;disk:8;ports:[]")
+    many = [{"type": "MULTI_ROLE"}, {"type": "SHARED_RESOURCES"}]
+    owner = cluster.scheduler(master, roles=["team"], capabilities=many, principal="p")
+    offer = owner.take_offer()
+    owner.accept([offer], [
+        {"type": "RESERVE", "reserve": {"resources": [volume]}},
+        {"type": "CREATE", "create": {"volumes": [{**volume, "shared": {}, "disk": {
+            "persistence": {"id": "v", "principal": "p"}, "volume": {"mode": "RW", "container_path": "v"}}}]}}])
+    offer = owner.take_offer(lambda o: any("shared" in r for r in o["resources"]))
+    task = make_task("sleep 600", cpus=1, mem=128)
+    owner.launch(offer, [task])
+    owner.wait_update(task["task_id"]["value"], "TASK_RUNNING")
+    other = cluster.scheduler(master, roles=["team"], capabilities=many[:1])
+    group = explain(master, other)[1]["team"]["CAPABILITY"]
+    assert "it needs SHARED_RESOURCES" in group["text"] and group["free"] == {"disk": 8}
+
+
+def test_the_operator_api_tells_why_as_well(cluster):
+    master = cluster.start_master()
+    cluster.start_agent(master, hostname="h", resources="cpus:2;mem:128;disk:0")
+    scheduler = cluster.scheduler(master)
+    scheduler.decline([scheduler.take_offer()], 600)
+    wanted, _ = explain(master, scheduler)
+    content = {"framework_id": {"value": scheduler.framework_id}}
+    answer = operator(master, "MESETA_EXPLAIN_OFFERS", **content).json()
+    assert answer["type"] == "MESETA_EXPLAIN_OFFERS"
+    told = answer["meseta_explain_offers"]
+    for a, b in zip(wanted["roles"], told["roles"]):
+        for x, y in zip(a["not_offered"], b["not_offered"]):
+            assert y.pop("text").startswith("the framework declined what is free there")
+            x.pop("text")  # it has the seconds that are left
+    assert told == wanted
+    media = "application/x-protobuf"
+    call = raw_protobuf.encode([(1, 10001), (10001, [(1, [(1, scheduler.framework_id)])])])
+    response = master.post("/api/v1", call, headers={"Content-Type": media, "Accept": media})
+    assert (response.status, response.headers["Content-Type"]) == (200, media)
+    fields = raw_protobuf.decode(response.body)
+    assert fields[1] == [10001]
+    body = raw_protobuf.decode(fields[10001][0])
+    assert body[1] == [scheduler.framework_id.encode()]
+    group = raw_protobuf.decode(raw_protobuf.decode(body[5][0])[9][0])
+    assert group[1] == [b"FILTERED"] and group[4] == [1]
+    free = dict((entry[1][0], struct.unpack("<d", entry[2][0])[0]) for entry in map(raw_protobuf.decode, group[6]))
+    assert free[b"cpus"] == 2 and free[b"mem"] == 128
+    for wrong, status, text in (({"framework_id": {"value": "nobody"}}, 404, "No framework found with ID nobody"),
+                                ({}, 400, "framework_id")):
+        response = master.post("/api/v1", {"type": "MESETA_EXPLAIN_OFFERS", "meseta_explain_offers": wrong})
+        assert response.status == status and text in response.text
 
 
 def test_quotas_are_kept_and_told(cluster):
