@@ -43,6 +43,9 @@ enum cli_exit {
 #define CLI_ERROR_DENIED (-EACCES)
 #define CLI_ERROR_FAILED (-EREMOTEIO)
 enum cli_exit cli_exit_status(int code);
+// Puts `<formatted>: ` before the text, and makes the error one of that code, which it returns.
+int cli_wrap(struct error *err, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 // ---- the table of commands (cli_commands.c) ----
 

@@ -179,7 +179,7 @@ static int read_file(struct arena *arena, const char *path, const char **ret_tex
         return 0;
     }
     if (r < 0) {
-        return error_wrap(err, -EINVAL, "Cannot read the configuration");
+        return cli_wrap(err, -EINVAL, "Cannot read the configuration");
     }
     if (strlen(data) != size) {
         return error_set(err, -EINVAL, "Bad configuration in %s: it holds a NUL byte", path);
@@ -201,7 +201,7 @@ int cli_config_read(struct arena *arena, struct cli_config *ret_config, struct e
     }
     r = cli_config_read_text(arena, text, strlen(text), ret_config, err);
     ret_config->exists = exists;
-    return r < 0 ? error_wrap(err, -EINVAL, "Bad configuration in %s", ret_config->path) : 0;
+    return r < 0 ? cli_wrap(err, -EINVAL, "Bad configuration in %s", ret_config->path) : 0;
 }
 
 // ---- mesos config ----
@@ -330,7 +330,7 @@ static int change(struct cli *cli, const struct toml *toml, const char *text,
     if (r == 0) {
         r = file_replace(path, out.size > 0 ? out.data : "", out.size, FILE_MODE, err);
     }
-    return r < 0 ? error_wrap(err, CLI_ERROR_FAILED, "Cannot write the configuration") : 0;
+    return r < 0 ? cli_wrap(err, CLI_ERROR_FAILED, "Cannot write the configuration") : 0;
 }
 
 int cli_config_run(struct cli *cli, struct error *err)

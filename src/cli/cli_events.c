@@ -196,7 +196,7 @@ static int decode_event(struct events *e, const void *data, size_t size, struct 
     int r =
         wire_decode(&mesos__v1__master__event__descriptor, e->cli->arena, data, size, &event, err);
     if (r < 0) {
-        return error_wrap(err, CLI_ERROR_FAILED, "An event cannot be read");
+        return cli_wrap(err, CLI_ERROR_FAILED, "An event cannot be read");
     }
     put_event(e, (const Mesos__V1__Master__Event *)event);
     return 0;

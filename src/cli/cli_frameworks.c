@@ -322,7 +322,7 @@ int cli_framework_why(struct cli *cli, struct error *err)
     struct cli_json *json;
     r = cli_json_read(cli->arena, answer.body, answer.size, &json, err);
     if (r < 0) {
-        return error_wrap(err, CLI_ERROR_FAILED, "The master's answer cannot be read");
+        return cli_wrap(err, CLI_ERROR_FAILED, "The master's answer cannot be read");
     }
     const struct cli_json *offers = cli_json_get(json, "offers");
     cli_field(cli, "Framework", id_of(framework));

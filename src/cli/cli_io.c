@@ -372,7 +372,7 @@ static void finish_output(struct io *io, CURLcode code)
         cli_http_check(&answer, "The agent", &io->err);
     } else if (code != CURLE_OK) {
         cli_curl_error(code, io->output_error, io->options->agent, &io->err);
-        error_wrap(&io->err, CLI_ERROR_UNREACHABLE, "Cannot reach the agent");
+        cli_wrap(&io->err, CLI_ERROR_UNREACHABLE, "Cannot reach the agent");
     }
 }
 

@@ -141,7 +141,7 @@ static int ask_around(struct cli *cli, struct cli_request *request, struct cli_a
         }
         r = address_parse_master(text_trim(text), &address, err);
         if (r < 0) {
-            r = error_wrap(err, CLI_ERROR_USAGE, "The master from %s", cli->master_source);
+            r = cli_wrap(err, CLI_ERROR_USAGE, "The master from %s", cli->master_source);
             break;
         }
         r = ask_at(cli, &address, request, ret_answer, &one);
@@ -170,7 +170,7 @@ int cli_master_ask(struct cli *cli, struct cli_request *request, struct cli_answ
         r = find_elected(cli, err);
         if (r < 0) {
             return r == -EINVAL
-                       ? error_wrap(err, CLI_ERROR_USAGE, "The master from %s", cli->master_source)
+                       ? cli_wrap(err, CLI_ERROR_USAGE, "The master from %s", cli->master_source)
                        : r;
         }
     }
@@ -178,7 +178,7 @@ int cli_master_ask(struct cli *cli, struct cli_request *request, struct cli_answ
         struct address leader = cli->leader;
         r = ask_at(cli, &leader, request, ret_answer, err);
         if (r != 0) {
-            return error_wrap(err, CLI_ERROR_UNREACHABLE, "Cannot reach the leading master");
+            return cli_wrap(err, CLI_ERROR_UNREACHABLE, "Cannot reach the leading master");
         }
     } else {
         r = ask_around(cli, request, ret_answer, err);
@@ -203,7 +203,7 @@ static int decode(struct cli *cli, const ProtobufCMessageDescriptor *descriptor,
         return 0;
     }
     int r = wire_decode(descriptor, cli->arena, answer->body, answer->size, ret_message, err);
-    return r < 0 ? error_wrap(err, CLI_ERROR_FAILED, "The answer cannot be read") : 0;
+    return r < 0 ? cli_wrap(err, CLI_ERROR_FAILED, "The answer cannot be read") : 0;
 }
 
 // The call's answer as it came.
@@ -260,7 +260,7 @@ int cli_agent_call(struct cli *cli, const struct address *address,
     struct cli_answer answer;
     int r = cli_http_ask(cli, &request, &answer, err);
     if (r < 0) {
-        return error_wrap(err, r, "Cannot reach the agent");
+        return cli_wrap(err, r, "Cannot reach the agent");
     }
     r = cli_http_check(&answer, "The agent", err);
     return r < 0 ? r
@@ -278,7 +278,7 @@ int cli_agent_address(const Mesos__V1__Master__Response__GetAgents__Agent *agent
     }
     int r = address_parse(agent->agent_info->hostname, (uint16_t)agent->agent_info->port,
                           ret_address, err);
-    return r < 0 ? error_wrap(err, CLI_ERROR_FAILED, "The agent has no address") : 0;
+    return r < 0 ? cli_wrap(err, CLI_ERROR_FAILED, "The agent has no address") : 0;
 }
 
 // ---- lists ----

@@ -109,7 +109,7 @@ int cli_read_amounts(const char *flag, const char *text, struct arena *arena,
     AUTO_RESOURCES struct resources *resources = NULL;
     int r = resources_parse(text, "*", &resources, err);
     if (r < 0) {
-        return error_wrap(err, CLI_ERROR_USAGE, "--%s", flag);
+        return cli_wrap(err, CLI_ERROR_USAGE, "--%s", flag);
     }
     *ret_count = resources_to_proto(resources, arena, RESOURCES_OLD_FORM, false, ret_resources);
     for (size_t i = 0; i < *ret_count; i++) {

@@ -104,8 +104,8 @@ int cli_sandbox_get(struct cli_sandbox *sandbox, const char *endpoint, const cha
     buf_free(&through);
     bool is_away = r == CLI_ERROR_UNREACHABLE || (r < 0 && ret_answer->status == 502);
     if (is_away && sandbox->direct.code != 0) {
-        error_wrap(err, r, "Neither the agent answers (%s), nor the master for it",
-                   sandbox->direct.text);
+        cli_wrap(err, r, "Neither the agent answers (%s), nor the master for it",
+                 sandbox->direct.text);
     }
     return is_away ? CLI_ERROR_UNREACHABLE : r;
 }
@@ -150,7 +150,7 @@ static int read_text(struct cli_sandbox *sandbox, const char *file, int64_t offs
                             &answer, err);
     if (r == 0) {
         r = cli_json_read(sandbox->cli->arena, answer.body, answer.size, &json, err);
-        r = r < 0 ? error_wrap(err, CLI_ERROR_FAILED, "The answer cannot be read") : 0;
+        r = r < 0 ? cli_wrap(err, CLI_ERROR_FAILED, "The answer cannot be read") : 0;
     }
     if (r == 0) {
         *ret_data = cli_json_text(json, "data");

@@ -242,7 +242,7 @@ int cli_task_files(struct cli *cli, struct error *err)
     }
     r = cli_json_read(cli->arena, answer.body, answer.size, &files, err);
     if (r < 0) {
-        return error_wrap(err, CLI_ERROR_FAILED, "The answer cannot be read");
+        return cli_wrap(err, CLI_ERROR_FAILED, "The answer cannot be read");
     }
     if (!cli->ids_only) {
         put_files(cli, files);

@@ -109,7 +109,7 @@ static int collect(struct cli *cli, const struct address *agent, Mesos__V1__Cont
     call.wait_container = &wait;
     int r = cli_agent_call(cli, agent, &call, &response, err);
     if (r < 0) {
-        return error_wrap(err, r, "The command has ended, but not its status is known");
+        return cli_wrap(err, r, "The command has ended, but not its status is known");
     }
     const Mesos__V1__Agent__Response__WaitContainer *end = response->wait_container;
     if (end == NULL || !end->has_exit_status) {

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -13,6 +14,20 @@
 #include "cli/cli.h"
 #include "model/resources.h"
 #include "model/task_state.h"
+
+int cli_wrap(struct error *err, int code, const char *format, ...)
+{
+    if (err != NULL) {
+        AUTO_BUF struct buf text = BUF_INIT;
+        va_list args;
+        va_start(args, format);
+        buf_vprintf(&text, format, args);
+        va_end(args);
+        error_wrap(err, code, "%s", text.data);
+        err->code = code;
+    }
+    return code;
+}
 
 const char *cli_clean(struct arena *arena, const char *text)
 {

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cli/cli.h"
 #include "wire/wire.h"
 
 struct field {
@@ -113,7 +114,7 @@ int cli_walk(const void *data, size_t size, const unsigned *path, const struct c
             ProtobufCMessage *message;
             r = wire_decode(lists[i].descriptor, arena, field.data, field.size, &message, err);
             if (r < 0) {
-                r = error_wrap(err, -EREMOTEIO, "The answer cannot be read");
+                r = cli_wrap(err, -EREMOTEIO, "The answer cannot be read");
             } else {
                 on_item(ctx, field.number, message);
                 arena_reset(arena);
