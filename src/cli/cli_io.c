@@ -482,8 +482,15 @@ static void take_signals(struct io *io)
 
 // ---- the run ----
 
+// What is ready is done first: libcurl does not wake for what it knows already.
 static void turn(struct io *io)
 {
+    int running;
+    curl_multi_perform(io->multi, &running);
+    look_at_requests(io);
+    if (io->output_has_ended || io->err.code != 0) {
+        return;
+    }
     bool reads = io->options->takes_input && io->input != NULL && !io->input_has_ended &&
                  io->to_send.size < QUEUE_MAX;
     struct curl_waitfd wait[2] = {
@@ -498,9 +505,6 @@ static void turn(struct io *io)
     if (reads && wait[1].revents != 0 && !io->output_has_ended) {
         read_input(io);
     }
-    int running;
-    curl_multi_perform(io->multi, &running);
-    look_at_requests(io);
 }
 
 static void free_request(struct io *io, CURL *curl, struct curl_slist *headers)
@@ -522,8 +526,6 @@ int cli_io_run(struct cli *cli, const struct cli_io_options *options, enum cli_i
     recordio_reader_init(&io.records, RECORD_SIZE_MAX);
     enter(&io);
     begin_output(&io);
-    int running;
-    curl_multi_perform(io.multi, &running);
     while (!io.output_has_ended && io.err.code == 0) {
         turn(&io);
     }
