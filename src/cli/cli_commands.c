@@ -31,6 +31,18 @@ const struct cli_flag cli_global_flags[] = {
     {0, NULL, NULL, NULL, NULL, 0},
 };
 
+#define ONE(word, what)                                                                            \
+    {                                                                                              \
+        .name = (word), .kind = (what)                                                             \
+    }
+#define OPTIONAL(word, what)                                                                       \
+    {                                                                                              \
+        .name = (word), .kind = (what), .is_optional = true                                        \
+    }
+#define MANY(word, what, optional)                                                                 \
+    {                                                                                              \
+        .name = (word), .kind = (what), .is_optional = (optional), .is_many = true                 \
+    }
 #define YES                                                                                        \
     {                                                                                              \
         'y', "yes", NULL, "Do not ask.", NULL, 0                                                   \
@@ -66,7 +78,7 @@ const struct cli_command cli_commands[] = {
      .name = "info",
      .summary = "Show one agent, and the tasks on it.",
      .help = "AGENT is an id, the beginning of one, its last part (S3), or a hostname.",
-     .words = {{"AGENT", CLI_AGENT}},
+     .words = {ONE("AGENT", CLI_AGENT)},
      .examples = {{"agent info S3", "by the last part of its id"},
                   {"agent info node7.example.org -o json", "by its hostname, for a script"}},
      .has_output = true,
@@ -76,7 +88,7 @@ const struct cli_command cli_commands[] = {
      .summary = "Kill an agent's tasks and keep new ones away.",
      .help = "No offers are made of the agent any more, and its tasks are killed. It stays so "
              "until `mesos agent reactivate`. `mesos agent info` tells when it is drained.",
-     .words = {{"AGENT", CLI_AGENT}},
+     .words = {ONE("AGENT", CLI_AGENT)},
      .flags = {{'g', "grace", "DURATION", "The longest that a task gets to end by itself.", NULL,
                 0},
                {0, "mark-gone", NULL,
@@ -91,7 +103,7 @@ const struct cli_command cli_commands[] = {
      .name = "deactivate",
      .summary = "Make no offers of an agent; its tasks go on.",
      .help = "It stays so, also over a failover, until `mesos agent reactivate`.",
-     .words = {{"AGENT", CLI_AGENT}},
+     .words = {ONE("AGENT", CLI_AGENT)},
      .examples = {{"agent deactivate S3", "no new tasks there"}},
      .has_output = true,
      .has_ids = true,
@@ -100,7 +112,7 @@ const struct cli_command cli_commands[] = {
      .name = "reactivate",
      .summary = "Undo drain or deactivate.",
      .help = "The agent's resources are offered again.",
-     .words = {{"AGENT", CLI_AGENT}},
+     .words = {ONE("AGENT", CLI_AGENT)},
      .examples = {{"agent reactivate S3", "back into service"}},
      .has_output = true,
      .has_ids = true,
@@ -111,7 +123,7 @@ const struct cli_command cli_commands[] = {
      .help = "Its tasks are TASK_GONE_BY_OPERATOR at once, its id is never admitted again, and "
              "an agent process that still has it is told to shut down. This cannot be undone. An "
              "agent that is unreachable is named by its whole id.",
-     .words = {{"AGENT", CLI_AGENT}},
+     .words = {ONE("AGENT", CLI_AGENT)},
      .flags = {YES},
      .examples = {{"agent gone S3", "asks first"}, {"agent gone S3 --yes", "in a script"}},
      .has_output = true,
@@ -132,7 +144,7 @@ const struct cli_command cli_commands[] = {
      .name = "info",
      .summary = "Show one framework, and its tasks.",
      .help = "FRAMEWORK is an id, the beginning of one, its last part (0002), or a name.",
-     .words = {{"FRAMEWORK", CLI_FRAMEWORK}},
+     .words = {ONE("FRAMEWORK", CLI_FRAMEWORK)},
      .examples = {{"framework info marathon", "by its name"},
                   {"framework info 0002 -o json", "by the last part of its id, for a script"}},
      .has_output = true,
@@ -141,7 +153,7 @@ const struct cli_command cli_commands[] = {
      .name = "teardown",
      .summary = "End a framework and kill all of its tasks.",
      .help = "The framework is told that it was removed, and cannot register again with its id.",
-     .words = {{"FRAMEWORK", CLI_FRAMEWORK}},
+     .words = {ONE("FRAMEWORK", CLI_FRAMEWORK)},
      .flags = {YES},
      .examples = {{"framework teardown 0002", "asks first"},
                   {"framework teardown 0002 --yes", "in a script"}},
@@ -153,7 +165,7 @@ const struct cli_command cli_commands[] = {
      .summary = "Explain why a framework gets the offers it gets, and no others.",
      .help = "For each of its roles: where it stands in the order of shares, and for each group "
              "of agents what keeps them from being offered to it. Then its latest offers.",
-     .words = {{"FRAMEWORK", CLI_FRAMEWORK}},
+     .words = {ONE("FRAMEWORK", CLI_FRAMEWORK)},
      .examples = {{"framework why marathon", "in words"},
                   {"framework why marathon -o json", "all figures"}},
      .has_output = true,
@@ -182,7 +194,7 @@ const struct cli_command cli_commands[] = {
      .name = "info",
      .summary = "Show one task: its states, where it runs, what it uses.",
      .help = "TASK is an id, the beginning of one, or a name.",
-     .words = {{"TASK", CLI_TASK}},
+     .words = {ONE("TASK", CLI_TASK)},
      .flags = {OF_FRAMEWORK},
      .examples = {{"task info web.5", "by the beginning of its id"},
                   {"task info web.5 -o json", "the master's message"}},
@@ -194,7 +206,7 @@ const struct cli_command cli_commands[] = {
      .help = "Its standard output, or another file of its sandbox. With --follow goes on as the "
              "file grows, until the task has ended. Where the agent cannot be reached, the "
              "master passes its files on.",
-     .words = {{"TASK", CLI_TASK}},
+     .words = {ONE("TASK", CLI_TASK)},
      .flags = {{'f', "follow", NULL, "Go on while the file grows.", NULL, 0},
                {'n', "lines", "NUMBER", "Begin with this many of its last lines.", NULL, 0},
                {'e', "stderr", NULL, "Its standard error.", NULL, 0},
@@ -210,7 +222,7 @@ const struct cli_command cli_commands[] = {
      .summary = "List the files of a task's sandbox, or fetch one.",
      .help = "PATH is a directory within the sandbox; --get writes a file's bytes, as they are, to "
              "standard output.",
-     .words = {{"TASK", CLI_TASK}, {"PATH", CLI_TEXT, true}},
+     .words = {ONE("TASK", CLI_TASK), OPTIONAL("PATH", CLI_TEXT)},
      .flags = {{'g', "get", NULL, "Write the file PATH to standard output.", NULL, 0},
                OF_FRAMEWORK},
      .examples = {{"task files web.5", "what lies in its sandbox"},
@@ -226,7 +238,7 @@ const struct cli_command cli_commands[] = {
              "`sh -c '...'` for one. Flags stand before TASK. The exit status is the command's, "
              "128 + N when signal N ended it, and 125 when it could not be run. The command ends "
              "when this program does. The agent must be reachable from here.",
-     .words = {{"TASK", CLI_TASK}, {"COMMAND", CLI_TEXT, false, true}},
+     .words = {ONE("TASK", CLI_TASK), MANY("COMMAND", CLI_TEXT, false)},
      .flags = {{'i', "interactive", NULL, "Pass standard input on.", NULL, 0},
                {'t', "tty", NULL, "Give the command a terminal.", NULL, 0},
                OF_FRAMEWORK},
@@ -242,7 +254,7 @@ const struct cli_command cli_commands[] = {
              "were launched with a terminal (tty_info) can be attached to; of others `task logs` "
              "shows the output. ctrl-p ctrl-q detaches and leaves the task running. --container "
              "names a container inside the task's, such as another one's `task exec`.",
-     .words = {{"TASK", CLI_TASK}},
+     .words = {ONE("TASK", CLI_TASK)},
      .flags = {{0, "no-stdin", NULL, "Only look.", NULL, 0},
                {0, "container", "ID", "A container nested in the task's.", NULL, 0},
                OF_FRAMEWORK},
@@ -259,7 +271,7 @@ const struct cli_command cli_commands[] = {
          "container. Of any other task it is the executor's container, and all tasks of that "
          "executor end with it. Use `framework teardown` to end a framework for good, `agent "
          "drain` to move tasks away.",
-     .words = {{"TASK", CLI_TASK}},
+     .words = {ONE("TASK", CLI_TASK)},
      .flags = {OF_FRAMEWORK, YES},
      .examples = {{"task kill web.5", "asks first"}, {"task kill web.5 --yes", "in a script"}},
      .has_output = true,
@@ -288,7 +300,7 @@ const struct cli_command cli_commands[] = {
      .summary = "Set a role's quota.",
      .help = "Takes the place of the quota that the role had. A guarantee that the cluster cannot "
              "hold is refused unless --force is given.",
-     .words = {{"ROLE", CLI_ROLE}},
+     .words = {ONE("ROLE", CLI_ROLE)},
      .flags = {{'g', "guarantee", "RESOURCES", "What is kept for the role.", NULL, 0},
                {'l', "limit", "RESOURCES", "The most that it gets.", NULL, 0},
                {0, "force", NULL, "Do not check whether the cluster can hold it.", NULL, 0}},
@@ -301,7 +313,7 @@ const struct cli_command cli_commands[] = {
      .name = "remove",
      .summary = "Remove a role's quota.",
      .help = "Neither guarantee nor limit is left.",
-     .words = {{"ROLE", CLI_ROLE}},
+     .words = {ONE("ROLE", CLI_ROLE)},
      .examples = {{"quota remove dev", "as if there had never been one"}},
      .has_output = true,
      .has_ids = true,
@@ -319,7 +331,7 @@ const struct cli_command cli_commands[] = {
      .summary = "Set a role's weight.",
      .help = "A role of weight 2 gets twice the share of one of weight 1, when both want more than "
              "there is.",
-     .words = {{"ROLE", CLI_ROLE}, {"WEIGHT"}},
+     .words = {ONE("ROLE", CLI_ROLE), ONE("WEIGHT", CLI_TEXT)},
      .examples = {{"weight set prod 3", "three times the share"}},
      .has_output = true,
      .has_ids = true,
@@ -340,7 +352,7 @@ const struct cli_command cli_commands[] = {
              "them into it; --remove takes them out of the schedule. Frameworks are asked, by "
              "inverse offers, to move their tasks. A MACHINE is an agent (id, part of one, or "
              "hostname), or HOSTNAME/IP where no agent runs.",
-     .words = {{"MACHINE", CLI_AGENT, true, true}},
+     .words = {MANY("MACHINE", CLI_AGENT, true)},
      .flags = {{'s', "start", "TIME",
                 "When it begins: now, a duration from now (2hrs), or 2026-12-01T08:00:00 (local "
                 "time); now unless given.",
@@ -359,7 +371,7 @@ const struct cli_command cli_commands[] = {
      .summary = "Take machines down.",
      .help = "They must be scheduled. Their agents are shut down with all tasks, and are not "
              "admitted again before `maintenance stop`.",
-     .words = {{"MACHINE", CLI_AGENT, false, true}},
+     .words = {MANY("MACHINE", CLI_AGENT, false)},
      .flags = {YES},
      .examples = {{"maintenance start S3", "asks first"}},
      .has_output = true,
@@ -369,7 +381,7 @@ const struct cli_command cli_commands[] = {
      .name = "stop",
      .summary = "Bring machines back.",
      .help = "They leave the schedule, and their agents may register again.",
-     .words = {{"MACHINE", CLI_AGENT, false, true}},
+     .words = {MANY("MACHINE", CLI_AGENT, false)},
      .examples = {{"maintenance stop node7.example.org/10.0.0.7", "a machine whose agent is away"}},
      .has_output = true,
      .has_ids = true,
@@ -410,7 +422,7 @@ const struct cli_command cli_commands[] = {
     {.name = "log-level",
      .summary = "Show or raise the verbosity of the master's, or an agent's, log.",
      .help = "LEVEL is a number from 0 up. It goes back by itself.",
-     .words = {{"LEVEL", CLI_TEXT, true}},
+     .words = {OPTIONAL("LEVEL", CLI_TEXT)},
      .flags = {{'d', "duration", "DURATION", "For how long; 10mins unless given.", NULL, 0},
                AT_AGENT},
      .examples = {{"log-level", "what it is"},
@@ -426,7 +438,7 @@ const struct cli_command cli_commands[] = {
                 "master.address master.zookeeper.addresses master.zookeeper.path "
                 "master.principal master.secret agent.principal agent.secret agent.timeout "
                 "agent.ssl core.output"},
-               {"VALUE", CLI_TEXT, true}},
+               OPTIONAL("VALUE", CLI_TEXT)},
      .flags = {{0, "unset", NULL, "Remove the key.", NULL, 0}},
      .examples = {{"config", "what is set"},
                   {"config master.address m1:5050,m2:5050", "masters, of which one leads"},
@@ -446,7 +458,7 @@ const struct cli_command cli_commands[] = {
     {.name = "help",
      .summary = "Explain a command.",
      .help = "The same as COMMAND --help.",
-     .words = {{"COMMAND", CLI_TEXT, true, true}},
+     .words = {MANY("COMMAND", CLI_TEXT, true)},
      .examples = {{"help task logs", "one command"}, {"help agent", "a group of them"}},
      .needs_no_master = true,
      .run = cli_help},
