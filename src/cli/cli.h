@@ -46,6 +46,9 @@ enum cli_exit cli_exit_status(int code);
 // Puts `<formatted>: ` before the text, and makes the error one of that code, which it returns.
 int cli_wrap(struct error *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+#ifdef __clang_analyzer__
+#define cli_wrap(err, code, ...) ERROR_RETURNED(cli_wrap(err, code_, __VA_ARGS__), code)
+#endif
 
 // ---- the table of commands (cli_commands.c) ----
 

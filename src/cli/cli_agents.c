@@ -110,7 +110,7 @@ int cli_agent_list(struct cli *cli, struct error *err)
     agent_message **agents;
     size_t count;
     int r = cli_master_agents(cli, &agents, &count, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (cli->ids_only || cli->output == CLI_JSON) {
@@ -190,7 +190,7 @@ int cli_agent_info(struct cli *cli, struct error *err)
 {
     agent_message *agent;
     int r = cli_find_agent(cli, cli->words[0], &agent, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (cli->output == CLI_JSON) {
@@ -242,7 +242,7 @@ int cli_agent_drain(struct cli *cli, struct error *err)
     if (r == 0) {
         r = resolve(cli, &id, err);
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (text != NULL) {
@@ -257,7 +257,7 @@ int cli_agent_drain(struct cli *cli, struct error *err)
     call.type = MESOS__V1__MASTER__CALL__TYPE__DRAIN_AGENT;
     call.drain_agent = &drain;
     r = cli_master_call(cli, &call, NULL, err);
-    return r < 0 ? r : done(cli, id.value, "drain", "is draining");
+    return r != 0 ? r : done(cli, id.value, "drain", "is draining");
 }
 
 int cli_agent_deactivate(struct cli *cli, struct error *err)
@@ -266,7 +266,7 @@ int cli_agent_deactivate(struct cli *cli, struct error *err)
     Mesos__V1__Master__Call__DeactivateAgent body = MESOS__V1__MASTER__CALL__DEACTIVATE_AGENT__INIT;
     Mesos__V1__Master__Call call = MESOS__V1__MASTER__CALL__INIT;
     int r = resolve(cli, &id, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     body.agent_id = &id;
@@ -274,7 +274,7 @@ int cli_agent_deactivate(struct cli *cli, struct error *err)
     call.type = MESOS__V1__MASTER__CALL__TYPE__DEACTIVATE_AGENT;
     call.deactivate_agent = &body;
     r = cli_master_call(cli, &call, NULL, err);
-    return r < 0 ? r : done(cli, id.value, "deactivate", "is deactivated");
+    return r != 0 ? r : done(cli, id.value, "deactivate", "is deactivated");
 }
 
 int cli_agent_reactivate(struct cli *cli, struct error *err)
@@ -283,7 +283,7 @@ int cli_agent_reactivate(struct cli *cli, struct error *err)
     Mesos__V1__Master__Call__ReactivateAgent body = MESOS__V1__MASTER__CALL__REACTIVATE_AGENT__INIT;
     Mesos__V1__Master__Call call = MESOS__V1__MASTER__CALL__INIT;
     int r = resolve(cli, &id, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     body.agent_id = &id;
@@ -291,7 +291,7 @@ int cli_agent_reactivate(struct cli *cli, struct error *err)
     call.type = MESOS__V1__MASTER__CALL__TYPE__REACTIVATE_AGENT;
     call.reactivate_agent = &body;
     r = cli_master_call(cli, &call, NULL, err);
-    return r < 0 ? r : done(cli, id.value, "reactivate", "is active again");
+    return r != 0 ? r : done(cli, id.value, "reactivate", "is active again");
 }
 
 int cli_agent_gone(struct cli *cli, struct error *err)
@@ -306,7 +306,7 @@ int cli_agent_gone(struct cli *cli, struct error *err)
             arena_printf(cli->arena, "Mark agent %s as gone for good, with its tasks?", id.value),
             err);
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     body.agent_id = &id;
@@ -314,5 +314,5 @@ int cli_agent_gone(struct cli *cli, struct error *err)
     call.type = MESOS__V1__MASTER__CALL__TYPE__MARK_AGENT_GONE;
     call.mark_agent_gone = &body;
     r = cli_master_call(cli, &call, NULL, err);
-    return r < 0 ? r : done(cli, id.value, "gone", "is gone for good");
+    return r != 0 ? r : done(cli, id.value, "gone", "is gone for good");
 }

@@ -146,7 +146,7 @@ int cli_state(struct cli *cli, struct error *err)
     if (r == 0) {
         r = cli_master_call(cli, &call, &metrics, err);
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (master->get_master == NULL || metrics->get_metrics == NULL) {
@@ -207,7 +207,7 @@ int cli_flags(struct cli *cli, struct error *err)
     Mesos__V1__Flag **flags = NULL;
     size_t count = 0;
     int r = get_flags(cli, &flags, &count, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (cli->output == CLI_TABLE) {
@@ -306,7 +306,7 @@ int cli_log_level(struct cli *cli, struct error *err)
     if (r == 0) {
         r = get_level(cli, has_agent ? &at : NULL, &level_now, err);
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     const char *text = cli->output == CLI_JSON

@@ -114,7 +114,7 @@ static int read_values(const struct toml *toml, struct arena *arena, struct cli_
     }
     if (has_zookeeper) {
         int r = read_zookeeper(toml, arena, &config->master, err);
-        if (r < 0) {
+        if (r != 0) {
             return r;
         }
     }
@@ -196,7 +196,7 @@ int cli_config_read(struct arena *arena, struct cli_config *ret_config, struct e
     const char *text;
     bool exists;
     int r = read_file(arena, ret_config->path, &text, &exists, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     r = cli_config_read_text(arena, text, strlen(text), ret_config, err);
@@ -311,7 +311,7 @@ static int change(struct cli *cli, const struct toml *toml, const char *text,
     AUTO_BUF struct buf made = BUF_INIT;
     AUTO_BUF struct buf out = BUF_INIT;
     int r = value != NULL ? make_value(key, value, &made, err) : 0;
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     toml_put_changed(toml, text, strlen(text), key->name, value != NULL ? made.data : NULL, &out);
@@ -345,7 +345,7 @@ int cli_config_run(struct cli *cli, struct error *err)
     if (r == 0) {
         r = toml_parse(cli->arena, text, strlen(text), &toml, err);
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (name == NULL) {

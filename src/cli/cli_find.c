@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -76,7 +77,7 @@ int cli_find_agent(struct cli *cli, const char *wanted,
     Mesos__V1__Master__Response__GetAgents__Agent **agents;
     size_t count;
     int r = cli_master_agents(cli, &agents, &count, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     struct cli_match match = {.wanted = wanted, .what = "agent"};
@@ -104,7 +105,7 @@ int cli_agent_of(struct cli *cli, const char *agent_id,
     Mesos__V1__Master__Response__GetAgents__Agent **agents;
     size_t count;
     int r = cli_master_agents(cli, &agents, &count, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     for (size_t i = 0; i < count; i++) {
@@ -126,7 +127,7 @@ int cli_find_framework(struct cli *cli, const char *wanted,
 {
     Mesos__V1__Master__Response__GetFrameworks *all;
     int r = cli_master_frameworks(cli, &all, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     struct cli_match match = {.wanted = wanted, .what = "framework"};
@@ -142,6 +143,7 @@ int cli_find_framework(struct cli *cli, const char *wanted,
     }
     r = cli_match_end(&match, err);
     if (r == 0) {
+        CHECK(match.value != NULL);
         *ret_framework = match.value;
         *ret_is_completed = match.rank % 2 == 0;
     }
@@ -195,7 +197,7 @@ int cli_find_task(struct cli *cli, const char *wanted, const char *framework,
         Mesos__V1__Master__Response__GetFrameworks__Framework *found;
         bool is_completed;
         int r = cli_find_framework(cli, framework, &found, &is_completed, err);
-        if (r < 0) {
+        if (r != 0) {
             return r;
         }
         search.framework_id = found->framework_info->id->value;

@@ -105,7 +105,7 @@ int cli_framework_list(struct cli *cli, struct error *err)
     };
     Mesos__V1__Master__Response__GetFrameworks *all;
     int r = cli_master_frameworks(cli, &all, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     size_t count = all->n_frameworks + (cli_has_flag(cli, "all") ? all->n_completed_frameworks : 0);
@@ -180,7 +180,7 @@ int cli_framework_info(struct cli *cli, struct error *err)
     framework_message *framework;
     bool is_completed;
     int r = cli_find_framework(cli, cli->words[0], &framework, &is_completed, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (cli->output == CLI_JSON) {
@@ -208,7 +208,7 @@ int cli_framework_teardown(struct cli *cli, struct error *err)
                                      id_of(framework), framework->framework_info->name),
                         err);
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     Mesos__V1__Master__Call__Teardown body = MESOS__V1__MASTER__CALL__TEARDOWN__INIT;
@@ -303,7 +303,7 @@ int cli_framework_why(struct cli *cli, struct error *err)
         r = error_set(err, CLI_ERROR_FAILED, "The framework %s has ended: it gets no offers",
                       id_of(framework));
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     AUTO_BUF struct buf target = BUF_INIT;
@@ -311,7 +311,7 @@ int cli_framework_why(struct cli *cli, struct error *err)
     text_percent_encode(&target, id_of(framework));
     struct cli_answer answer;
     r = cli_master_get(cli, target.data, &answer, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (cli->output == CLI_JSON) {
@@ -395,7 +395,7 @@ int cli_offer_list(struct cli *cli, struct error *err)
                                                 {"RESOURCES", CLI_COLUMN_TEXT}};
     Mesos__V1__Master__Response__GetFrameworks *all;
     int r = cli_master_frameworks(cli, &all, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     struct cli_table *table = cli_table_new(cli, columns, ARRAY_COUNT(columns));

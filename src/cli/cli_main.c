@@ -110,11 +110,11 @@ static int set_flag(struct parse *p, const struct cli_flag *flag, const char *va
     const char *name = arena_printf(cli->arena, "--%s", flag->name);
     if (value != NULL && flag->choices != NULL) {
         int r = check_choice(p, name, flag->choices, value);
-        if (r < 0) {
+        if (r != 0) {
             return r;
         }
     }
-    if (flag->value != NULL && value[0] == '\0') {
+    if (value != NULL && value[0] == '\0') {
         return error_set(p->err, CLI_ERROR_USAGE, "%s: its value is empty", name);
     }
     bool was_given = false;
@@ -186,7 +186,7 @@ static int take_short(struct parse *p, char *word)
         }
         if (flag->value == NULL) {
             int r = set_flag(p, flag, NULL);
-            if (r < 0) {
+            if (r != 0) {
                 return r;
             }
             continue;
@@ -259,7 +259,7 @@ static int check_words(const struct parse *p)
         }
         if (words[i].choices != NULL) {
             int r = check_choice(p, words[i].name, words[i].choices, cli->words[i]);
-            if (r < 0) {
+            if (r != 0) {
                 return r;
             }
         }
@@ -288,7 +288,7 @@ int cli_parse(struct cli *cli, int argc, char **argv, bool *ret_help, struct err
         }
     }
     *ret_help = p.wants_help;
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (p.wants_help || (cli->command == NULL && p.group != NULL)) {

@@ -152,7 +152,7 @@ static int show(struct cli *cli,
     if (r == 0) {
         r = get_status(cli, &status, err);
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (cli->output == CLI_JSON) {
@@ -244,7 +244,7 @@ static int read_machines(struct cli *cli, const schedule_message *schedule,
         Mesos__V1__MachineID *machine =
             WIRE_NEW(cli->arena, Mesos__V1__MachineID, mesos__v1__machine_id);
         int r = read_machine(cli, cli->words[i], schedule, machine, err);
-        if (r < 0) {
+        if (r != 0) {
             return r;
         }
         if (!holds(&machines, machine)) {
@@ -398,7 +398,7 @@ int cli_maintenance_schedule(struct cli *cli, struct error *err)
     if (r == 0 && removes) {
         r = check_scheduled(cli, schedule, &machines, err);
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     take_out(cli->arena, schedule, &machines);
@@ -433,7 +433,7 @@ int cli_maintenance_start(struct cli *cli, struct error *err)
                                      machines.count, machines.count == 1 ? "" : "s"),
                         err);
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     Mesos__V1__Master__Call__StartMaintenance body =
@@ -459,7 +459,7 @@ int cli_maintenance_stop(struct cli *cli, struct error *err)
     if (r == 0) {
         r = read_machines(cli, schedule, &machines, err);
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     Mesos__V1__Master__Call__StopMaintenance body = MESOS__V1__MASTER__CALL__STOP_MAINTENANCE__INIT;

@@ -63,7 +63,7 @@ static int find_elected(struct cli *cli, struct error *err)
     struct election_options options = {.url = cli->master, .session_timeout_ns = ELECTION_WAIT_NS};
     struct election *election = NULL;
     int r = env_new(&watch.env, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     signal(SIGPIPE, SIG_DFL); // env_new ignores it
@@ -75,7 +75,7 @@ static int find_elected(struct cli *cli, struct error *err)
     }
     election_free(election);
     env_free(watch.env);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (!watch.is_found) {
@@ -101,7 +101,7 @@ static int ask_at(struct cli *cli, const struct address *address, struct cli_req
     for (int i = 0; i <= REDIRECTS_MAX; i++) {
         request->address = &at;
         int r = cli_http_ask(cli, request, ret_answer, err);
-        if (r < 0) {
+        if (r != 0) {
             return r;
         }
         if (ret_answer->status == 503) {
@@ -183,7 +183,7 @@ int cli_master_ask(struct cli *cli, struct cli_request *request, struct cli_answ
     } else {
         r = ask_around(cli, request, ret_answer, err);
     }
-    return r < 0 ? r : cli_http_check(ret_answer, "The master", err);
+    return r != 0 ? r : cli_http_check(ret_answer, "The master", err);
 }
 
 int cli_master_get(struct cli *cli, const char *target, struct cli_answer *ret_answer,
@@ -227,9 +227,9 @@ int cli_master_call(struct cli *cli, const Mesos__V1__Master__Call *call,
 {
     struct cli_answer answer;
     int r = call_master(cli, call, &answer, err);
-    return r < 0 ? r
-                 : decode(cli, &mesos__v1__master__response__descriptor, &answer,
-                          (ProtobufCMessage **)ret_response, err);
+    return r != 0 ? r
+                  : decode(cli, &mesos__v1__master__response__descriptor, &answer,
+                           (ProtobufCMessage **)ret_response, err);
 }
 
 int cli_master_look(struct cli *cli, Mesos__V1__Master__Call__Type type,
@@ -263,9 +263,9 @@ int cli_agent_call(struct cli *cli, const struct address *address,
         return cli_wrap(err, r, "Cannot reach the agent");
     }
     r = cli_http_check(&answer, "The agent", err);
-    return r < 0 ? r
-                 : decode(cli, &mesos__v1__agent__response__descriptor, &answer,
-                          (ProtobufCMessage **)ret_response, err);
+    return r != 0 ? r
+                  : decode(cli, &mesos__v1__agent__response__descriptor, &answer,
+                           (ProtobufCMessage **)ret_response, err);
 }
 
 int cli_agent_address(const Mesos__V1__Master__Response__GetAgents__Agent *agent,
@@ -307,7 +307,7 @@ int cli_master_walk_tasks(struct cli *cli, cli_task_fn *on_task, void *ctx, stru
     call.type = MESOS__V1__MASTER__CALL__TYPE__GET_TASKS;
     struct cli_answer answer;
     int r = call_master(cli, &call, &answer, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     struct task_walk walk = {on_task, ctx};

@@ -110,10 +110,10 @@ static void measure(const struct cli_table *table, size_t *widths)
     for (size_t c = 0; c < table->column_count; c++) {
         widths[c] = cli_text_width(table->columns[c].title);
     }
-    for (size_t i = 0; i < table->count; i++) {
+    for (size_t i = 0, c = 0; i < table->count; i++) {
         size_t width = cli_text_width(table->cells[i]);
-        size_t c = i % table->column_count;
         widths[c] = width > widths[c] ? width : widths[c];
+        c = c + 1 < table->column_count ? c + 1 : 0;
     }
 }
 
@@ -247,15 +247,16 @@ void cli_table_print(struct cli_table *table)
     for (size_t c = 0; c < table->shown_count; c++) {
         put_cell(table, c, table->columns[c].title, widths[c], has_colours ? "1" : NULL);
     }
-    for (size_t i = 0; i < table->count; i++) {
-        size_t c = i % table->column_count;
+    for (size_t i = 0, c = 0; i < table->count; i++, c = c < table->column_count ? c : 0) {
         if (c >= table->shown_count) {
+            c++;
             continue;
         }
         const char *colour = has_colours && table->columns[c].kind == CLI_COLUMN_STATE
                                  ? colour_of(table->cells[i])
                                  : NULL;
         put_cell(table, c, table->cells[i], widths[c], colour);
+        c++;
     }
     cli_flush();
 }

@@ -75,7 +75,7 @@ int cli_quota_list(struct cli *cli, struct error *err)
         {"ROLE", CLI_COLUMN_TEXT}, {"GUARANTEE", CLI_COLUMN_TEXT}, {"LIMIT", CLI_COLUMN_TEXT}};
     Mesos__V1__Quota__QuotaStatus *status = NULL;
     int r = get_quotas(cli, &status, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     struct cli_table *table = cli_table_new(cli, columns, ARRAY_COUNT(columns));
@@ -149,7 +149,7 @@ int cli_quota_set(struct cli *cli, struct error *err)
     }
     if (guarantee != NULL) {
         int r = cli_read_amounts("guarantee", guarantee, arena, &amounts, &count, err);
-        if (r < 0) {
+        if (r != 0) {
             return r;
         }
         config.guarantees = arena_calloc(arena, count + 1, sizeof(config.guarantees[0]));
@@ -163,7 +163,7 @@ int cli_quota_set(struct cli *cli, struct error *err)
     }
     if (limit != NULL) {
         int r = cli_read_amounts("limit", limit, arena, &amounts, &count, err);
-        if (r < 0) {
+        if (r != 0) {
             return r;
         }
         config.limits = arena_calloc(arena, count + 1, sizeof(config.limits[0]));
@@ -176,7 +176,7 @@ int cli_quota_set(struct cli *cli, struct error *err)
         }
     }
     int r = update_quota(cli, &config, err);
-    return r < 0 ? r : done(cli, config.role, "quota-set", "Set the quota");
+    return r != 0 ? r : done(cli, config.role, "quota-set", "Set the quota");
 }
 
 int cli_quota_remove(struct cli *cli, struct error *err)
@@ -185,7 +185,7 @@ int cli_quota_remove(struct cli *cli, struct error *err)
     quota_message config = MESOS__V1__QUOTA__QUOTA_CONFIG__INIT;
     config.role = cli->words[0];
     int r = get_quotas(cli, &status, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     size_t i = 0;
@@ -196,7 +196,7 @@ int cli_quota_remove(struct cli *cli, struct error *err)
         return error_set(err, CLI_ERROR_NOT_FOUND, "The role '%s' has no quota", config.role);
     }
     r = update_quota(cli, &config, err);
-    return r < 0 ? r : done(cli, config.role, "quota-remove", "Removed the quota");
+    return r != 0 ? r : done(cli, config.role, "quota-remove", "Removed the quota");
 }
 
 // ---- weights ----
@@ -207,7 +207,7 @@ int cli_weight_list(struct cli *cli, struct error *err)
                                                 {"WEIGHT", CLI_COLUMN_NUMBER}};
     Mesos__V1__Master__Response *response;
     int r = cli_master_look(cli, MESOS__V1__MASTER__CALL__TYPE__GET_WEIGHTS, &response, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     const Mesos__V1__Master__Response__GetWeights *weights = response->get_weights;
@@ -252,7 +252,7 @@ int cli_weight_set(struct cli *cli, struct error *err)
     call.type = MESOS__V1__MASTER__CALL__TYPE__UPDATE_WEIGHTS;
     call.update_weights = &body;
     int r = cli_master_call(cli, &call, NULL, err);
-    return r < 0 ? r : done(cli, weight.role, "weight-set", "Set the weight");
+    return r != 0 ? r : done(cli, weight.role, "weight-set", "Set the weight");
 }
 
 // ---- roles ----
@@ -296,7 +296,7 @@ int cli_role_list(struct cli *cli, struct error *err)
     if (r == 0) {
         r = get_quotas(cli, &quotas, err);
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     const Mesos__V1__Master__Response__GetRoles *roles = response->get_roles;

@@ -26,7 +26,7 @@ int cli_sandbox_open(struct cli *cli, const Mesos__V1__Task *task, struct cli_sa
     Mesos__V1__Master__Response__GetAgents__Agent *agent;
     *ret_sandbox = (struct cli_sandbox){.cli = cli, .task = task};
     int r = cli_agent_of(cli, task->agent_id->value, &agent, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     ret_sandbox->has_address = cli_agent_address(agent, &ret_sandbox->agent, NULL) == 0;
@@ -126,7 +126,7 @@ static int read_direct(struct cli_sandbox *sandbox, const char *file, uint64_t o
     call.type = MESOS__V1__AGENT__CALL__TYPE__READ_FILE;
     call.read_file = &body;
     int r = cli_agent_call(sandbox->cli, &sandbox->agent, &call, &response, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (response->read_file == NULL) {
@@ -172,7 +172,7 @@ static int read_by_master(struct cli_sandbox *sandbox, const char *file, uint64_
     const char *data = "";
     uint64_t size, at;
     int r = read_text(sandbox, file, -1, 0, &data, &size, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     uint64_t left = size > offset ? size - offset : 0;
@@ -183,7 +183,7 @@ static int read_by_master(struct cli_sandbox *sandbox, const char *file, uint64_
         }
         length -= less > 0;
         r = read_text(sandbox, file, (int64_t)offset, length, &data, &at, err);
-        if (r < 0) {
+        if (r != 0) {
             return r;
         }
     }

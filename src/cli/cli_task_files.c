@@ -85,7 +85,7 @@ static int print_all(struct log *log, bool *ret_has_news, struct error *err)
     for (;;) {
         uint64_t before = log->at;
         int r = read_piece(log, err);
-        if (r < 0) {
+        if (r != 0) {
             return r;
         }
         cli_write(log->piece.data, log->piece.size);
@@ -225,14 +225,14 @@ int cli_task_files(struct cli *cli, struct error *err)
     if (r == 0) {
         r = open_sandbox(cli, &sandbox, err);
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (cli_has_flag(cli, "get")) {
         return cli_sandbox_get(&sandbox, "download", path, "", write_data, NULL, &answer, err);
     }
     r = cli_sandbox_get(&sandbox, "browse", path, "", NULL, NULL, &answer, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (cli->output == CLI_JSON) {

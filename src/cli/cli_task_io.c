@@ -25,7 +25,7 @@ static int find_container(struct cli *cli, struct address *ret_agent,
     Mesos__V1__Task *task;
     Mesos__V1__Master__Response__GetAgents__Agent *agent;
     int r = cli_find_task(cli, cli->words[0], cli_flag_value(cli, "framework"), &task, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     *ret_container = cli_task_container(task);
@@ -125,7 +125,7 @@ int cli_task_exec(struct cli *cli, struct error *err)
     struct address agent;
     const Mesos__V1__ContainerID *parent;
     int r = find_container(cli, &agent, &parent, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     struct uuid uuid;
@@ -176,7 +176,7 @@ int cli_task_attach(struct cli *cli, struct error *err)
     const Mesos__V1__ContainerID *container;
     const char *inner = cli_flag_value(cli, "container");
     int r = find_container(cli, &agent, &container, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (inner != NULL) {
@@ -201,7 +201,7 @@ int cli_task_attach(struct cli *cli, struct error *err)
     enum cli_io_end end;
     int signal = 0;
     r = cli_io_run(cli, &options, &end, &signal, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (end == CLI_IO_DETACHED) {

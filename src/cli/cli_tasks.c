@@ -114,7 +114,7 @@ static int learn_names(struct listing *l, struct error *err)
     if (r == 0) {
         r = cli_master_frameworks(l->cli, &frameworks, err);
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     for (size_t i = 0; i < count; i++) {
@@ -168,7 +168,7 @@ int cli_task_list(struct cli *cli, struct error *err)
         r = cli_find_agent(cli, agent, &found, err);
         l.agent_id = r == 0 ? found->agent_info->id->value : NULL;
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (cli->output == CLI_TABLE && !cli->ids_only) {
@@ -255,7 +255,7 @@ int cli_task_info(struct cli *cli, struct error *err)
 {
     Mesos__V1__Task *task;
     int r = cli_find_task(cli, cli->words[0], cli_flag_value(cli, "framework"), &task, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (cli->output == CLI_JSON) {
@@ -291,7 +291,7 @@ int cli_task_kill(struct cli *cli, struct error *err)
     Mesos__V1__Master__Response__GetAgents__Agent *agent;
     struct address address;
     int r = cli_find_task(cli, cli->words[0], cli_flag_value(cli, "framework"), &task, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     const char *id = task->task_id->value;
@@ -315,7 +315,7 @@ int cli_task_kill(struct cli *cli, struct error *err)
                                      is_shared ? ", with all tasks of its executor" : ""),
                         err);
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     Mesos__V1__Agent__Call__KillContainer body = MESOS__V1__AGENT__CALL__KILL_CONTAINER__INIT;

@@ -15,6 +15,7 @@
 #include "model/resources.h"
 #include "model/task_state.h"
 
+#undef cli_wrap
 int cli_wrap(struct error *err, int code, const char *format, ...)
 {
     if (err != NULL) {
