@@ -15,14 +15,14 @@ export const taskHref = (task) => href(`/frameworks/${seg(task.framework_id)}/ta
 /** Columns for DataTable on /dashboard/tasks; `without` names those that the page has no use for. */
 export function taskColumns(without = []) {
   return [
-    { key: 'id', title: 'Task', sort: true, width: '20%', cell: (t) => t.id },
-    { key: 'name', title: 'Name', sort: true, width: '14%', hide: 'phone', cell: (t) => t.name },
+    { key: 'id', title: 'Task', sort: true, width: '17%', cell: (t) => t.id },
+    { key: 'name', title: 'Name', sort: true, width: '13%', hide: 'phone', cell: (t) => t.name },
     { key: 'state', title: 'State', sort: true, width: '7.5rem', phone: '7rem', cell: (t) => html`<${TaskState} state=${t.state} />`, hint: (t) => t.state },
     {
-      key: 'framework', title: 'Framework', sort: true, width: '13%', hide: 'narrow', hint: (t) => t.framework_id,
+      key: 'framework', title: 'Framework', sort: true, width: '17%', hide: 'narrow', hint: (t) => t.framework_id,
       cell: (t) => html`<a href=${href(`/frameworks/${seg(t.framework_id)}`)}>${t.framework}</a>`,
     },
-    { key: 'role', title: 'Role', sort: true, width: '8%', hide: 'narrow', cell: (t) => t.role },
+    { key: 'role', title: 'Role', sort: true, width: '9%', hide: 'narrow', cell: (t) => t.role },
     {
       key: 'agent', title: 'Agent', sort: true, width: '13%', hide: 'phone', hint: (t) => `${t.host} ${t.agent_id}`,
       cell: (t) => html`<a href=${href(`/agents/${seg(t.agent_id)}`)}>${t.host || shortId(t.agent_id)}</a>`,
