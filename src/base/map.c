@@ -12,7 +12,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 
-enum { CAPACITY_MIN = 8 };
+enum { CAPACITY_MIN = 2 }; // many maps have one entry
 
 static uint64_t hash_key[2] = {UINT64_C(0x5851f42d4c957f2d), UINT64_C(0x14057b7ef767814f)};
 

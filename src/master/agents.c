@@ -215,12 +215,6 @@ static void ping_is_due(struct timer *timer, struct instant now)
 
 // ---- life ----
 
-// Id, version and address, and one capability, as they lie in an agent's arena.
-enum {
-    INFO_MORE_SIZE = 256,
-    CAPABILITY_SIZE = sizeof(void *) + sizeof(Mesos__V1__AgentInfo__Capability),
-};
-
 void master_agent_describe(struct agent *a, const Meseta__Link__AgentDescription *description)
 {
     struct master *m = a->master;
@@ -228,25 +222,30 @@ void master_agent_describe(struct agent *a, const Meseta__Link__AgentDescription
     if (a->pid != NULL && map_get(&m->agents_by_pid, a->pid) == a)
         map_remove(&m->agents_by_pid, a->pid);
     struct arena *old = a->arena;
+    struct shared_description *old_shared = a->shared;
+    a->shared = master_description_hold(m, description);
+    const Meseta__Link__AgentDescription *shared = master_description_parts(a->shared);
+    Mesos__V1__AgentInfo info = *description->info;
+    info.n_resources = 0;
+    info.resources = NULL;
     // A copy to learn the size: there are many agents, and their infos stay.
     size_t before = arena_size(m->scratch);
-    WIRE_COPY(m->scratch, Mesos__V1__AgentInfo, description->info);
-    size_t size = arena_size(m->scratch) - before + INFO_MORE_SIZE +
-                  description->n_capabilities * CAPABILITY_SIZE;
+    WIRE_COPY(m->scratch, Mesos__V1__AgentInfo, &info);
+    size_t size = arena_size(m->scratch) - before + sizeof(Mesos__V1__AgentID) + strlen(a->id) +
+                  strlen(description->pid) + 4 * (size_t)ARENA_ALIGNMENT;
     struct arena *arena = arena_new(size, 0);
     a->arena = arena;
-    a->info = WIRE_COPY(arena, Mesos__V1__AgentInfo, description->info);
+    a->info = WIRE_COPY(arena, Mesos__V1__AgentInfo, &info);
     a->info->id = master_make_agent_id(arena, a->id);
-    a->version = arena_strdup(arena, description->version);
+    a->info->n_resources = shared->info->n_resources;
+    a->info->resources = shared->info->resources;
+    a->version = shared->version;
     a->pid = arena_strdup(arena, description->pid);
-    a->capability_count = description->n_capabilities;
-    a->capabilities =
-        arena_calloc(arena, description->n_capabilities + 1, sizeof(*a->capabilities));
-    for (size_t i = 0; i < description->n_capabilities; i++)
-        a->capabilities[i] =
-            WIRE_COPY(arena, Mesos__V1__AgentInfo__Capability, description->capabilities[i]);
+    a->capability_count = shared->n_capabilities;
+    a->capabilities = shared->capabilities;
     map_put(&m->agents_by_pid, a->pid, a);
     arena_free(old);
+    master_description_drop(m, old_shared);
 }
 
 struct agent *master_agent_add(struct master *m, const Meseta__Link__AgentDescription *description,
@@ -285,6 +284,7 @@ struct agent *master_agent_free(struct agent *a)
     resources_free(a->used);
     resources_free(a->offered);
     arena_free(a->arena);
+    master_description_drop(a->master, a->shared);
     mem_free(a->id);
     a->magic = 0;
     mem_free(a);

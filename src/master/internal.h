@@ -175,6 +175,14 @@ void master_framework_update(struct framework *f, const Mesos__V1__FrameworkInfo
 void master_framework_tell_agents(struct framework *f);
 bool master_framework_has_role(const struct framework *f, const char *role);
 
+// ---- descriptions.c: what many agents say alike ----
+// The flags' resources (in `info`), the version and the capabilities; nothing else of it is set.
+const Meseta__Link__AgentDescription *master_description_parts(const struct shared_description *d);
+struct shared_description *master_description_hold(
+    struct master *m, const Meseta__Link__AgentDescription *description);
+// NULL is fine; returns NULL.
+struct shared_description *master_description_drop(struct master *m, struct shared_description *d);
+
 // ---- agents.c ----
 // `total` is taken over.
 struct agent *master_agent_add(struct master *m, const Meseta__Link__AgentDescription *description,

@@ -283,6 +283,7 @@ struct master *master_free(struct master *m)
         master_agent_free(entry->value);
     map_free(&m->agents);
     map_free(&m->agents_by_pid);
+    map_free(&m->descriptions);
     free_absent_agents(m);
     master_deactivations_free(m);
     master_writes_free(m);

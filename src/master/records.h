@@ -124,8 +124,9 @@ struct agent {
     uint32_t magic;
     struct master *master;
     char *id;
-    struct arena *arena;        // of info and the texts below
-    Mesos__V1__AgentInfo *info; // `id` is set
+    struct arena *arena;               // of info and pid
+    Mesos__V1__AgentInfo *info;        // `id` is set; its resources are of `shared`
+    struct shared_description *shared; // of which are those three:
     Mesos__V1__AgentInfo__Capability **capabilities;
     size_t capability_count;
     const char *version;
@@ -346,6 +347,7 @@ struct master {
     struct framework *recent_framework; // the same of master_framework
     struct map agents;                  // id -> struct agent
     struct map agents_by_pid;           // pid -> struct agent
+    struct map descriptions;            // hash -> struct shared_description
     struct map recovered;               // id -> struct recovered_agent
     struct map unreachable;             // id -> struct unreachable_agent
     struct map gone;                    // id -> int64_t *: since when, wall clock

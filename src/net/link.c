@@ -46,7 +46,7 @@ struct link {
     struct timer timer;
     struct env_hook hook; // frees a dead link, or tells of an overflow
     char peer[TRANSPORT_NAME_SIZE];
-    char local_ip[TRANSPORT_NAME_SIZE];
+    char *local_ip; // client side, once it is open
 };
 
 static const struct transport_callbacks transport_callbacks;
@@ -62,6 +62,7 @@ static void link_release(struct link *link)
     buf_free(&link->early);
     frame_reader_free(&link->frames);
     mem_free(link->host);
+    mem_free(link->local_ip);
     link->magic = 0;
     mem_free(link);
 }
@@ -272,7 +273,6 @@ struct link *link_accept(struct env *env, struct http_request *request,
     link->state = LINK_UPGRADING;
     env_timer_cancel(env, &link->timer); // HTTP ends it one way or the other
     snprintf(link->peer, sizeof(link->peer), "%s", http_peer(request));
-    snprintf(link->local_ip, sizeof(link->local_ip), "%s", http_local_ip(request));
     http_upgrade(request, LINK_PROTOCOL, on_upgraded, link);
     return link;
 }
@@ -351,7 +351,9 @@ static void on_connect(void *ctx, const struct error *err)
         return;
     }
     transport_peer(link->transport, link->peer);
-    transport_local_ip(link->transport, link->local_ip);
+    char local_ip[TRANSPORT_NAME_SIZE];
+    transport_local_ip(link->transport, local_ip);
+    link->local_ip = mem_strdup(local_ip);
     link->state = LINK_ASKING;
     link->answer = mem_zalloc(sizeof(*link->answer));
     answer_start(link->answer, false, &answer_callbacks, link);
@@ -415,5 +417,5 @@ const char *link_peer(const struct link *link)
 
 const char *link_local_ip(const struct link *link)
 {
-    return link->local_ip;
+    return link->local_ip != NULL ? link->local_ip : "";
 }

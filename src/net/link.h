@@ -45,5 +45,6 @@ struct link *link_free(struct link *link);
 void link_send(struct link *link, uint32_t channel, const void *data, size_t size);
 size_t link_queued(const struct link *link);
 const char *link_peer(const struct link *link);
-// The local address of the connection ("" before it stands): how an agent learns its own IP.
+// The local address of the connection, on the side that connected ("" on the other, and before it
+// stands): how an agent learns its own IP.
 const char *link_local_ip(const struct link *link);

@@ -456,9 +456,41 @@ static void test_same_address_registers_anew(void **state)
     mem_free(e);
 }
 
+// What agents say alike is kept once, for as long as one says so.
+static void test_descriptions_are_shared(void **state)
+{
+    (void)state;
+    struct world w;
+    world_begin(&w, NULL);
+    static struct end ends[3];
+    memset(ends, 0, sizeof(ends));
+    const struct agent *agents[3];
+    for (size_t i = 0; i < ARRAY_COUNT(ends); i++) {
+        AUTO_FREE char *host = mem_printf("%zu", 6000 + i);
+        end_register(&w, &ends[i], host, i < 2 ? "cpus:4;mem:1024" : "cpus:5;mem:1024");
+        agents[i] = map_get(&w.master->agents, ends[i].agent_id);
+        assert_non_null(agents[i]);
+        assert_string_equal(agents[i]->info->hostname, host);
+    }
+    assert_ptr_equal(agents[0]->info->resources, agents[1]->info->resources);
+    assert_ptr_equal(agents[0]->version, agents[1]->version);
+    assert_ptr_not_equal(agents[0]->info->resources, agents[2]->info->resources);
+    assert_true(agents[2]->info->resources[0]->scalar->value == 5);
+    assert_int_equal(w.master->descriptions.count, 2);
+    end_send(&w, &ends[0], "{\"type\":\"UNREGISTER\"}");
+    world_settle(&w);
+    assert_int_equal(w.master->descriptions.count, 2);
+    assert_true(agents[1]->info->resources[0]->scalar->value == 4);
+    end_send(&w, &ends[1], "{\"type\":\"UNREGISTER\"}");
+    world_settle(&w);
+    assert_int_equal(w.master->descriptions.count, 1);
+    world_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_descriptions_are_shared),
         cmocka_unit_test(test_task_from_offer_to_end),
         cmocka_unit_test(test_framework_failover),
         cmocka_unit_test(test_heartbeats),
