@@ -344,6 +344,7 @@ static int start_containerizer(struct agent_daemon *d, struct error *err)
         .cgroups_root = f->cgroups_root,
         .cgroups_enable_cfs = f->cgroups_enable_cfs,
         .cgroups_limit_swap = f->cgroups_limit_swap,
+        .revocable_cpu_low_priority = f->revocable_cpu_low_priority,
         .cgroups_destroy_timeout_ns = f->cgroups_destroy_timeout,
         .launcher_dir = d->launcher_dir,
         .work_dir = d->work_dir,

@@ -58,6 +58,9 @@ static const struct flag rows[] = {
     ROW(cgroups_root, FLAG_TEXT, "mesos", 0, "The cgroup beneath which containers get theirs."),
     ROW(cgroups_enable_cfs, FLAG_BOOL, "false", 0,
         "Hold containers to their cpus also while others are idle."),
+    ROW(revocable_cpu_low_priority, FLAG_BOOL, "true", 0,
+        "Give containers with revocable cpus a hundredth of the weight that others have when cpus "
+        "are scarce (with cgroups/cpu)."),
     ROW(cgroups_limit_swap, FLAG_BOOL, "false", 0, "Limit memory and swap together."),
     ROW(cgroups_destroy_timeout, FLAG_DURATION, "60secs", 0,
         "How long the removal of a container's cgroup may take."),
@@ -190,7 +193,6 @@ static const struct flag pending_rows[] = {
     PENDING_TEXT(33, "perf_events", NULL),
     PENDING_TIME(34, "perf_interval", "60secs"),
     PENDING_TIME(35, "perf_duration", "10secs"),
-    PENDING_BOOL(36, "revocable_cpu_low_priority", "true"),
     PENDING_BOOL(37, "systemd_enable_support", "true"),
     PENDING_TEXT(38, "systemd_runtime_directory", "/run/systemd/system"),
     PENDING(39, "effective_capabilities", "allowed_capabilities", FLAG_TEXT, NULL),

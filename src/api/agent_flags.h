@@ -31,6 +31,7 @@ struct agent_flags {
     char *cgroups_hierarchy;
     char *cgroups_root;
     bool cgroups_enable_cfs;
+    bool revocable_cpu_low_priority;
     bool cgroups_limit_swap;
     int64_t cgroups_destroy_timeout;
     bool switch_user;

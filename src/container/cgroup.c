@@ -180,6 +180,7 @@ static int make_driver(const struct cgroup_options *options, struct cgroup_drive
     driver->memory = options->memory;
     driver->enable_cfs = options->enable_cfs;
     driver->limit_swap = options->limit_swap;
+    driver->low_revocable = options->low_revocable;
     driver->root = mem_strdup(options->root);
     for (int i = 0; i < CGROUP_CONTROLLER_COUNT; i++) {
         driver->base_of[i] = -1;
@@ -443,7 +444,8 @@ static int set_cpus(struct cgroup *cgroup, const struct cgroup_limits *limits, s
 {
     enum { QUOTA_MIN_US = 1000, US_PER_THOUSANDTH = 100 };
     const struct cgroup_ops *ops = cgroup->driver->ops;
-    int code = ops->set_weight(cgroup, limits->cpus, err);
+    bool is_low = limits->has_revocable_cpus && cgroup->driver->low_revocable;
+    int code = ops->set_weight(cgroup, limits->cpus, is_low, err);
     int64_t cpus = limits->cpus_max;
     if (cpus == 0 && cgroup->driver->enable_cfs) {
         cpus = limits->cpus;

@@ -30,6 +30,7 @@ struct cgroup_options {
     bool memory;           // limit and measure memory
     bool enable_cfs;       // cpu limits are hard
     bool limit_swap;       // the memory limit holds for memory and swap
+    bool low_revocable;    // containers with revocable cpus get a hundredth of the others' weight
 };
 
 // What was asked for, and what is the most: 0 where what was asked for is the limit as well.
@@ -37,6 +38,7 @@ struct cgroup_limits {
     int64_t cpus, cpus_max; // thousandths; INT64_MAX: no limit
     uint64_t mem_bytes;
     uint64_t mem_max_bytes; // UINT64_MAX: no limit
+    bool has_revocable_cpus;
 };
 
 struct cgroup_driver;

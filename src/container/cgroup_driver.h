@@ -26,7 +26,7 @@ struct cgroup_base {
 
 struct cgroup_driver {
     const struct cgroup_ops *ops;
-    bool cpu, memory, enable_cfs, limit_swap;
+    bool cpu, memory, enable_cfs, limit_swap, low_revocable;
     char *root;
     struct cgroup_base bases[CGROUP_CONTROLLER_COUNT];
     size_t base_count;
@@ -56,7 +56,8 @@ struct cgroup_ops {
     const char *enter_file;
     int (*create)(struct cgroup *cgroup, struct error *err);
     // What follows from the cpus that were asked for.
-    int (*set_weight)(struct cgroup *cgroup, int64_t cpus, struct error *err);
+    // With low priority: about a hundredth of it, as in Mesos.
+    int (*set_weight)(struct cgroup *cgroup, int64_t cpus, bool is_low, struct error *err);
     // Per 100 ms, which is the kernel's default; negative: no limit.
     int (*set_quota)(struct cgroup *cgroup, int64_t quota_us, struct error *err);
     int (*set_memory)(struct cgroup *cgroup, uint64_t soft_bytes, uint64_t hard_bytes,

@@ -41,9 +41,10 @@ static int v1_create(struct cgroup *cgroup, struct error *err)
     return cgroup_write_file(cgroup, CGROUP_MEMORY, "cgroup.event_control", order, err);
 }
 
-static int v1_set_weight(struct cgroup *cgroup, int64_t cpus, struct error *err)
+static int v1_set_weight(struct cgroup *cgroup, int64_t cpus, bool is_low, struct error *err)
 {
-    int64_t shares = cpus * 1024 / 1000;
+    enum { SHARES_OF_CPU = 1024, LOW_SHARES_OF_CPU = 10 }; // as in Mesos
+    int64_t shares = cpus * (is_low ? LOW_SHARES_OF_CPU : SHARES_OF_CPU) / 1000;
     return cgroup_write_number(cgroup, CGROUP_CPU, "cpu.shares", shares < 2 ? 2 : shares, err);
 }
 

@@ -37,9 +37,9 @@ static int v2_create(struct cgroup *cgroup, struct error *err)
     return 0;
 }
 
-static int v2_set_weight(struct cgroup *cgroup, int64_t cpus, struct error *err)
+static int v2_set_weight(struct cgroup *cgroup, int64_t cpus, bool is_low, struct error *err)
 {
-    int64_t weight = cpus / 10; // 100 for each cpu
+    int64_t weight = cpus / (is_low ? 1000 : 10); // 100 for each cpu, or 1
     weight = weight < 1 ? 1 : weight > 10000 ? 10000 : weight;
     return cgroup_write_number(cgroup, TREE, "cpu.weight", weight, err);
 }

@@ -108,8 +108,9 @@ static void put_identity(const struct container *container, struct buf *head)
     }
     if (!container->shares_limits) {
         const struct cgroup_limits *limits = &container->limits;
-        buf_printf(head, "%c%" PRId64 " %" PRIu64 " %" PRId64 " %" PRIu64 "\n", RUN_LIMITS,
-                   limits->cpus, limits->mem_bytes, limits->cpus_max, limits->mem_max_bytes);
+        buf_printf(head, "%c%" PRId64 " %" PRIu64 " %" PRId64 " %" PRIu64 " %d\n", RUN_LIMITS,
+                   limits->cpus, limits->mem_bytes, limits->cpus_max, limits->mem_max_bytes,
+                   limits->has_revocable_cpus);
     }
 }
 
@@ -136,6 +137,16 @@ int container_write_head(const struct container *container, int fd, struct error
     return 0;
 }
 
+// What earlier versions wrote ends behind two numbers, or behind four.
+static void read_limits(struct run_file *file, const char *text)
+{
+    int has_revocable_cpus = 0;
+    file->owns_limits = sscanf(text, "%" SCNd64 " %" SCNu64 " %" SCNd64 " %" SCNu64 " %d",
+                               &file->limits.cpus, &file->limits.mem_bytes, &file->limits.cpus_max,
+                               &file->limits.mem_max_bytes, &has_revocable_cpus) >= 2;
+    file->limits.has_revocable_cpus = has_revocable_cpus != 0;
+}
+
 static void read_mark(const char *line, size_t size, struct run_file *file)
 {
     switch (line[0]) {
@@ -155,10 +166,7 @@ static void read_mark(const char *line, size_t size, struct run_file *file)
         file->is_session = true;
         break;
     case RUN_LIMITS:
-        // What an earlier version wrote ends behind two numbers.
-        file->owns_limits = sscanf(line + 1, "%" SCNd64 " %" SCNu64 " %" SCNd64 " %" SCNu64,
-                                   &file->limits.cpus, &file->limits.mem_bytes,
-                                   &file->limits.cpus_max, &file->limits.mem_max_bytes) >= 2;
+        read_limits(file, line + 1);
         break;
     case ORDER_RUN_INNER:
         file->inner = (pid_t)strtol(line + 1, NULL, 10);

@@ -94,6 +94,7 @@ static int make_driver(struct containerizer *c, const struct containerizer_optio
         .memory = isolation->cgroups_memory,
         .enable_cfs = options->cgroups_enable_cfs,
         .limit_swap = options->cgroups_limit_swap,
+        .low_revocable = options->revocable_cpu_low_priority,
     };
     int code = cgroup_driver_new(&driver_options, &c->driver, err);
     if (code < 0 && !chosen && !cgroups) {
@@ -338,6 +339,7 @@ void container_read_limits(const struct resources *resources, const struct hard_
     if (resources != NULL) {
         ret_limits->cpus = resources_scalar(resources, "cpus");
         ret_limits->mem_bytes = mem_bytes(resources_scalar(resources, "mem"));
+        ret_limits->has_revocable_cpus = resources_scalar_of(resources, "cpus", true) > 0;
     }
 }
 

@@ -26,6 +26,7 @@ struct containerizer_options {
     const char *cgroups_root;      // "mesos"
     bool cgroups_enable_cfs;
     bool cgroups_limit_swap;
+    bool revocable_cpu_low_priority; // by cgroups/cpu
     int64_t cgroups_destroy_timeout_ns;
     const char *launcher_dir; // where mesos-containerizer and mesos-fetcher are
     const char *work_dir;

@@ -203,6 +203,39 @@ static int check_description(const struct master *m,
     return r < 0 ? error_wrap(err, r, "its resources are not valid") : 0;
 }
 
+static void add_revocable(struct resources *total, Mesos__V1__Resource *const *messages,
+                          size_t count)
+{
+    bool has_any = false;
+    for (size_t i = 0; i < count && !has_any; i++)
+        has_any = messages[i]->revocable != NULL;
+    AUTO_RESOURCES struct resources *some = NULL;
+    if (!has_any || resources_from_proto(messages, count, &some, NULL) < 0)
+        return; // what is not sound is refused later
+    AUTO_RESOURCES struct resources *revocable = resources_revocable(some);
+    resources_unallocate(revocable);
+    resources_add(total, revocable);
+}
+
+void master_agent_add_revocable(struct master *m, const Meseta__Link__ToMaster__Reregister *message,
+                                struct resources *total)
+{
+    for (size_t i = 0; i < message->n_frameworks; i++) {
+        const Meseta__Link__FrameworkOnAgent *on_agent = message->frameworks[i];
+        const struct framework *f =
+            on_agent->info->id != NULL ? master_framework(m, on_agent->info->id->value) : NULL;
+        for (size_t k = 0; k < on_agent->n_executors; k++)
+            add_revocable(total, on_agent->executors[k]->resources,
+                          on_agent->executors[k]->n_resources);
+        for (size_t k = 0; k < on_agent->n_tasks; k++) {
+            const Mesos__V1__Task *task = on_agent->tasks[k];
+            const struct task *t = f != NULL ? map_get(&f->tasks, task->task_id->value) : NULL;
+            if (master_task_state_counts(task->state) || (t != NULL && t->holds))
+                add_revocable(total, task->resources, task->n_resources);
+        }
+    }
+}
+
 // Takes an amount from what is left. Taken one by one, since a port that two tasks claim would be
 // one port in their sum. One copy of what is shared serves for all.
 static int take(struct resources *left, struct resources *some, struct error *err)
@@ -466,6 +499,8 @@ void master_agent_reregister(struct master *m, struct master_channel *channel,
     if (r == 0)
         r = check_description(m, description, message->reregister->checkpointed_resources,
                               message->reregister->n_checkpointed_resources, &total, &err);
+    if (r == 0)
+        master_agent_add_revocable(m, message->reregister, total);
     const char *id = r == 0 ? description->info->id->value : "";
     if (map_has(&m->gone, id)) {
         log_warning("Refusing agent %s at %s (%s): it is gone", id, description->pid,

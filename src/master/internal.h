@@ -192,6 +192,10 @@ void master_agent_describe(struct agent *a, const Meseta__Link__AgentDescription
 int master_agent_read_total(const Meseta__Link__AgentDescription *description,
                             Mesos__V1__Resource *const *checkpointed, size_t count,
                             struct resources **ret_total, struct error *err);
+// What runs on revocable resources was oversubscribed, which no agent says of itself when it comes
+// back: it is part of the total until the agent tells its estimate again.
+void master_agent_add_revocable(struct master *m, const Meseta__Link__ToMaster__Reregister *message,
+                                struct resources *total);
 // `total` is taken over.
 void master_agent_set_total(struct agent *a, struct resources *total);
 void master_agent_connect(struct agent *a, struct master_channel *channel);

@@ -267,6 +267,7 @@ void master_agent_return(struct agent *a, Meseta__Link__ToMaster__Reregister *me
     int r = master_agent_read_total(message->agent, message->checkpointed_resources,
                                     message->n_checkpointed_resources, &total, NULL);
     CHECK(r == 0); // admission looked at them
+    master_agent_add_revocable(m, message, total);
     master_agent_set_total(a, total);
     allocator_update_agent(m->allocator, a->id, a->total);
     master_send_registered(a, true);

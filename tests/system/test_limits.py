@@ -2,6 +2,7 @@
 """Limits of tasks beyond what they ask for (TaskInfo.limits): who is told what, and what the kernel holds them to."""
 
 import glob
+import json
 import os
 
 import pytest
@@ -46,6 +47,41 @@ def launch(scheduler, task):
 @pytest.fixture
 def limiting(cluster, master):
     return cluster.start_agent(master, isolation="cgroups/cpu,cgroups/mem")
+
+
+def weight(cluster, container):
+    return int(cgroup_value(cluster, container, ("cpu", "cpu.shares"), "cpu.weight"))
+
+
+@pytest.mark.root
+@pytest.mark.cgroups
+@pytest.mark.parametrize("is_low", [True, False])
+def test_revocable_cpus_weigh_little(cluster, master, is_low):
+    estimator = "org_apache_mesos_FixedResourceEstimator"
+    modules = {"libraries": [{"modules": [{"name": estimator, "parameters": [{"key": "resources", "value": "cpus:4"}]}]}]}
+    agent = cluster.start_agent(master, isolation="cgroups/cpu,cgroups/mem", revocable_cpu_low_priority=is_low,
+                                modules=json.dumps(modules), resource_estimator=estimator)
+    harness.wait_for(lambda: master.metrics()["master/cpus_revocable_total"] == 4, what="the estimate")
+    scheduler = cluster.scheduler(master, checkpoint=True, capabilities=[{"type": "REVOCABLE_RESOURCES"}])
+    task = make_task("sleep 1000", mem=64)
+    task["resources"][0] = {"name": "cpus", "type": "SCALAR", "scalar": {"value": 3.9}, "revocable": {}}
+    assert all(r["name"] in ("cpus", "mem") for r in task["resources"])
+    scheduler.launch(scheduler.take_offer(lambda o: any("revocable" in r for r in o["resources"])), [task], refuse_seconds=0)
+    container = scheduler.wait_update(id_of(task), "TASK_RUNNING")["container_status"]["container_id"]["value"]
+    plain = make_task("sleep 1000", cpus=0.9, mem=64)
+    usual = launch(scheduler, plain)
+    is_v2 = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
+    low, full = (4, 400) if is_v2 else (40, 4096)
+    # The executor's 0.1 cpus come on top of both.
+    assert weight(cluster, container) == (low if is_low else full)
+    assert weight(cluster, usual) == (100 if is_v2 else 1024)
+    # A later agent, and a later master, know of what was oversubscribed by the tasks that use it.
+    for daemon in (agent, master):
+        daemon.kill()
+        daemon.restart()
+        harness.wait_for(lambda: master.metrics()["master/slaves_active"] == 1, what="the agent")
+        assert master.metrics()["master/cpus_revocable_used"] == 3.9
+        assert weight(cluster, container) == (low if is_low else full)
 
 
 @pytest.mark.root
