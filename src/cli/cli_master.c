@@ -163,6 +163,7 @@ static int ask_around(struct cli *cli, struct cli_request *request, struct cli_a
 int cli_master_ask(struct cli *cli, struct cli_request *request, struct cli_answer *ret_answer,
                    struct error *err)
 {
+    *ret_answer = (struct cli_answer){0};
     request->principal = cli->config.principal;
     request->secret = cli->config.secret;
     int r;

@@ -146,6 +146,14 @@ def check_local(debian):
                  "mesos-execute --master=127.0.0.1:5050 --name=x --command='exit 0'; kill $!; wait $!", timeout=60)
 
 
+def check_command_line(debian):
+    """`mesos` has its libraries, its page and its completion."""
+    assert "Usage: mesos task logs" in debian.check("mesos help task logs")
+    assert debian.run("mesos agent list")[0] == 3  # no master runs yet
+    debian.check("ls /usr/share/man/man1/mesos.1.gz /usr/share/doc/meseta/cli.md"
+                 " /usr/share/bash-completion/completions/mesos /usr/share/fish/vendor_completions.d/mesos.fish")
+
+
 def test_the_life_of_the_package(debian):
     install(debian)
     # Nothing has started by itself; all is where scripts look for it; both start at boot.
@@ -168,6 +176,7 @@ def test_the_life_of_the_package(debian):
                                            " /usr/lib/*/libmesos.so.1")
     assert "libmesos.so.1" in debian.check("ldconfig -p")
 
+    check_command_line(debian)
     check_wrong_setting(debian)
     check_local(debian)
 

@@ -146,7 +146,7 @@ def silly():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silly)
     server.authorizations = []
     server.address = "127.0.0.1:%d" % server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield server
     server.shutdown()
