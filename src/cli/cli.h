@@ -164,7 +164,7 @@ struct cli_request {
     const char *principal, *secret;
     const void *body;
     size_t body_size;
-    int64_t timeout_ms; // without any byte; 0: 60 seconds; negative: for ever
+    int64_t connect_ms; // to connect; 0: 5 seconds
     // A body with status 200 as it comes, instead of into the answer. A negative code ends it all.
     int (*on_data)(void *ctx, const void *data, size_t size);
     void *ctx;

@@ -18,7 +18,6 @@
 
 // Of one event; the snapshot of a big cluster is the largest.
 #define RECORD_SIZE_MAX ((size_t)4 * 1024 * 1024 * 1024 - 1)
-#define SILENCE_MS 60000 // four heartbeats
 enum { RETRIES_MAX = 30, SECONDS_BETWEEN = 1 };
 
 struct events {
@@ -246,7 +245,6 @@ static int subscribe(struct events *e, struct error *err)
         .accept = is_json ? CONTENT_JSON_NAME : CONTENT_PROTOBUF_NAME,
         .body = is_json ? json : protobuf,
         .body_size = is_json ? sizeof(json) - 1 : sizeof(protobuf),
-        .timeout_ms = SILENCE_MS,
         .on_data = on_data,
         .ctx = &feed,
     };

@@ -15,7 +15,7 @@
 
 // Beyond this an answer is refused: the tasks of a very big cluster take a tenth of it.
 #define ANSWER_SIZE_MAX (4ull * 1024 * 1024 * 1024)
-#define SILENCE_MS 60000
+#define SILENCE_S 60 // without any byte: it is given up; events have a heartbeat each 15 seconds
 #define CONNECT_MS 5000
 
 struct cli_http {
@@ -154,13 +154,10 @@ int cli_http_ask(struct cli *cli, const struct cli_request *request, struct cli_
     if (request->on_data == NULL) {
         curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "gzip");
     }
-    int64_t silence_ms = request->timeout_ms != 0 ? request->timeout_ms : SILENCE_MS;
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
-                     (long)(silence_ms > 0 && silence_ms < CONNECT_MS ? silence_ms : CONNECT_MS));
-    if (silence_ms > 0) {
-        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)((silence_ms + 999) / 1000));
-    }
+                     (long)(request->connect_ms != 0 ? request->connect_ms : CONNECT_MS));
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)SILENCE_S);
     CURLcode code = curl_easy_perform(curl);
     long status = 0;
     char *location = NULL;

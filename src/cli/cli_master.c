@@ -127,7 +127,9 @@ static int ask_at(struct cli *cli, const struct address *address, struct cli_req
 static int ask_around(struct cli *cli, struct cli_request *request, struct cli_answer *ret_answer,
                       struct error *err)
 {
-    char *rest = arena_strdup(cli->arena, cli->master);
+    // Not in the arena: a stream of events clears that while it runs.
+    AUTO_FREE char *copy = mem_strdup(cli->master);
+    char *rest = copy;
     struct buf why = BUF_INIT;
     int r = 0;
     size_t count = 0;
@@ -253,6 +255,7 @@ int cli_agent_call(struct cli *cli, const struct address *address,
         .target = API,
         .content_type = CONTENT_PROTOBUF_NAME,
         .accept = CONTENT_PROTOBUF_NAME,
+        .connect_ms = cli->config.agent_timeout_s * 1000,
         .principal = cli->config.agent_principal,
         .secret = cli->config.agent_secret,
         .body = body.data,

@@ -59,11 +59,6 @@ static bool goes_by_master(struct cli_sandbox *sandbox, int r, const struct erro
     return true;
 }
 
-static int64_t timeout_of(const struct cli *cli)
-{
-    return cli->config.agent_timeout_s * 1000;
-}
-
 int cli_sandbox_get(struct cli_sandbox *sandbox, const char *endpoint, const char *file,
                     const char *more, int (*on_data)(void *ctx, const void *data, size_t size),
                     void *ctx, struct cli_answer *ret_answer, struct error *err)
@@ -79,7 +74,7 @@ int cli_sandbox_get(struct cli_sandbox *sandbox, const char *endpoint, const cha
         .target = target.data,
         .principal = cli->config.agent_principal,
         .secret = cli->config.agent_secret,
-        .timeout_ms = timeout_of(cli),
+        .connect_ms = cli->config.agent_timeout_s * 1000,
         .on_data = on_data,
         .ctx = ctx,
     };
@@ -100,6 +95,7 @@ int cli_sandbox_get(struct cli_sandbox *sandbox, const char *endpoint, const cha
     text_percent_encode(&through, sandbox->task->agent_id->value);
     buf_puts(&through, target.data);
     request.target = through.data;
+    request.connect_ms = 0;
     r = cli_master_ask(cli, &request, ret_answer, err);
     buf_free(&through);
     bool is_away = r == CLI_ERROR_UNREACHABLE || (r < 0 && ret_answer->status == 502);
