@@ -11,6 +11,8 @@
 #include "base/text.h"
 #include "wire/recordio.h"
 
+enum { RECORD_SIZE_KEPT = 64 * 1024 };
+
 bool api_require_method(struct http_request *r, const char *methods)
 {
     const char *method = http_method(r);
@@ -256,8 +258,9 @@ struct http_stream *api_respond_stream(struct http_request *r, enum content_type
 
 void api_stream_send(struct http_stream *s, enum content_type type, const ProtobufCMessage *event)
 {
+    // Kept from one event to the next, unless it was a large one.
+    static struct buf record;
     AUTO_BUF struct buf body = BUF_INIT;
-    AUTO_BUF struct buf record = BUF_INIT;
     const void *data;
     size_t size;
     if (type == CONTENT_PROTOBUF) {
@@ -267,6 +270,10 @@ void api_stream_send(struct http_stream *s, enum content_type type, const Protob
         data = body.data;
         size = body.size;
     }
+    buf_clear(&record);
     recordio_put(&record, data, size);
     http_stream_send(s, record.data, record.size);
+    if (record.capacity > RECORD_SIZE_KEPT) {
+        buf_free(&record);
+    }
 }

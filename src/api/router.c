@@ -27,6 +27,9 @@ struct entry {
 struct api_router {
     uint32_t magic;
     char *process;
+    // The last path that reached something, and what: a scheduler's calls come in rows.
+    char *recent_path;
+    const struct entry *recent;
     struct map entries;  // path -> struct entry
     struct map disabled; // paths of no route that are disabled -> the router
 };
@@ -50,6 +53,7 @@ struct api_router *api_router_free(struct api_router *router)
     }
     map_free(&router->entries);
     map_free(&router->disabled);
+    mem_free(router->recent_path);
     mem_free(router->process);
     router->magic = 0;
     mem_free(router);
@@ -66,6 +70,7 @@ static void add(struct api_router *router, const struct api_route *routes, size_
         *entry = (struct entry){.route = &routes[i], .ctx = ctx, .is_open = is_open};
         CHECK(map_put(&router->entries, routes[i].path, entry) == NULL);
     }
+    mem_free(TAKE_PTR(router->recent_path));
 }
 
 void api_router_add(struct api_router *router, const struct api_route *routes, size_t count,
@@ -144,11 +149,25 @@ void api_router_disable(struct api_router *router, const char *path)
         map_put(&router->disabled, path, router);
 }
 
+static const struct entry *find_recent(struct api_router *router, const char *path)
+{
+    if (router->recent_path != NULL && strcmp(router->recent_path, path) == 0) {
+        return router->recent;
+    }
+    bool is_exact;
+    const struct entry *entry = find_longest(router, path, &is_exact);
+    if (entry != NULL) {
+        mem_free(router->recent_path);
+        router->recent_path = mem_strdup(path);
+        router->recent = entry;
+    }
+    return entry;
+}
+
 void api_router_dispatch(struct api_router *router, struct http_request *request)
 {
     CHECK(router->magic == ROUTER_MAGIC);
-    bool is_exact;
-    const struct entry *entry = find_longest(router, http_path(request), &is_exact);
+    const struct entry *entry = find_recent(router, http_path(request));
     if ((entry != NULL && entry->is_disabled) || map_has(&router->disabled, http_path(request))) {
         http_respond_text(request, 403, "Endpoint '%s' is disabled", http_path(request));
         return;

@@ -152,6 +152,9 @@ static struct wire_plan *plan_new(const ProtobufCMessageDescriptor *d)
         if (d->fields[i].id < PLAN_DIRECT_IDS)
             plan->by_id[d->fields[i].id] = &plan->fields[i];
     }
+    plan->wraps_text = d->n_fields == 1 && d->fields[0].id == 1 &&
+                       d->fields[0].label == PROTOBUF_C_LABEL_REQUIRED &&
+                       d->fields[0].type == PROTOBUF_C_TYPE_STRING;
     return plan;
 }
 

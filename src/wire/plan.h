@@ -71,6 +71,7 @@ struct wire_plan {
     const ProtobufCMessageDescriptor *descriptor;
     uint32_t field_count;
     bool has_maps;
+    bool wraps_text; // one field, a required text with the number 1: an id
     struct field_set required;
     struct field_plan *by_id[PLAN_DIRECT_IDS];
     struct field_plan fields[];

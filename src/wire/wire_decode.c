@@ -455,6 +455,23 @@ static inline bool quick_varint(const uint8_t **at, const uint8_t *end, uint64_t
     return true;
 }
 
+// An id, as all but a few nested messages are: a text and nothing else. False: nothing was done.
+static inline bool quick_wrapped(struct wire_build *b, const struct wire_plan *plan,
+                                 ProtobufCMessage *m, const uint8_t *data, size_t size)
+{
+    if (size < 2 || data[0] != (1 << 3 | PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED) ||
+        data[1] != size - 2 || data[1] >= 0x80) {
+        return false;
+    }
+    uint8_t *copy = arena_alloc_aligned(b->arena, size - 1, 1);
+    copy[size - 2] = '\0';
+    if (!copy_plain(copy, data + 2, size - 2)) {
+        return false;
+    }
+    *(char **)(void *)((char *)m + plan->fields[0].offset) = (char *)copy;
+    return true;
+}
+
 // 1: the slow way is to see to it.
 static int quick_message(struct wire_build *b, const struct reading *d, struct field_plan *f,
                          const uint8_t *data, size_t size)
@@ -470,6 +487,10 @@ static int quick_message(struct wire_build *b, const struct reading *d, struct f
     }
     child->descriptor->message_init(m);
     *slot = m;
+    if (child->wraps_text && child->descriptor != b->pinned &&
+        quick_wrapped(b, child, m, data, size)) {
+        return 0;
+    }
     struct wire_path below = {d->path, f->field, 0};
     int r =
         decode_into(b, child, m, (struct input){data, data + size}, false, &below, d->depth + 1);
