@@ -20,7 +20,7 @@ struct map_entry {
 
 struct map {
     struct map_entry *entries; // in insertion order, with holes
-    uint32_t *index;           // open addressing into `entries`, position + 1
+    uint32_t *index;           // open addressing into `entries`: see map.c
     size_t count;              // live entries
     size_t used;               // entries written, live or removed
     size_t first;              // entries before this one are all removed
