@@ -51,8 +51,10 @@ void *arena_alloc_slow(struct arena *arena, size_t size, size_t alignment); // p
 // `alignment` is a power of two, at most ARENA_ALIGNMENT.
 static inline void *arena_alloc_aligned(struct arena *arena, size_t size, size_t alignment)
 {
+    if (ARENA_SEPARATE)
+        return arena_alloc_slow(arena, size, alignment);
     char *at = arena->at + (-(uintptr_t)arena->at & (alignment - 1)); // at most `end`
-    if (ARENA_SEPARATE || size > (size_t)(arena->end - at))
+    if (size > (size_t)(arena->end - at))
         return arena_alloc_slow(arena, size, alignment);
     arena->size += size;
     arena->at = at + size;

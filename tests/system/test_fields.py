@@ -242,13 +242,14 @@ def run_briefly(cluster, master, scheduler):
 
 
 def lose_an_agent(cluster, master, scheduler):
-    """Its task is unreachable."""
+    """It hangs: its task is unreachable."""
     lost = cluster.start_agent(master, attributes="rack:r2", hostname="lost", resources="cpus:0.5;mem:128")
     offer = scheduler.take_offer(where=lambda o: o["hostname"] == "lost")
     scheduler.launch(offer, [make_task("sleep 1000", task_id="away")], 0)
     scheduler.wait_update("away", "TASK_RUNNING")
-    lost.kill()
+    lost.send_signal(signal.SIGSTOP)
     scheduler.wait_update("away", "TASK_UNREACHABLE", timeout=20)
+    return lost
 
 
 def plan_maintenance(master, scheduler, now):
@@ -272,7 +273,7 @@ def daemons(cluster):
         log.write("a line\n")
     shared = {"log_dir": cluster.path("logs"), "external_log_file": cluster.path("external"), "domain": DOMAIN}
     master = cluster.start_master(cluster="here", registry="replicated_log", allocation_interval="20ms",
-                                  agent_ping_timeout="1secs", max_agent_ping_timeouts=1, **shared)
+                                  agent_ping_timeout="1secs", max_agent_ping_timeouts=3, **shared)
     agent = cluster.start_agent(master, attributes="rack:r1;number:5;range:[1-3];set:{a,b}", **shared,
                                 resources="cpus:4;cpus(dev):1;mem:2048;disk:1024;ports:[31000-31009,31020-31029]")
     drained = cluster.start_agent(master, hostname="drained", attributes="rack:r3", domain=DOMAIN,
@@ -281,7 +282,7 @@ def daemons(cluster):
     scheduler = kill_before_failover(cluster, master, agents)
     agent_id = agent.state()["id"]
     change_resources(master, agent_id)
-    lose_an_agent(cluster, master, scheduler)
+    lost = lose_an_agent(cluster, master, scheduler)
     run_briefly(cluster, master, scheduler)
     drain(cluster, master, scheduler, drained)
     start_tasks(master, scheduler)
@@ -289,6 +290,7 @@ def daemons(cluster):
     scheduler.take_offer()  # one is outstanding
     yield {"master": master, "agent": agent, "drained": drained, "agent_id": agent_id, "seen": seen,
            "cluster": cluster}
+    lost.send_signal(signal.SIGCONT)
 
 
 # ---- v0 ----
