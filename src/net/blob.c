@@ -25,6 +25,7 @@ struct blob_block {
 struct http_blob {
     uint32_t magic;
     uint32_t holders;
+    uint32_t sender_count; // of holders
     size_t size;
     struct blob_block *blocks;
     size_t count;
@@ -153,6 +154,7 @@ static void sender_free(struct blob_sender *sender)
 {
     env_hook_cancel(&sender->hook);
     list_remove(&sender->by_blob);
+    sender->blob->sender_count--;
     http_blob_release(sender->blob);
     sender->magic = 0;
     mem_free(sender);
@@ -176,12 +178,27 @@ static void finish(struct blob_sender *sender)
     }
 }
 
+// A block that all have sent goes at once, if nobody else can want it: to free a whole answer takes
+// milliseconds.
+static void drop_block(struct http_blob *b, size_t which)
+{
+    if (b->holders > b->sender_count) {
+        return;
+    }
+    LIST_FOREACH (&b->senders, struct blob_sender, by_blob, sender) {
+        if (sender->block <= which) {
+            return;
+        }
+    }
+    mem_free(TAKE_PTR(b->blocks[which].data));
+}
+
 static void send_piece(struct env_hook *hook, struct instant now)
 {
     (void)now;
     struct blob_sender *sender = CONTAINER_OF(hook, struct blob_sender, hook);
     CHECK(sender->magic == BLOB_SENDER_MAGIC);
-    const struct http_blob *b = sender->blob;
+    struct http_blob *b = sender->blob;
     size_t left = PIECE_SIZE;
     while (left > 0 && sender->block < b->count) {
         const struct blob_block *block = &b->blocks[sender->block];
@@ -192,6 +209,7 @@ static void send_piece(struct env_hook *hook, struct instant now)
         if (sender->offset == block->size) {
             sender->block++;
             sender->offset = 0;
+            drop_block(b, sender->block - 1);
         }
     }
     if (sender->block == b->count) {
@@ -220,6 +238,7 @@ void blob_sender_new(struct env *env, struct conn *conn, struct http_blob *blob,
     sender->hook.run = send_piece;
     list_init(&sender->hook.link);
     list_append(&blob->senders, &sender->by_blob);
+    blob->sender_count++;
     conn_set_blob(conn, sender);
     env_in_background(env, &sender->hook);
 }
