@@ -44,10 +44,17 @@ static void put_line(struct events *e, const char *kind, const char *id, const c
 
 // ---- things ----
 
+// On a terminal, where lines are to be short, the last part of an id of Mesos': "S3", "0002".
+static const char *short_id(const struct events *e, const char *id)
+{
+    const char *dash = strrchr(id, '-');
+    return e->cli->width > 0 && dash != NULL && dash[1] != '\0' ? dash + 1 : id;
+}
+
 static void put_agent(struct events *e, const Mesos__V1__Master__Response__GetAgents__Agent *agent)
 {
     const Mesos__V1__AgentInfo *info = agent->agent_info;
-    put_line(e, "agent added", info->id != NULL ? info->id->value : "?",
+    put_line(e, "agent added", info->id != NULL ? short_id(e, info->id->value) : "?",
              arena_printf(e->cli->arena, "%s  %s", info->hostname,
                           cli_text_resources(e->cli->arena, agent->total_resources,
                                              agent->n_total_resources)));
@@ -57,7 +64,7 @@ static void put_framework(struct events *e, const char *kind,
                           const Mesos__V1__Master__Response__GetFrameworks__Framework *framework)
 {
     const Mesos__V1__FrameworkInfo *info = framework->framework_info;
-    put_line(e, kind, info->id != NULL ? info->id->value : "?",
+    put_line(e, kind, info->id != NULL ? short_id(e, info->id->value) : "?",
              arena_printf(e->cli->arena, "%s  %s", info->name,
                           framework->connected ? framework->active ? "active" : "inactive"
                                                : "disconnected"));
@@ -68,7 +75,8 @@ static void put_task(struct events *e, const Mesos__V1__Task *task)
     struct arena *arena = e->cli->arena;
     put_line(e, "task added", task->task_id->value,
              arena_printf(arena, "%s  framework %s  agent %s", cli_text_state(arena, task->state),
-                          task->framework_id->value, task->agent_id->value));
+                          short_id(e, task->framework_id->value),
+                          short_id(e, task->agent_id->value)));
 }
 
 static void put_update(struct events *e, const Mesos__V1__Master__Event__TaskUpdated *update)
@@ -81,7 +89,7 @@ static void put_update(struct events *e, const Mesos__V1__Master__Event__TaskUpd
             : NULL;
     put_line(e, "task updated", status->task_id->value,
              arena_printf(arena, "%s  framework %s%s%s%s%s", cli_text_state(arena, update->state),
-                          update->framework_id->value, reason != NULL ? "  " : "",
+                          short_id(e, update->framework_id->value), reason != NULL ? "  " : "",
                           reason != NULL ? reason : "", status->message != NULL ? "  " : "",
                           status->message != NULL ? status->message : ""));
 }
@@ -159,7 +167,7 @@ static void put_event(struct events *e, const Mesos__V1__Master__Event *event)
         break;
     case MESOS__V1__MASTER__EVENT__TYPE__AGENT_REMOVED:
         if (event->agent_removed != NULL) {
-            put_line(e, "agent removed", event->agent_removed->agent_id->value, "");
+            put_line(e, "agent removed", short_id(e, event->agent_removed->agent_id->value), "");
         }
         break;
     case MESOS__V1__MASTER__EVENT__TYPE__FRAMEWORK_ADDED:
@@ -175,7 +183,8 @@ static void put_event(struct events *e, const Mesos__V1__Master__Event *event)
     case MESOS__V1__MASTER__EVENT__TYPE__FRAMEWORK_REMOVED:
         if (event->framework_removed != NULL) {
             const Mesos__V1__FrameworkInfo *info = event->framework_removed->framework_info;
-            put_line(e, "framework removed", info->id != NULL ? info->id->value : "?", info->name);
+            put_line(e, "framework removed", info->id != NULL ? short_id(e, info->id->value) : "?",
+                     info->name);
         }
         break;
     default: // heartbeats say nothing

@@ -188,6 +188,13 @@ def test_short_ids_mean_what_they_say(world, cli):
         assert cli.json(["agent", "info", short])["agent_info"]["id"]["value"].endswith("-" + short)
 
 
+def test_events_at_a_terminal(world, cli):
+    terminal = cli.terminal("events", columns=120)
+    assert terminal.wait_end() == 0
+    assert any(line.split()[3] == world.agent_id.split("-")[-1] for line in terminal.lines if "agent added" in line)
+    assert world.agent_id not in terminal.text and world.agent_id in cli("events")
+
+
 def test_colours(world, cluster):
     for more, has_colours in (({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)):
         terminal = command_line.Cli(cluster, world.master, **more).terminal("task list")
