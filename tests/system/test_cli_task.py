@@ -212,6 +212,20 @@ def test_attach(world, cli, session):
     assert third.wait_end() == 0
 
 
+def test_attach_to_a_task_with_a_terminal(world, cli):
+    task = make_task("stty -echo; echo up; while read x; do echo got-$x; done; echo end", task_id="repl",
+                     container={"type": "MESOS", "tty_info": {"window_size": {"rows": 20, "columns": 70}}})
+    world.scheduler.launch(world.scheduler.take_offer(), [task], refuse_seconds=0)
+    world.scheduler.wait_update("repl", "TASK_RUNNING")
+    terminal = cli.terminal("task attach repl")
+    terminal.keys("one\n").wait("got-one").keys("\x10\x11")
+    assert terminal.wait_end() == 0 and "detached" in terminal.text
+    terminal = cli.terminal("task attach repl")
+    terminal.keys("two\n").wait("got-two").keys("\x04").wait("end")
+    assert terminal.wait_end() == 0 and "detached" not in terminal.text
+    assert world.scheduler.wait_end("repl")["state"] == "TASK_FINISHED"
+
+
 # ---- kill ----
 
 def test_kill(world, cli):
