@@ -447,7 +447,7 @@ void allocator_set_quota(struct allocator *a, const char *name, const struct all
     a->quota_count += (size_t)(role->quota != NULL) - (size_t)(old != NULL);
     // Needs are refreshed while either the old or the new one may have a part in them.
     bool had_guarantees = old != NULL && old->guarantees.count > 0;
-    a->guarantee_count += !is_none && role->quota->guarantees.count > 0;
+    a->guarantee_count += role->quota != NULL && role->quota->guarantees.count > 0;
     quota_refresh(a, role, true);
     a->guarantee_count -= had_guarantees;
     if (a->guarantee_count == 0) {
