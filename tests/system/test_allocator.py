@@ -123,6 +123,42 @@ def test_random_sorters_offer_to_all(cluster):
     assert sum(len(hosts(master, s)) for s in schedulers) == 3
 
 
+@pytest.mark.parametrize("is_aware", [True, False])
+def test_who_declines_everything_comes_last_with_demand_aware_shares(cluster, is_aware):
+    master = cluster.start_master(demand_aware_shares=is_aware)
+    cluster.start_agent(master, hostname="first", resources="cpus:1;mem:128")
+    idle = cluster.scheduler(master)
+    for _ in range(3):
+        idle.decline([idle.take_offer()], 0)
+    busy = cluster.scheduler(master)
+    task = make_task("sleep 600", cpus=1, mem=96)
+    busy.launch(busy.take_offer(), [task])
+    busy.wait_update(task["task_id"]["value"], "TASK_RUNNING")
+    assert ("declined everything of late" in explain(master, idle)[0]["roles"][0]["text"]) == is_aware
+    cluster.start_agent(master, hostname="second", resources="cpus:1;mem:128")
+    # By shares it is the turn of the one that has nothing.
+    wait_hosts(master, busy if is_aware else idle, ["second"])
+
+
+def test_packing_offers_agents_that_are_partly_used_first(cluster):
+    master = cluster.start_master(offer_packing=True)
+    cluster.start_agent(master, hostname="used", resources="cpus:4;mem:512;disk:0")
+    worker = cluster.scheduler(master)
+    task = make_task("sleep 600", cpus=3, mem=384)
+    worker.launch(worker.take_offer(), [task])
+    worker.wait_update(task["task_id"]["value"], "TASK_RUNNING")
+    worker.call("SUPPRESS")
+    cluster.start_agent(master, hostname="free", resources="cpus:4;mem:512;disk:0")
+    limits = {"cpus": {"value": 1}, "mem": {"value": 96}}
+    operator(master, "UPDATE_QUOTA", quota_configs=[{"role": "small", "limits": limits}])
+    # Each may have as much as is left of the one; without packing half of them would get it of the other.
+    for _ in range(6):
+        small = cluster.scheduler(master, roles=["small"], capabilities=[{"type": "MULTI_ROLE"}])
+        assert small.take_offer()["hostname"] == "used"
+        assert hosts(master, small) == ["used"]
+        small.teardown()
+
+
 def test_flags_that_make_no_sense(cluster):
     for flags, text in (({"role_sorter": "fair"}, "'fair' is none of drf, random"),
                         ({"domain": "{}"}, "domain must be a fault domain"),
