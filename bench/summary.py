@@ -35,6 +35,12 @@ def turn_growth(document):
     return exponent(document.get("turn_rounds", []), "agents", "p50_ms")
 
 
+def worst_share(document):
+    """How far the share of a greedy framework was from its ideal one, at the worst size, in per cent."""
+    rates = document.get("rate", [])
+    return max((r["fairness"]["max_deviation_percent"] for r in rates if r.get("fairness")), default=None)
+
+
 ROWS = [
     ("agents held, 10 tasks each, heartbeats answered", "10,000 tried", [
         ("sharing connections", "swarm", figure("agents_shared_connections"), 100000, True),
@@ -84,6 +90,8 @@ ROWS = [
         ("start of the agent, ms", "tasks", figure("agent_start_ms"), 50, False),
         ("memory of the master, MiB", "tasks", figure("master_idle_mib"), 10, False),
         ("memory of the agent, MiB", "tasks", figure("agent_idle_mib"), 10, False)]),
+    ("fairness under mesos-swarm (no target of the design)", "", [
+        ("worst share is off its ideal by, %", "swarm", worst_share, None, False)]),
 ]
 
 
