@@ -18,7 +18,7 @@ CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
          "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
          "--disable-dev-shm-usage", "--remote-debugging-pipe", "--force-device-scale-factor=1",
-         "--disable-features=Translate,OptimizationHints,MediaRouter", "--lang=en-GB"]
+         "--disable-features=Translate,OptimizationHints,MediaRouter,SpareRendererForSitePerProcess", "--lang=en-GB"]
 PATIENCE = float(os.environ.get("MESETA_PATIENCE", "1"))
 
 KEYS = {"Enter": 13, "Escape": 27, "ArrowDown": 40, "ArrowUp": 38, "Home": 36, "End": 35, "Tab": 9}

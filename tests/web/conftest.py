@@ -27,12 +27,14 @@ agent = _system.agent
 scheduler = _system.scheduler
 
 
-@pytest.fixture
-def browser(cluster):
-    """A Chromium that is gone before the cluster looks for what is left over."""
+@pytest.fixture(scope="session")
+def browser():
+    """One Chromium for all tests. It is made before a test's cluster, which looks for what that test leaves behind; the
+    processes of a test's own tabs end with them."""
     if not os.path.exists(CHROMIUM):
         pytest.exit("chromium is not installed (./dev test installs it)", 2)
     one = Browser()
+    one.page().close()  # whatever it starts with its first tab is there
     yield one
     one.close()
 
@@ -61,9 +63,11 @@ class Pages:
 
 
 @pytest.fixture
-def pages(browser):
+def pages(browser, cluster):
     """pages(master, "/#/agents", dark=True): a tab. The test fails when anything unexpected was on its console, or when it
     asked anybody but the master."""
     opened = Pages(browser)
     yield opened
+    for tab in opened.tabs:
+        tab.close()
     opened.check()

@@ -175,7 +175,8 @@ def test_no_barriers_on_any_screen(cluster, master, agent, pages, dark):
     wide = pages(master, dark=dark, width=1360)
     phone = pages(master, dark=dark, width=390, height=844, phone=True)
     for view in VIEWS:
-        for page, screen in ((wide, "wide"), (phone, "phone")):
+        # Colours do not depend on the width: in the dark one page is enough for the phone.
+        for page, screen in ((wide, "wide"), (phone, "phone")) if not dark or view == "#/" else ((wide, "wide"),):
             page.run("location.hash = %s" % json.dumps(view))
             page.wait("location.hash == %s" % json.dumps(view))
             looks.settle(page)
