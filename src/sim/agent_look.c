@@ -49,7 +49,8 @@ void agent_host_check(struct agent_host *a)
         resources_free(own);
     }
     resources_unallocate(sum);
-    if (resources_contains(a->core->total, sum))
+    // One copy of what is shared serves for all.
+    if (resources_covers(a->core->total, sum))
         return;
     AUTO_BUF struct buf text = BUF_INIT;
     resources_put_text(sum, &text);

@@ -387,11 +387,13 @@ static void fill_info(struct framework_host *f, Mesos__V1__FrameworkInfo *info)
         info->id = WIRE_NEW(arena, Mesos__V1__FrameworkID, mesos__v1__framework_id);
         info->id->value = arena_strdup(arena, f->id);
     }
-    const bool wanted[] = {manners->partition_aware, manners->multi_role, manners->refinement};
+    const bool wanted[] = {manners->partition_aware, manners->multi_role, manners->refinement,
+                           manners->shares};
     static const Mesos__V1__FrameworkInfo__Capability__Type types[] = {
         MESOS__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__PARTITION_AWARE,
         MESOS__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__MULTI_ROLE,
         MESOS__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__RESERVATION_REFINEMENT,
+        MESOS__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__SHARED_RESOURCES,
     };
     info->capabilities = arena_calloc(arena, ARRAY_COUNT(types), sizeof(void *));
     for (size_t i = 0; i < ARRAY_COUNT(types); i++) {
@@ -532,6 +534,7 @@ static void draw_manners(struct sim *sim, struct manners *manners)
         .role = roles[draw(sim, ARRAY_COUNT(roles))],
         .failover_timeout = timeouts[draw(sim, ARRAY_COUNT(timeouts))],
         .operates = chance(sim, 0.5),
+        .shares = chance(sim, 0.4), // volumes that it makes
         .live_max = 1 + (size_t)draw(sim, 10),
         .act_ns = draw_spread(sim, 200 * NS_PER_MS, 20 * NS_PER_S),
         .ack_ns_max = draw_spread(sim, NS_PER_MS, 60 * NS_PER_S),

@@ -57,7 +57,8 @@ Mesos__V1__Offer__Operation *framework_make_operation(struct framework_host *f,
 // One on `from`, which is one of `all` and has that less afterwards; NULL: none makes sense.
 Mesos__V1__Offer__Operation *operation_make_of(struct sim *sim, Mesos__V1__Resource *const *all,
                                                size_t count, Mesos__V1__Resource *from,
-                                               const char *role, const char *volume_id);
+                                               const char *role, const char *volume_id,
+                                               bool is_shared);
 bool framework_is_dynamic(const Mesos__V1__Resource *r); // reserved by an operation
 // Whether it has something that is to be given back in the end.
 bool framework_has_reserved(const struct framework_host *f, const Mesos__V1__Offer *offer);

@@ -46,6 +46,22 @@ static Mesos__V1__Resource *carve_port(struct arena *arena, Mesos__V1__Offer *of
     return NULL;
 }
 
+// A volume as a whole; one that is shared stays in the offer, for other tasks as well.
+static Mesos__V1__Resource *carve_volume(struct framework_host *f, Mesos__V1__Offer *offer)
+{
+    for (size_t i = 0; i < offer->n_resources; i++) {
+        Mesos__V1__Resource *from = offer->resources[i];
+        if (from->disk == NULL || from->disk->persistence == NULL || from->scalar->value <= 0)
+            continue;
+        Mesos__V1__Resource *copy = WIRE_COPY(f->sim->scratch, Mesos__V1__Resource, from);
+        if (from->shared == NULL)
+            from->scalar->value = 0;
+        mark(f->sim, from->shared != NULL ? MARK_SHARED_VOLUME_USED : MARK_VOLUME_USED);
+        return copy;
+    }
+    return NULL;
+}
+
 static char *arena_text(struct arena *arena, const char *text)
 {
     return arena_strdup(arena, text);
@@ -116,12 +132,15 @@ static Mesos__V1__TaskInfo *make_task(struct framework_host *f, Mesos__V1__Offer
     }
     if (greedy)
         cpus->scalar->value = 1000;
-    info->resources = arena_calloc(arena, 3, sizeof(void *));
+    info->resources = arena_calloc(arena, 4, sizeof(void *));
     info->resources[info->n_resources++] = cpus;
     info->resources[info->n_resources++] = mem;
     Mesos__V1__Resource *port = chance(sim, 0.3) ? carve_port(arena, offer) : NULL;
     if (port != NULL)
         info->resources[info->n_resources++] = port;
+    Mesos__V1__Resource *volume = !sim->calm && chance(sim, 0.3) ? carve_volume(f, offer) : NULL;
+    if (volume != NULL)
+        info->resources[info->n_resources++] = volume;
     info->name = arena_text(arena, "task");
     info->task_id = WIRE_NEW(arena, Mesos__V1__TaskID, mesos__v1__task_id);
     info->task_id->value = arena_printf(arena, "t%zu.%u.%u", f->index, f->life, ++f->next_task);

@@ -147,7 +147,8 @@ static Mesos__V1__Offer__Operation__Type draw_type(struct sim *sim, const Mesos_
 
 Mesos__V1__Offer__Operation *operation_make_of(struct sim *sim, Mesos__V1__Resource *const *all,
                                                size_t count, Mesos__V1__Resource *from,
-                                               const char *role, const char *volume_id)
+                                               const char *role, const char *volume_id,
+                                               bool is_shared)
 {
     struct arena *arena = sim->scratch;
     bool is_static = from->n_reservations > 0 && !framework_is_dynamic(from);
@@ -164,6 +165,9 @@ Mesos__V1__Offer__Operation *operation_make_of(struct sim *sim, Mesos__V1__Resou
         add_reservation(arena, part, role);
     if (type == MESOS__V1__OFFER__OPERATION__TYPE__CREATE)
         add_volume(arena, part, volume_id);
+    if (type == MESOS__V1__OFFER__OPERATION__TYPE__CREATE && is_shared)
+        part->shared =
+            WIRE_NEW(arena, Mesos__V1__Resource__SharedInfo, mesos__v1__resource__shared_info);
     if (part->disk != NULL && type > MESOS__V1__OFFER__OPERATION__TYPE__DESTROY)
         mark(sim, MARK_VOLUME_RESIZED);
     return make(arena, type, part, addition);
@@ -204,9 +208,9 @@ Mesos__V1__Offer__Operation *framework_make_operation(struct framework_host *f,
     // Offers to frameworks of one role do not say to which.
     const char *role =
         from->allocation_info != NULL ? from->allocation_info->role : f->manners.role;
-    Mesos__V1__Offer__Operation *operation =
-        operation_make_of(sim, offer->resources, offer->n_resources, from, role,
-                          arena_printf(arena, "v%zu.%u.%u", f->index, f->life, f->next_operation));
+    Mesos__V1__Offer__Operation *operation = operation_make_of(
+        sim, offer->resources, offer->n_resources, from, role,
+        arena_printf(arena, "v%zu.%u.%u", f->index, f->life, f->next_operation), f->manners.shares);
     if (operation == NULL)
         return NULL;
     operation->id = WIRE_NEW(arena, Mesos__V1__OperationID, mesos__v1__operation_id);

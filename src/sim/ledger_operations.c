@@ -89,8 +89,6 @@ void operations_sent(struct operations *o, const char *agent_id,
         book->has_end = true;
         book->end = status->state;
         memcpy(book->status_uuid, status->uuid->value.data, UUID_SIZE);
-        if (status->state != MESOS__V1__OPERATION_STATE__OPERATION_FINISHED)
-            mark(sim, MARK_OPERATION_FAILED);
         return;
     }
     mark(sim, MARK_OPERATION_SENT_AGAIN);

@@ -262,7 +262,8 @@ static void operate(struct master_host *host, const struct agent_host *a)
             continue;
         Mesos__V1__Offer__Operation *operation = operation_make_of(
             sim, all, count, all[i], "a",
-            arena_printf(sim->scratch, "operators%llu", (unsigned long long)sim->next_volume++));
+            arena_printf(sim->scratch, "operators%llu", (unsigned long long)sim->next_volume++),
+            chance(sim, 0.3));
         const char *why = "";
         int status = operation != NULL
                          ? master_operate(host->core, a->id, operation, NULL, sim->now, &why)

@@ -129,7 +129,7 @@ struct agent_host {
 
 // How a framework behaves while there is trouble.
 struct manners {
-    bool operates;
+    bool operates, shares;
     bool picky, hoards, partition_aware, multi_role, refinement, custom_executors, checkpoint;
     const char *role;
     double failover_timeout; // seconds
