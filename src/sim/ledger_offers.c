@@ -18,8 +18,8 @@ static void free_offer(struct book_offer *o)
 
 static void close_offer(struct books *l, const char *offer_id)
 {
+    map_put(&l->past, offer_id, l); // the id may go with the entry
     struct book_offer *o = map_remove(&l->offers, offer_id);
-    map_put(&l->past, offer_id, l);
     struct book_agent *a = map_get(&l->agents, o->agent_id);
     books_release(l, a, o->amount);
     free_offer(o);
@@ -27,8 +27,8 @@ static void close_offer(struct books *l, const char *offer_id)
 
 static void close_inverse(struct books *l, const char *id)
 {
-    struct book_inverse *inverse = map_remove(&l->inverse, id);
     map_put(&l->past, id, l);
+    struct book_inverse *inverse = map_remove(&l->inverse, id);
     mem_free(inverse->framework_id);
     mem_free(inverse->agent_id);
     mem_free(inverse);
