@@ -154,6 +154,16 @@ static void put_oom_score(const struct container *container, struct buf *order)
     order_put_text(order, ORDER_OOM_SCORE, text);
 }
 
+// Without its agent. A nested one may have a supervisor only for a later agent to find it.
+static bool goes_on(const struct container *container)
+{
+    const struct container *root = container;
+    while (root->parent != NULL) {
+        root = root->parent;
+    }
+    return root->outlives_agent && !container->is_session;
+}
+
 static int write_order(struct container *container, bool enters, int *ret_fd, struct error *err)
 {
     AUTO_BUF struct buf order = BUF_INIT;
@@ -183,7 +193,7 @@ static int write_order(struct container *container, bool enters, int *ret_fd, st
     put_oom_score(container, &order);
     order_put_user(&order, container->user);
     if (container->outlives_agent) {
-        order_put_number(&order, ORDER_SUPERVISE, 1);
+        order_put_number(&order, ORDER_SUPERVISE, goes_on(container) ? 1 : 0);
     }
     if (container->tty.is_wanted && !container->tty.is_input_only) {
         order_put_number(&order, ORDER_TERMINAL, 1);

@@ -32,8 +32,9 @@ enum order_tag {
     ORDER_URI_OUTPUT,      // text: relative path in the sandbox
     ORDER_URI_OPTIONS,     // number: enum order_uri_option, or-ed
     ORDER_URI_CACHE_FILE,  // text: absolute path of its file in the cache
-    // Number, not read: stay as the parent of what is run, and write to ORDER_RUN_FD, a line each:
-    // the own pid; and in the end the status of what was run, as waitpid gives it.
+    // Number: stay as the parent of what is run, and write to ORDER_RUN_FD, a line each: the own
+    // pid; and in the end the status of what was run, as waitpid gives it. With 1 what is run goes
+    // on when the agent ends; with 0 it is ended then.
     ORDER_SUPERVISE,
     // Number, not read: a session of its own, whose terminal is what standard input is.
     ORDER_TERMINAL,

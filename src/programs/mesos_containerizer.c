@@ -104,6 +104,7 @@ struct plan {
     struct mount_order mount; // the next one
     bool has_own_mounts;
     bool is_supervised;
+    bool ends_with_agent;
     bool has_terminal;
     const char *oom_score; // NULL: as it is
 };
@@ -284,6 +285,7 @@ static void take_record(struct plan *plan, const struct order_record *record)
         return;
     case ORDER_SUPERVISE:
         plan->is_supervised = true;
+        plan->ends_with_agent = number_of(record, 0) == 0;
         return;
     case ORDER_OOM_SCORE:
         plan->oom_score = record->data;
@@ -398,7 +400,7 @@ int bare_main(void)
     }
     BARE_CALL3(SYS_umask, 022, 0, 0);
     long supervisor = 0;
-    if (plan.is_supervised && (supervisor = supervise_fork()) < 0) {
+    if (plan.is_supervised && (supervisor = supervise_fork(plan.ends_with_agent)) < 0) {
         fail(supervisor, "Failed to start under supervision", NULL);
     }
     if (plan.oom_score != NULL) {

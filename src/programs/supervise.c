@@ -6,8 +6,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -72,22 +74,56 @@ static _Noreturn void end_like(int status)
     if (WIFEXITED(status)) {
         end(WEXITSTATUS(status));
     }
+    uint64_t no_signals = 0; // that were watched are blocked
+    bare_call6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&no_signals, 0, sizeof(no_signals), 0, 0);
     struct rlimit none = {.rlim_cur = 0, .rlim_max = 0};
     bare_call6(SYS_prlimit64, 0, RLIMIT_CORE, (long)&none, 0, 0, 0);
     BARE_CALL3(SYS_kill, BARE_CALL3(SYS_getpid, 0, 0, 0), WTERMSIG(status), 0);
     end(128 + WTERMSIG(status));
 }
 
-static _Noreturn void stay(long child)
+// ---- the agent's end ----
+
+// The kernel's set of signals, one bit each.
+#define SIGNAL_BIT(number) (UINT64_C(1) << ((number)-1))
+
+// Asks to be told of the agent's end (SIGTERM) and of the children's (SIGCHLD) by a descriptor,
+// which it returns; negative: it cannot be had. Both signals stay pending, so that none is missed.
+static long watch(uint64_t *signals)
+{
+    *signals = SIGNAL_BIT(SIGTERM) | SIGNAL_BIT(SIGCHLD);
+    long code = bare_call6(SYS_rt_sigprocmask, SIG_BLOCK, (long)signals, 0, sizeof(*signals), 0, 0);
+    if (code >= 0) {
+        code = bare_call6(SYS_prctl, PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0, 0);
+    }
+    return code < 0
+               ? code
+               : bare_call6(SYS_signalfd4, -1, (long)signals, sizeof(*signals), O_CLOEXEC, 0, 0);
+}
+
+// `agent` is the parent that this process must not outlive, or 0.
+static _Noreturn void stay(long child, long agent)
 {
     for (int fd = 0; fd < ORDER_FD_COUNT; fd++) {
         BARE_CALL3(SYS_close, fd, 0, 0);
     }
     BARE_CALL3(SYS_chdir, "/", 0, 0);
+    uint64_t signals;
+    long watch_fd = agent > 0 ? watch(&signals) : -1;
     int status = 0, child_status = 0;
     bool has_ended = false;
     for (;;) {
-        long pid = bare_call6(SYS_wait4, -1, (long)&status, 0, 0, 0, 0);
+        bool is_watching = watch_fd >= 0 && BARE_CALL3(SYS_getppid, 0, 0, 0) == agent;
+        if (watch_fd >= 0 && !is_watching) {
+            (void)kill_children();
+        }
+        long pid = bare_call6(SYS_wait4, -1, (long)&status, is_watching ? WNOHANG : 0, 0, 0, 0);
+        if (pid == 0) {
+            // Until a child has ended, or the agent.
+            struct signalfd_siginfo news;
+            (void)BARE_CALL3(SYS_read, watch_fd, &news, sizeof(news));
+            continue;
+        }
         if (pid == -EINTR) {
             continue;
         }
@@ -106,8 +142,9 @@ static _Noreturn void stay(long child)
     end_like(child_status);
 }
 
-long supervise_fork(void)
+long supervise_fork(bool ends_with_agent)
 {
+    long agent = ends_with_agent ? BARE_CALL3(SYS_getppid, 0, 0, 0) : 0;
     long code = BARE_CALL3(SYS_fcntl, ORDER_RUN_FD, F_SETFD, FD_CLOEXEC);
     if (code < 0) {
         return code;
@@ -124,7 +161,7 @@ long supervise_fork(void)
     }
     long child = bare_call6(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
     if (child > 0) {
-        stay(child);
+        stay(child, agent);
     }
     if (child == 0) {
         code = write_line(ORDER_RUN_INNER, (unsigned long)BARE_CALL3(SYS_getpid, 0, 0, 0));

@@ -9,8 +9,11 @@
 
 #pragma once
 
+#include <stdbool.h>
+
 // Returns in the new process only: the supervisor's pid, or a negative errno (then in the old one).
-long supervise_fork(void);
+// `ends_with_agent`: when the agent's process ends, so does all that is supervised.
+long supervise_fork(bool ends_with_agent);
 // Lets this process die with the supervisor; to be called after the last change of user, which
 // would undo it. 0 or a negative errno.
 long supervise_bind(long supervisor);

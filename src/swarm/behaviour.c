@@ -117,7 +117,7 @@ static Mesos__V1__TaskInfo *make_task(struct swarm_framework *f, struct arena *a
     struct swarm *s = f->swarm;
     Mesos__V1__TaskInfo *task = WIRE_NEW(arena, Mesos__V1__TaskInfo, mesos__v1__task_info);
     task->task_id = WIRE_NEW(arena, Mesos__V1__TaskID, mesos__v1__task_id);
-    task->task_id->value = arena_printf(arena, "%llu", (unsigned long long)number);
+    task->task_id->value = swarm_task_id(arena, number, f->tasks[number].attempt);
     task->name = task->task_id->value;
     task->agent_id = agent_id;
     task->command = WIRE_NEW(arena, Mesos__V1__CommandInfo, mesos__v1__command_info);
@@ -181,7 +181,8 @@ static void answer_offer(struct swarm_framework *f, const char *offer_id, const 
     launch.task_infos = arena_calloc(arena, count, sizeof(*launch.task_infos));
     for (uint64_t i = 0; i < count; i++) {
         uint64_t number = take_number(f);
-        f->tasks[number] = (struct wanted_task){.accepted_at = now, .state = ACCEPTED};
+        f->tasks[number].accepted_at = now;
+        f->tasks[number].state = ACCEPTED;
         launch.task_infos[launch.n_task_infos++] = make_task(f, arena, number, &agent_id);
     }
     f->active += count;
@@ -358,14 +359,14 @@ static void acknowledge(struct swarm_framework *f, const char *agent, const char
     swarm_framework_send(f, &call);
 }
 
-static void kill_task(struct swarm_framework *f, const char *agent, uint64_t number)
+static void kill_task(struct swarm_framework *f, const struct delayed *d)
 {
     Mesos__V1__Scheduler__Call call = MESOS__V1__SCHEDULER__CALL__INIT;
     Mesos__V1__Scheduler__Call__Kill body = MESOS__V1__SCHEDULER__CALL__KILL__INIT;
     Mesos__V1__AgentID agent_id = MESOS__V1__AGENT_ID__INIT;
     Mesos__V1__TaskID task_id = MESOS__V1__TASK_ID__INIT;
-    agent_id.value = (char *)(uintptr_t)agent;
-    task_id.value = arena_printf(f->swarm->scratch, "%llu", (unsigned long long)number);
+    agent_id.value = d->agent_id;
+    task_id.value = swarm_task_id(f->swarm->scratch, d->task, d->attempt);
     body.agent_id = &agent_id;
     body.task_id = &task_id;
     call.type = MESOS__V1__SCHEDULER__CALL__TYPE__KILL;
@@ -380,7 +381,7 @@ static void delay(struct swarm_framework *f, const Mesos__V1__TaskStatus *status
     struct delayed *d = mem_zalloc(sizeof(*d));
     d->due = env_now(f->swarm->env).mono + delay_ns;
     d->agent_id = mem_strdup(status->agent_id->value);
-    d->task = strtoull(status->task_id->value, NULL, 10);
+    (void)swarm_parse_task_id(status->task_id->value, &d->task, &d->attempt);
     if (!is_kill && status->uuid.len <= sizeof(d->uuid)) {
         d->uuid_size = status->uuid.len;
         memcpy(d->uuid, status->uuid.data, status->uuid.len);
@@ -403,12 +404,13 @@ static void do_delayed(struct swarm_framework *f, int64_t now)
             return;
         arena_reset(f->swarm->scratch);
         if (d->uuid_size == 0) {
-            if (f->tasks[d->task].state == RUNNING)
-                kill_task(f, d->agent_id, d->task);
+            const struct wanted_task *t = &f->tasks[d->task];
+            if (t->state == RUNNING && t->attempt == d->attempt)
+                kill_task(f, d);
         } else {
             ProtobufCBinaryData uuid = {d->uuid_size, d->uuid};
-            const char *task = arena_printf(f->swarm->scratch, "%llu", (unsigned long long)d->task);
-            acknowledge(f, d->agent_id, task, uuid);
+            acknowledge(f, d->agent_id, swarm_task_id(f->swarm->scratch, d->task, d->attempt),
+                        uuid);
         }
         delayed_free(d);
     }

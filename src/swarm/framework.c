@@ -77,12 +77,13 @@ static void task_ended(struct swarm_framework *f, uint64_t number,
         s->states[status->state]++;
     if (may_be_lost(f, status->state)) {
         t->state = WANTED;
+        t->attempt++;
         f->again[f->again_count++] = number;
         swarm_behave_ended(f);
         return;
     }
     if (!is_expected_end(f, status->state))
-        swarm_fail(s, "Task %llu of framework %u (%s) ended as %s: %s", (unsigned long long)number,
+        swarm_fail(s, "Task %s of framework %u (%s) ended as %s: %s", status->task_id->value,
                    f->number, swarm_behaviour_name(f->behaviour), task_state_name(status->state),
                    status->message != NULL ? status->message : "no reason given");
     t->state = ENDED;
@@ -108,16 +109,35 @@ static void task_moved(struct swarm_framework *f, uint64_t number,
     }
 }
 
-static void on_update(struct swarm_framework *f, const Mesos__V1__TaskStatus *status)
+char *swarm_task_id(struct arena *arena, uint64_t number, unsigned attempt)
+{
+    return attempt == 0 ? arena_printf(arena, "%llu", (unsigned long long)number)
+                        : arena_printf(arena, "%llu-%u", (unsigned long long)number, attempt);
+}
+
+bool swarm_parse_task_id(const char *id, uint64_t *ret_number, unsigned *ret_attempt)
 {
     char *end;
-    uint64_t number = strtoull(status->task_id->value, &end, 10);
+    *ret_number = strtoull(id, &end, 10);
+    *ret_attempt = 0;
+    if (end != id && *end == '-')
+        *ret_attempt = (unsigned)strtoul(end + 1, &end, 10);
+    return *end == '\0';
+}
+
+static void on_update(struct swarm_framework *f, const Mesos__V1__TaskStatus *status)
+{
+    uint64_t number;
+    unsigned attempt;
+    bool is_ours = swarm_parse_task_id(status->task_id->value, &number, &attempt);
     swarm_behave_update(f, status);
-    if (*end != '\0' || number >= f->task_count) {
+    if (!is_ours || number >= f->task_count) {
         swarm_fail(f->swarm, "An update for a task that framework %u never had: %s", f->number,
                    status->task_id->value);
         return;
     }
+    if (attempt != f->tasks[number].attempt)
+        return; // it was given up
     bool is_unknown = status->state == MESOS__V1__TASK_STATE__TASK_UNKNOWN;
     if (task_state_is_terminal(status->state) || is_unknown)
         task_ended(f, number, status);
@@ -143,7 +163,7 @@ static void reconcile(struct swarm_framework *f, int64_t now)
             WIRE_NEW(arena, Mesos__V1__Scheduler__Call__Reconcile__Task,
                      mesos__v1__scheduler__call__reconcile__task);
         task->task_id = WIRE_NEW(arena, Mesos__V1__TaskID, mesos__v1__task_id);
-        task->task_id->value = arena_printf(arena, "%llu", (unsigned long long)i);
+        task->task_id->value = swarm_task_id(arena, i, f->tasks[i].attempt);
         body.tasks[body.n_tasks++] = task;
     }
     call.type = MESOS__V1__SCHEDULER__CALL__TYPE__RECONCILE;

@@ -112,7 +112,8 @@ enum wanted_state { WANTED, ACCEPTED, RUNNING, ENDED };
 // A task as its framework sees it.
 struct wanted_task {
     int64_t accepted_at;
-    uint8_t state; // enum wanted_state
+    uint8_t state;    // enum wanted_state
+    uint16_t attempt; // grows with each time that it was lost
 };
 
 struct held_offer {
@@ -129,6 +130,7 @@ struct delayed {
     int64_t due;
     char *agent_id;
     uint64_t task;
+    unsigned attempt;
     size_t uuid_size;
     uint8_t uuid[16];
 };
@@ -294,6 +296,10 @@ void swarm_known_free(struct swarm *s);
 int swarm_frameworks_init(struct swarm *s, struct error *err);
 int swarm_frameworks_begin(struct swarm *s, struct error *err);
 void swarm_frameworks_free(struct swarm *s);
+// A task's id says its number and, from the second on, the attempt: "90", "90-1". An attempt that
+// was lost may come back with its agent.
+char *swarm_task_id(struct arena *arena, uint64_t number, unsigned attempt);
+bool swarm_parse_task_id(const char *id, uint64_t *ret_number, unsigned *ret_attempt);
 void swarm_framework_send(struct swarm_framework *f, Mesos__V1__Scheduler__Call *call);
 void swarm_frameworks_tear_down(struct swarm *s);
 size_t swarm_frameworks_pending(const struct swarm *s);

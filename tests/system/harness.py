@@ -353,6 +353,15 @@ def scalar(name, value, role=None):
     return resource
 
 
+def is_running(pid):
+    """Whether a process has not ended; one that only waits to be reaped (perhaps by us) has."""
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
 def make_task(command=None, cpus=0.1, mem=32, task_id=None, **fields):
     """A TaskInfo. `command`: text for the shell, or a whole CommandInfo; None with `executor=...`."""
     task_id = task_id or "task-" + uuid.uuid4().hex[:8]

@@ -246,7 +246,7 @@ def test_kill(world, cli):
 def test_an_agent_that_is_down(cluster):
     master = cluster.start_master()
     agent = cluster.start_agent(master)
-    scheduler = cluster.scheduler(master)
+    scheduler = cluster.scheduler(master, checkpoint=True)
     scheduler.launch(scheduler.wait_offer(), [make_task("sleep 1000", task_id="t")], refuse_seconds=0)
     scheduler.wait_update("t", "TASK_RUNNING")
     cli = command_line.Cli(cluster, master)
@@ -257,6 +257,8 @@ def test_an_agent_that_is_down(cluster):
         assert agent.address.encode() in result.stderr or b"is not there" in result.stderr
     assert cli.run("task exec t true").returncode == NOT_RUN
     agent.restart()
+    cluster.wait_registered(agent, master)
+    scheduler.teardown()
 
 
 @pytest.mark.root

@@ -99,7 +99,7 @@ def test_the_stream_tells_each_change(cluster):
     watcher.wait("HEARTBEAT")
     daemon = cluster.start_agent(master)
     agent_id = watcher.wait("AGENT_ADDED")["agent"]["agent_info"]["id"]
-    scheduler = cluster.scheduler(master, failover_timeout=600, capabilities=AWARE)
+    scheduler = cluster.scheduler(master, failover_timeout=600, capabilities=AWARE, checkpoint=True)
     added = watcher.wait("FRAMEWORK_ADDED")["framework"]
     assert (added["framework_info"]["id"]["value"], added["connected"]) == (scheduler.framework_id, True)
     task = make_task("sleep 600")
@@ -112,7 +112,7 @@ def test_the_stream_tells_each_change(cluster):
     assert updated["status"]["task_id"] == task["task_id"]
     scheduler.close()
     again = cluster.scheduler(master, subscribe=False, id=scheduler.framework["id"], failover_timeout=600,
-                              name="renamed", capabilities=AWARE)
+                              name="renamed", capabilities=AWARE, checkpoint=True)
     again.subscribe()
     assert watcher.wait("FRAMEWORK_UPDATED")["framework"]["framework_info"]["name"] == "renamed"
     late = Watcher(master)
@@ -123,6 +123,8 @@ def test_the_stream_tells_each_change(cluster):
     daemon.kill()
     assert watcher.wait("TASK_UPDATED")["state"] == "TASK_UNREACHABLE"
     assert watcher.wait("AGENT_REMOVED") == {"agent_id": agent_id}
+    daemon.restart()
+    cluster.wait_registered(daemon, master)
     again.teardown()
     assert watcher.wait("FRAMEWORK_REMOVED")["framework_info"]["id"]["value"] == scheduler.framework_id
     watcher.close()

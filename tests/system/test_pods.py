@@ -279,11 +279,14 @@ def test_agent_is_killed_without_checkpoints(cluster, master, agent, scheduler):
     pods.launch(scheduler, tasks)
     for task in tasks:
         scheduler.wait_update(id_of(task), "TASK_RUNNING")
+    pids = [c["container_status"]["executor_pid"] for c in pods.containers(agent).values()]
     agent.kill()
-    agent.restart()
-    cluster.wait_registered(agent, master)
+    # They end with their agent, also without another one: nobody would know of them.
+    harness.wait_for(lambda: not any(map(harness.is_running, pids)), 20, "the containers' end")
     for task in tasks:
         assert scheduler.wait_end(id_of(task))["state"] == "TASK_LOST"
+    agent.restart()
+    cluster.wait_registered(agent, master)
     assert pods.containers(agent) == {}
 
 
