@@ -53,7 +53,8 @@ static const struct flag rows[] = {
         "for root."),
     ROW(isolation, FLAG_TEXT, "posix/cpu,posix/mem", 0,
         "What holds containers to their resources, separated by commas: posix/cpu, posix/mem, "
-        "cgroups/cpu, cgroups/mem."),
+        "cgroups/cpu, cgroups/mem. filesystem/linux mounts the volumes of containers, in a "
+        "namespace of mounts of their own."),
     ROW(cgroups_hierarchy, FLAG_TEXT, "/sys/fs/cgroup", 0, "Where cgroups are mounted."),
     ROW(cgroups_root, FLAG_TEXT, "mesos", 0, "The cgroup beneath which containers get theirs."),
     ROW(cgroups_enable_cfs, FLAG_BOOL, "false", 0,

@@ -247,13 +247,14 @@ static int read_volumes(const char *flag, struct arena *arena, Mesos__V1__Contai
     }
     const char *text = arena_printf(arena, "{\"type\":\"MESOS\",\"volumes\":%s}", flag);
     ProtobufCMessage *message;
-    int r =
-        read_part(text, "volumes", &mesos__v1__container_info__descriptor, arena, &message, err);
-    if (r == 0) {
-        container->volumes = ((Mesos__V1__ContainerInfo *)message)->volumes;
-        container->n_volumes = ((Mesos__V1__ContainerInfo *)message)->n_volumes;
+    int r = wire_json_decode(&mesos__v1__container_info__descriptor, arena, text, strlen(text),
+                             &message, err);
+    if (r < 0) {
+        return error_wrap(err, r, "Failed to load --volumes");
     }
-    return r;
+    container->volumes = ((Mesos__V1__ContainerInfo *)message)->volumes;
+    container->n_volumes = ((Mesos__V1__ContainerInfo *)message)->n_volumes;
+    return 0;
 }
 
 // A name that is not known reads as the enumeration's first.

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "container/container.h"
@@ -95,12 +96,13 @@ static int prepare_source(const struct container *container, int sandbox_fd,
         if (volume == NULL) {
             AUTO_CLOSE int fd = -1;
             int code = container_open_sandbox(container->parent, &fd, err);
-            if (code == 0 && fstat(fd, &there) < 0) {
-                code = error_errno(err, -errno, "Failed to look at the sandbox");
+            if (code < 0) {
+                return code;
             }
-            return code < 0 ? code
-                            : prepare_beneath(fd, mount->source, there.st_uid, there.st_gid,
-                                              ret_mode, err);
+            if (fstat(fd, &there) < 0) {
+                return error_errno(err, -errno, "Failed to look at the sandbox");
+            }
+            return prepare_beneath(fd, mount->source, there.st_uid, there.st_gid, ret_mode, err);
         }
         mount->from = CONTAINER_MOUNT_HOST;
         mount->source = volume;
@@ -166,10 +168,14 @@ int container_put_mounts(const struct container *container, struct buf *order, s
     }
     for (size_t i = 0; i < container->mount_count; i++) {
         const struct container_mount *mount = &container->mounts[i];
-        order_put_text(order, ORDER_MOUNT_BASE,
-                       mount->from == CONTAINER_MOUNT_HOST  ? ""
-                       : mount->from == CONTAINER_MOUNT_OWN ? container->sandbox
-                                                            : parent->sandbox);
+        const char *base = "";
+        if (mount->from == CONTAINER_MOUNT_OWN) {
+            base = container->sandbox;
+        } else if (mount->from == CONTAINER_MOUNT_PARENT) {
+            CHECK(parent != NULL);
+            base = parent->sandbox;
+        }
+        order_put_text(order, ORDER_MOUNT_BASE, base);
         order_put_text(order, ORDER_MOUNT_SOURCE, mount->source);
         order_put_text(order, ORDER_MOUNT_SANDBOX, container->sandbox);
         order_put_text(order, ORDER_MOUNT_TARGET, mount->target);
