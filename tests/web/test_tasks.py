@@ -109,13 +109,17 @@ def test_maintenance(cluster, master, agent, pages):
     page.wait_text("Down", "document.querySelector('#window-0')")
 
 
-def test_a_drain_is_seen(cluster, master, agent, scheduler, pages):
+def test_a_drain_by_the_page(cluster, master, agent, scheduler, pages):
     scheduler.launch(scheduler.take_offer(), [make_task("sleep 1000", task_id="leaves")])
     scheduler.wait_update("leaves", "TASK_RUNNING")
     identity = master.get("/slaves").json()["slaves"][0]["id"]
     page = pages(master, "/#/agents/%s" % identity)
     page.wait("[...document.querySelectorAll('button')].some((b) => b.textContent.startsWith('Drain'))")
     page.run("[...document.querySelectorAll('button')].find((b) => b.textContent.startsWith('Drain')).click()")
+    page.run("""(() => { const field = document.querySelector('dialog[open] input'); field.value = '1200';
+        field.dispatchEvent(new Event('input', {bubbles: true})); })()""")
     page.click("dialog[open] button.primary")
     scheduler.wait_end("leaves")
     page.wait_text("Drained", "document.querySelector('main')", timeout=30)
+    drained = master.get("/slaves").json()["slaves"][0]["drain_info"]
+    assert drained["config"]["max_grace_period"] == {"nanoseconds": 1200 * 10 ** 9}

@@ -39,7 +39,7 @@ function Dialog({ agent, type, close, done }) {
     setSent(true);
     setError(null);
     const body = { agent_id: { value: agent.id } };
-    if (type === 'DRAIN_AGENT' && grace !== '') body.max_grace_period = { nanoseconds: Math.round(Number(grace) * 1e9) };
+    if (type === 'DRAIN_AGENT' && grace !== '') body.max_grace_period = { seconds: Math.round(Number(grace)) };
     try {
       await request('/api/v1', {
         method: 'POST', headers: { 'Content-Type': 'application/json', Accept: 'application/json' },
