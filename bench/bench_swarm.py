@@ -3,6 +3,7 @@
 """The master under mesos-swarm: what it holds, how fast it is, and what that costs.
 
   held         agents with ten tasks each, in sizes that grow: memory per agent and per task, time to register
+  finished     the most agents, ten tasks each, from registration to the last task's end
   rate         tasks that end at once: tasks per second from end to end, the master's CPU per task
   turn-round   a slot's, at a rate that leaves the master half idle
   state        /state per task, and /health while five clients ask for /state
@@ -36,6 +37,7 @@ GIB = 1 << 30
 TARGETS = {
     "agents_own_connections": ("agents held, a connection each, 10 tasks each", 19000, True, None),
     "agents_shared_connections": ("agents held, sharing connections, 10 tasks each", 100000, True, 10000),
+    "tasks_finished": ("tasks that all finished, ten on each of the most agents", 1000000, True, None),
     "bytes_per_agent": ("memory per idle agent, bytes", 4096, False, 18600),
     "bytes_per_task": ("memory per running task, bytes", 1024, False, 4100),
     "tasks_per_second": ("tasks per second, end to end", 20000, True, None),
@@ -119,6 +121,21 @@ def run_tasks(options, agents, tasks, *flags, prefix=(), log=None):
             world, f"127.0.0.1:{master.port}", f"--agents={agents}", f"--connections={min(agents, 100)}",
             "--frameworks=4", f"--tasks={tasks}", "--progress=0ns", f"--master_pid={master.pid}", *flags)
         return swarm.finish()
+
+
+def measure_finished(options, result):
+    """Uniform durations: with others the last few of a million tasks take many times as long as the rest."""
+    agents = options.finished_agents
+    tasks = agents * TASKS_PER_AGENT
+    began = time.monotonic()
+    report = run_tasks(options, agents, tasks, "--task_duration=5secs", "--distribution=uniform", ROOM,
+                       "--timeout=10mins")
+    result["finished"] = {"agents": agents, "tasks": tasks, "seconds": round(time.monotonic() - began, 1),
+                          "tasks_per_second": report["tasks_per_second"], "pings": report["pings"],
+                          "cpu_us_per_task": report["master"]["cpu_us_per_task"]}
+    print(f"\n{tasks:,} tasks on {agents:,} agents, registered, offered, run and finished: "
+          f"{result['finished']['seconds']:.0f} s, {report['pings']:,} pings answered")
+    return {"tasks_finished": tasks}
 
 
 def measure_rate(options, result):
@@ -267,7 +284,7 @@ def draw(directory, result):
             (directory / (name + ".svg")).write_text(pictures.draw(title, x, y, lines), encoding="utf-8")
 
 
-PARTS = {"held": measure_held, "rate": measure_rate, "turn-round": measure_turn_round, "state": measure_state,
+PARTS = {"held": measure_held, "finished": measure_finished, "rate": measure_rate, "turn-round": measure_turn_round, "state": measure_state,
          "life": measure_life}
 
 
@@ -282,6 +299,7 @@ def main():
     parser.add_argument("--parts", default=",".join(PARTS), help="which: " + ", ".join(PARTS))
     parser.add_argument("--agents", type=numbers, default=[1000, 3000, 10000, 19000], help="held, a connection each")
     parser.add_argument("--shared", type=numbers, default=[30000, 100000], help="held, a hundred on each connection")
+    parser.add_argument("--finished_agents", type=int, default=100000)
     parser.add_argument("--rate_agents", type=numbers, default=[100, 1000, 3000, 10000])
     parser.add_argument("--rate_tasks", type=int, default=200000)
     parser.add_argument("--turn_agents", type=int, default=10000)
@@ -299,7 +317,7 @@ def main():
         options.agents, options.shared, options.rate_agents = [300, 1000, 3000], [10000], [100, 1000]
         options.rate_tasks, options.turn_agents, options.turn_rate = 50000, 1000, 2000
         options.turn_seconds, options.state_agents, options.health_seconds = 8, [100, 300, 1000], 2
-        options.parts = options.parts.replace(",life", "")
+        options.parts = options.parts.replace(",life", "").replace(",finished", "")
     result, figures = {}, {}
     for part in options.parts.split(","):
         if part not in PARTS:

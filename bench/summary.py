@@ -45,6 +45,7 @@ ROWS = [
     ("agents held, 10 tasks each, heartbeats answered", "10,000 tried", [
         ("sharing connections", "swarm", figure("agents_shared_connections"), 100000, True),
         ("a connection each", "swarm", figure("agents_own_connections"), 19000, True),
+        ("tasks on them that all finished", "swarm", figure("tasks_finished"), 1000000, True),
         ("growth of the CPU to hold them", "swarm", key("cpu_exponent"), None, False)]),
     ("memory of the master", "18.6 kB, 4.1 kB", [
         ("per idle agent, bytes", "swarm", figure("bytes_per_agent"), 4096, False),
@@ -116,7 +117,7 @@ def text_of(value):
 
 
 # A quick run measures smaller clusters.
-SIZES = {"sharing connections", "a connection each"}
+SIZES = {"sharing connections", "a connection each", "tasks on them that all finished"}
 
 
 def verdict_of(name, value, target, more, quick):
