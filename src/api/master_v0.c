@@ -222,7 +222,8 @@ void master_v0_put_agent_members(struct json_writer *w, const struct agent *a, b
         buf_reserve(w->out, total_size);
         json_raw(w, w->out->data + total_at, total_size); // the same
     } else {
-        unreserved = rest = resources_unreserved(a->total);
+        rest = resources_unreserved(a->total);
+        unreserved = rest;
         put_resources(w, "unreserved_resources", unreserved);
     }
     JSON_KEY_BOOL(w, "active", a->active);
