@@ -157,7 +157,7 @@ Mesos__V1__Offer__Operation *operation_make_of(struct sim *sim, Mesos__V1__Resou
     Mesos__V1__Resource *more = from->disk != NULL ? find_addition(all, count, from) : NULL;
     Mesos__V1__Offer__Operation__Type type = draw_type(sim, from, more != NULL);
     Mesos__V1__Resource *part = take_part(sim, from), *addition = NULL;
-    if (type == MESOS__V1__OFFER__OPERATION__TYPE__GROW_VOLUME)
+    if (type == MESOS__V1__OFFER__OPERATION__TYPE__GROW_VOLUME && more != NULL)
         addition = take_part(sim, more);
     if (part->scalar->value <= 0 || (addition != NULL && addition->scalar->value <= 0))
         return NULL;
