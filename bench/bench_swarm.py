@@ -28,9 +28,7 @@ import time
 import pictures
 import programs
 
-TASKS_PER_AGENT = 10
-# A little more than the tasks take, so that the last of them need not find the very last places.
-ROOM = "--agent_resources=cpus:11;mem:11264;disk:102400;ports:[31000-32000]"
+TASKS_PER_AGENT = 10  # as many as an agent of the swarm has room for
 GIB = 1 << 30
 
 # name: what, target, whether more is better, Apache Mesos.
@@ -57,7 +55,7 @@ def hold(options, agents, connections):
         tasks = agents * TASKS_PER_AGENT
         swarm = programs.Swarm(
             world, f"127.0.0.1:{master.port}", f"--agents={agents}", f"--connections={connections}",
-            "--frameworks=4", f"--tasks={tasks}", "--hold", "--progress=0ns", "--timeout=10mins", ROOM,
+            "--frameworks=4", f"--tasks={tasks}", "--hold", "--progress=0ns", "--timeout=10mins",
             f"--master_pid={master.pid}")
         began = time.monotonic()
         swarm.wait_line("holding", 600)
@@ -208,7 +206,7 @@ def measure_state(options, result):
             master = programs.Master(world, "--registry=in_memory", "--quiet").start()
             tasks = agents * TASKS_PER_AGENT
             swarm = programs.Swarm(world, f"127.0.0.1:{master.port}", f"--agents={agents}",
-                                   f"--connections={min(agents, 100)}", "--frameworks=4", f"--tasks={tasks}", "--hold", ROOM,
+                                   f"--connections={min(agents, 100)}", "--frameworks=4", f"--tasks={tasks}", "--hold",
                                    "--progress=0ns")
             swarm.wait_line("holding", 300)
             before = master.cpu()
@@ -303,7 +301,7 @@ def main():
     parser.add_argument("--rate_agents", type=numbers, default=[100, 1000, 3000, 10000])
     parser.add_argument("--rate_tasks", type=int, default=200000)
     parser.add_argument("--turn_agents", type=int, default=10000)
-    parser.add_argument("--turn_rate", type=float, default=5000, help="tasks per second")
+    parser.add_argument("--turn_rate", type=float, default=10000, help="tasks per second")
     parser.add_argument("--turn_seconds", type=float, default=40)
     parser.add_argument("--state_agents", type=numbers, default=[300, 1000, 3000, 10000])
     parser.add_argument("--health_seconds", type=float, default=5)

@@ -29,7 +29,7 @@
 
 // List N holds blocks with room for N * STEP + 8 bytes or a little more: glibc's blocks have such
 // sizes. There is no list 0.
-enum { STEP = 16, LISTS = 264, LIST_BYTES_MAX = 48 * 1024 };
+enum { STEP = 16, LISTS = 264, LIST_BYTES_MAX = 16 * 1024 };
 
 struct spare {
     struct spare *next;
