@@ -25,6 +25,22 @@ static void check_bytes(const ProtobufCMessage *m, const struct buf *bytes)
     CHECK(bytes->size == size && memcmp(bytes->data, packed, size) == 0);
 }
 
+// What keeps the bytes that it was read from says the same when it is passed on.
+static void check_pinned(const ProtobufCMessage *m, const uint8_t *data, size_t size,
+                         const ProtobufCMessageDescriptor *pinned)
+{
+    AUTO_ARENA struct arena *arena = arena_new(0, 0);
+    ProtobufCMessage *read, *again;
+    CHECK(wire_decode_pinned(m->descriptor, arena, data, size, pinned, &read, NULL) == 0);
+    CHECK(wire_is_equal(m, read));
+    const void *bytes;
+    size_t packed = wire_pack(read, &bytes);
+    CHECK(wire_decode(m->descriptor, arena, packed > 0 ? bytes : "", packed, &again, NULL) == 0);
+    CHECK(wire_is_equal(m, again));
+    void *kept = arena_alloc(arena, size + 1);
+    CHECK(wire_filter_fields(data, size, 0, kept) == size);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const ProtobufCMessageDescriptor *const kinds[] = {
@@ -44,6 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CHECK(err.code < 0 && err.text[0] != '\0');
         return 0;
     }
+    check_pinned(m, data + 1, size - 1, &mesos__v1__task_status__descriptor);
+    check_pinned(m, data + 1, size - 1, &mesos__v1__task_info__descriptor);
     AUTO_BUF struct buf bytes = BUF_INIT;
     wire_encode(m, &bytes);
     check_bytes(m, &bytes);
