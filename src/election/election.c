@@ -354,6 +354,9 @@ static void note_list(struct election *e, const struct String_vector *names)
         log_warning("Our candidate %s was removed from ZooKeeper", e->own_name);
         mem_free(e->own_name);
         e->own_name = NULL;
+        // Others may lead before the next candidate of ours does: what we knew as leader is old.
+        if (e->is_self)
+            tell(e, NULL, NULL, false);
     }
     if (lowest == NULL) {
         if (e->lowest_name != NULL)
