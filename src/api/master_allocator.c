@@ -37,7 +37,8 @@ struct answer {
     const struct master *master;
     const struct framework *framework;
     struct arena *arena;
-    struct map roles; // role -> struct map: reason and detail -> struct group
+    struct map roles;  // role -> struct map: reason and detail -> struct group
+    bool is_held_back; // the role that is told gets no offer whatever the agents have
     struct json_writer w;
 };
 
@@ -161,7 +162,9 @@ static void note_agent(void *ctx, const char *role, const char *agent_id,
 static void put_sentence(struct answer *answer, const struct group *group)
 {
     AUTO_BUF struct buf text = BUF_INIT;
-    buf_puts(&text, reason_texts[group->reason]);
+    buf_puts(&text, group->reason == ALLOCATOR_NEXT && answer->is_held_back
+                        ? "nothing on the agents' side is in the way"
+                        : reason_texts[group->reason]);
     if (group->detail[0] != '\0')
         buf_puts(&text, arena_printf(answer->arena, " (%s)", group->detail));
     if (group->first_until_ns > 0) {
@@ -228,7 +231,15 @@ static const char *standing_text(const struct answer *answer,
         return "after a failover no offers are made until enough agents are back";
     if (standing->is_sated)
         return "the framework declined everything of late, so those that take something go first";
-    return arena_printf(answer->arena, "%zu others that want offers go before it, %zu after it",
+    if (standing->before + standing->after == 0)
+        return "no other framework of the role wants offers";
+    if (standing->before == 0)
+        return arena_printf(answer->arena,
+                            "it comes before the %zu other frameworks of the role that want offers",
+                            standing->after);
+    return arena_printf(answer->arena,
+                        "%zu other frameworks of the role want offers and come before it, %zu "
+                        "after it",
                         standing->before, standing->after);
 }
 
@@ -238,6 +249,8 @@ static void put_role(struct answer *answer, const char *role, const struct map *
     struct allocator_standing standing;
     if (!allocator_get_standing(answer->master->allocator, answer->framework->id, role, &standing))
         return;
+    answer->is_held_back = !standing.is_active || standing.is_suppressed ||
+                           standing.paused_until > answer->master->now.mono;
     json_object_open(w);
     json_key_string(w, "role", role);
     json_key_string(w, "text", standing_text(answer, &standing));

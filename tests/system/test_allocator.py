@@ -221,6 +221,14 @@ def test_why_a_framework_is_not_offered_something(cluster):
     assert master.get("/master/allocator?framework=nobody").status == 404
 
 
+def test_why_of_a_role_that_is_suppressed(master, agent, scheduler):
+    """Nothing is promised for the next round to who asked for no offers."""
+    scheduler.decline([scheduler.take_offer()], refuse_seconds=0)
+    scheduler.call("SUPPRESS")
+    group = wait_for(lambda: explain(master, scheduler)[1]["*"].get("NEXT_ROUND"), what="the agent to be free")
+    assert group["text"] == "nothing on the agents' side is in the way"
+
+
 def operator(master, kind, **content):
     """A call of the operator API."""
     response = master.post("/api/v1", {"type": kind, kind.lower(): content})
