@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "wire/json.h"
@@ -48,6 +49,7 @@ static bool match(const char *pattern, const char *name, struct captures *captur
     const char *end = strchr(label, '}');
     size_t label_size = (size_t)(end - label);
     bool any = may_have_slash(label, label_size);
+    CHECK(captures->count < CAPTURE_COUNT_MAX); // no row has more
     size_t place = captures->count++;
     for (size_t size = 1; name[size - 1] != '\0' && (any || name[size - 1] != '/'); size++) {
         captures->list[place] = (struct capture){label, label_size, name, size};

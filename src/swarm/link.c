@@ -94,7 +94,8 @@ static void on_close(void *ctx, struct link *link, const struct error *err)
         swarm_note_loss(s, what);
     }
     conn_lost(conn);
-    if (why.code == -EREMCHG) {
+    // With an election its outcome counts, not what a master that does not lead yet has heard.
+    if (why.code == -EREMCHG && s->election == NULL) {
         struct address leader;
         if (address_parse_master(why.text, &leader, NULL) == 0) {
             snprintf(s->host, sizeof(s->host), "%s", leader.host);
