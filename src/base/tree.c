@@ -174,7 +174,8 @@ void tree_rebuild(struct tree *tree, struct tree_node **scratch,
         scratch[i]->is_in = false;
         refresh(ctx, scratch[i]);
     }
-    qsort_r(scratch, count, sizeof(scratch[0]), compare_items, tree);
+    if (count > 1)
+        qsort_r(scratch, count, sizeof(scratch[0]), compare_items, tree);
     for (size_t i = 0; i < count; i++) {
         tree_insert(tree, scratch[i]);
     }

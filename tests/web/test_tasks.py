@@ -116,7 +116,8 @@ def test_a_drain_by_the_page(cluster, master, agent, scheduler, pages):
     page = pages(master, "/#/agents/%s" % identity)
     page.wait("[...document.querySelectorAll('button')].some((b) => b.textContent.startsWith('Drain'))")
     page.run("[...document.querySelectorAll('button')].find((b) => b.textContent.startsWith('Drain')).click()")
-    page.run("""(() => { const field = document.querySelector('dialog[open] input'); field.value = '1200';
+    page.wait("!!document.querySelector('dialog[open] input[type=number]')")
+    page.run("""(() => { const field = document.querySelector('dialog[open] input[type=number]'); field.value = '1200';
         field.dispatchEvent(new Event('input', {bubbles: true})); })()""")
     page.click("dialog[open] button.primary")
     scheduler.wait_end("leaves")
