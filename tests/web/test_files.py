@@ -6,6 +6,7 @@ import os
 import signal
 import urllib.parse
 
+import looks
 import pods
 from harness import make_task, wait_for
 
@@ -45,8 +46,11 @@ def test_from_the_framework_to_a_finished_tasks_output(cluster, master, agent, s
     rows = page.rows("main table")
     assert [row[0] for row in rows] == ["deep/", "random.dat", "stderr", "stdout"]
     assert rows[1][1] == "5 kB" and rows[1][3] == "-rw-r--r--" and rows[0][3].startswith("drwx")
+    looks.check_barriers(page)
+    looks.keep(page, "sandbox")
     page.click("main tr[data-row='3'] a.row-link")
     page.wait_text("hello", "document.querySelector('.reader')")
+    looks.check_barriers(page)
     assert page.text("h1") == "stdout" and "The file begins here" in page.text(".reader")
     page.run("history.back()")
     page.click("main tr[data-row='0'] a.row-link")
@@ -69,6 +73,7 @@ def test_a_running_tasks_log_grows(cluster, master, agent, scheduler, pages):
     page = pages(master, address("/agents/%s/file" % agent_id(master), path=sandbox(agent, scheduler, "growing") + "/stdout"))
     page.wait_text("number 20000", "document.querySelector('.reader')")
     assert at_end(page) and page.text("#follow") == "Following"
+    looks.keep(page, "file")
     # The end alone was fetched, and what grows appears by itself.
     assert "number 10000\n" not in page.text(".reader")
     with open(os.path.join(directory, "go"), "w", encoding="utf-8"):
@@ -104,6 +109,16 @@ def test_a_link_to_a_place_shows_that_place(cluster, master, agent, scheduler, p
     page.wait("!location.hash.endsWith('at=%d')" % at)
     there = int(page.run("new URLSearchParams(location.hash.split('?')[1]).get('at')"))
     assert page.run(top).encode() == text.encode()[there:].split(b"\n")[0].strip()
+
+
+def test_the_reader_on_a_phone(cluster, master, agent, scheduler, pages):
+    run(cluster, scheduler, agent, "seq -f 'a line that is somewhat longer than a phone is wide: number %g' 100", "small")
+    page = pages(master, address("/agents/%s/file" % agent_id(master), path=sandbox(agent, scheduler, "small") + "/stdout"),
+                 width=390, height=844, phone=True, dark=True)
+    page.wait_text("number 100", "document.querySelector('.reader')")
+    looks.check_barriers(page)
+    looks.check_width(page)
+    looks.keep(page, "file-phone-dark")
 
 
 def test_find_marks_what_is_loaded(cluster, master, agent, scheduler, pages):

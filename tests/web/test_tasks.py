@@ -7,6 +7,7 @@ import re
 import subprocess
 import time
 
+import looks
 from harness import BIN, PATIENCE, get, make_task, wait_for
 
 
@@ -19,6 +20,13 @@ def start_swarm(cluster, master, agents, tasks):
     wait_for(lambda: get(master.address, "/metrics/snapshot").json()["master/tasks_running"] == tasks,
              120, "%d running tasks" % tasks)
     return process
+
+
+def look_at(page, name):
+    looks.settle(page)
+    looks.check_barriers(page)
+    looks.check_width(page)
+    looks.keep(page, name)
 
 
 def search(page, text):
@@ -49,6 +57,8 @@ def test_search_among_100000_tasks(cluster, master, pages):
     swarm = start_swarm(cluster, master, 10000, 100000)
     page = pages(master, "/#/tasks")
     check_search(page, 100000)
+    looks.check_barriers(page)
+    looks.keep(page, "tasks")
     swarm.terminate()
     swarm.wait(60 * PATIENCE)
 
@@ -69,6 +79,13 @@ def test_one_tasks_timeline(cluster, master, agent, scheduler, pages):
     text = page.text("main")
     for wanted in ("team=blue", "8080/tcp (http)", "CPUs", "0.1", "32 MB"):
         assert wanted in text, wanted
+    look_at(page, "task")
+    phone = pages(master, "/#/frameworks/%s/tasks/fails" % scheduler.framework_id, width=390, height=844, phone=True, dark=True)
+    phone.wait_text("Failed", "document.querySelector('.timeline')")
+    look_at(phone, "task-phone-dark")
+    phone.open(phone.base + "#/tasks")
+    phone.wait("document.querySelectorAll('main tr[data-row]').length === 1")
+    look_at(phone, "tasks-phone-dark")
     page.expected.append("404")
     page.open(page.base + "#/frameworks/%s/tasks/none" % scheduler.framework_id)
     page.wait_text("This task is not here")
@@ -87,6 +104,7 @@ def test_offers(cluster, master, agent, scheduler, pages):
     offer = scheduler.wait_offer()
     page = pages(master, "/#/offers")
     page.wait("document.querySelectorAll('main tr[data-row]').length === 1")
+    look_at(page, "offers")
     row = page.rows("main table")[0]
     assert row[0] == "test" and row[1] == "*" and offer["id"]["value"].endswith(row[-1].lstrip("…"))
     scheduler.decline([offer], refuse_seconds=1000)
@@ -107,6 +125,7 @@ def test_maintenance(cluster, master, agent, pages):
     assert {row[1] for row in page.rows("#window-0")} == {"Draining"}
     assert master.post("/machine/down", json.dumps([{"hostname": "elsewhere", "ip": "10.0.0.2"}])).status == 200
     page.wait_text("Down", "document.querySelector('#window-0')")
+    look_at(page, "maintenance")
 
 
 def test_a_drain_by_the_page(cluster, master, agent, scheduler, pages):
