@@ -595,6 +595,7 @@ static void admit_again(struct admission *admission)
     master_unreachable_remove(m, id);
     struct agent *a = master_agent_add(m, message->agent, id, TAKE_PTR(admission->total));
     a->reregistered = m->now.wall;
+    a->returned = m->now.mono;
     a->active = true;
     a->channel = channel;
     a->channel_number = channel->number;

@@ -272,7 +272,7 @@ static bool is_awaited(const struct operation *o)
     if (o->framework != NULL)
         return true;
     return !map_has(&m->completed_ids, o->framework_id) && a->reregistered != 0 &&
-           m->now.wall - a->reregistered < ORPHAN_WAIT_NS;
+           m->now.mono - a->returned < ORPHAN_WAIT_NS;
 }
 
 // Agents do not say what they are told: whose operation it is and where.

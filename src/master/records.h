@@ -156,6 +156,7 @@ struct agent {
     bool leaving;            // it is being removed this very moment
     int64_t registered;      // wall clock, ns
     int64_t reregistered;    // 0: never
+    int64_t returned;        // the same by the monotonic clock
 };
 
 struct framework {

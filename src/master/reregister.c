@@ -261,6 +261,7 @@ void master_agent_return(struct agent *a, Meseta__Link__ToMaster__Reregister *me
     master_agent_describe(a, message->agent);
     allocator_set_agent_info(m->allocator, a->id, a->info);
     a->reregistered = m->now.wall;
+    a->returned = m->now.mono;
     LIST_FOREACH (&a->offers, struct offer, by_agent, o)
         master_offer_rescind(o);
     struct resources *total = NULL;
