@@ -414,9 +414,6 @@ void agent_framework_remove_if_idle(struct agent_framework *framework, struct in
         return;
     }
     log_info("Cleaning up framework %s", framework->id);
-    if (framework->is_terminating) {
-        agent_streams_drop_framework(agent, framework->id);
-    }
     struct arena *scratch AUTO_ARENA = arena_new(512, 0);
     agent_gc_schedule(agent, agent_path_framework(agent, framework->id, scratch), now);
     agent_checkpoint_drop_framework(framework);

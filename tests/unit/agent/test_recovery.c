@@ -547,6 +547,31 @@ static void test_ending_framework_disowns_its_task(void **state)
     assert_string_equal(f_last_status(f)->task_id->value, "t");
 }
 
+// A master that asks believes in the framework: its answer waits for it, whatever becomes of what
+// is left of the framework here; until a master ends the framework again.
+static void test_answer_outlives_an_ending_framework(void **state)
+{
+    struct fixture *f = *state;
+    static const char shutdown[] =
+        "{'type':'SHUTDOWN_FRAMEWORK','shutdown_framework':{'framework_id':{'value':'F'}}}";
+    run(f, "t");
+    f_receive(f, shutdown);
+    f_receive(f, "{'type':'RECONCILE','reconcile':{'framework_id':{'value':'F'},"
+                 "'task_ids':[{'value':'u'}]}}");
+    assert_true(f_last_status(f)->has_uuid);
+    static const struct agent_termination exited = {.has_status = true};
+    agent_container_terminated(f->agent, f_executor(f, "t")->container_id, &exited, f->now);
+    assert_false(map_has(&f->agent->frameworks, "F"));
+    f->sent_count = 0;
+    f_advance(f, 11 * NS_PER_S);
+    assert_int_equal(f_last_sent(f)->type, MESETA__LINK__TO_MASTER__TYPE__STATUS_UPDATE);
+    assert_string_equal(f_last_status(f)->task_id->value, "u");
+    f_receive(f, shutdown);
+    f->sent_count = 0;
+    f_advance(f, 60 * NS_PER_S);
+    assert_int_equal(f->sent_count, 0);
+}
+
 // Whoever is told that an executor ended must know which one of that id: the master's number for it
 // outlives the agent's process, and an executor that could not be launched is told by its own.
 static void test_end_names_the_instance(void **state)
@@ -612,6 +637,7 @@ int main(void)
         TEST(test_killed_while_a_framework_ends),
         TEST(test_ending_framework_answers_what_is_asked),
         TEST(test_ending_framework_disowns_its_task),
+        TEST(test_answer_outlives_an_ending_framework),
         TEST(test_end_names_the_instance),
         TEST(test_executor_without_a_task),
     };
