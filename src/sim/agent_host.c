@@ -173,6 +173,8 @@ static void send_to_master(void *ctx, const Meseta__Link__ToMaster *message)
         return;
     if (message->status_update != NULL)
         ledger_update_sent(a->sim->ledger, message->status_update);
+    if (message->reregister != NULL)
+        operations_named(ledger_operations(a->sim->ledger), message->reregister);
     if (message->operation_status != NULL)
         operations_sent(ledger_operations(a->sim->ledger), a->id, message->operation_status);
     if (!a->link_is_open)

@@ -90,6 +90,9 @@ void operations_begin(struct operations *o, const char *agent_id,
 // An agent says what became of one: one end, again and again until it is acknowledged.
 void operations_sent(struct operations *o, const char *agent_id,
                      const Meseta__Link__ToMaster__OperationStatus *message);
+// An agent that returns names those that are not acknowledged: the first that is heard of an end
+// may be this.
+void operations_named(struct operations *o, const Meseta__Link__ToMaster__Reregister *message);
 // The agent has durably taken the acknowledgement.
 void operations_acknowledged(struct operations *o, const uint8_t *uuid, const uint8_t *status_uuid);
 // A framework hears of one: what its agent said.

@@ -101,6 +101,21 @@ void operations_sent(struct operations *o, const char *agent_id,
             agent_id, uuid);
 }
 
+void operations_named(struct operations *o, const Meseta__Link__ToMaster__Reregister *message)
+{
+    for (size_t i = 0; i < message->n_operations; i++) {
+        const Mesos__V1__Operation *named = message->operations[i];
+        const Mesos__V1__OperationStatus *status = named->latest_status;
+        struct book_operation *book = map_get(&o->by_uuid, text_of(o, named->uuid->value.data));
+        if (book == NULL || book->has_end || status->uuid == NULL ||
+            !operation_state_is_terminal(status->state))
+            continue;
+        book->has_end = true;
+        book->end = status->state;
+        memcpy(book->status_uuid, status->uuid->value.data, UUID_SIZE);
+    }
+}
+
 void operations_acknowledged(struct operations *o, const uint8_t *uuid, const uint8_t *status_uuid)
 {
     struct book_operation *book = map_get(&o->by_uuid, text_of(o, uuid));
