@@ -124,8 +124,8 @@ void agent_kill_task(struct agent *agent, const Meseta__Link__ToAgent__KillTask 
 void agent_shutdown_framework(struct agent *agent, struct agent_framework *framework,
                               struct instant now)
 {
-    // Nobody acknowledges for it any more. What a master asks from now on is answered, and waits for
-    // that master: it believes in the framework.
+    // Nobody acknowledges for it any more. What a master asks from now on is answered, and waits
+    // for that master: it believes in the framework.
     agent_streams_drop_framework(agent, framework->id);
     if (framework->is_terminating) {
         log_warning("Ignoring shutdown framework %s because it is terminating", framework->id);
