@@ -190,9 +190,10 @@ def test_a_master_that_does_not_answer(cluster):
         silent.bind(("127.0.0.1", 0))
         silent.listen(8)
         terminal = command_line.Cli(cluster, "127.0.0.1:%d" % silent.getsockname()[1]).terminal("agent list")
-        silent.accept()[0].recv(1)
-        terminal.keys("\x03")
-        assert terminal.wait_end() == -2
+        with silent.accept()[0] as connection:  # held: its end would be told as one
+            connection.recv(1)
+            terminal.keys("\x03")
+            assert terminal.wait_end() == -2
 
 
 # ---- configuration ----
