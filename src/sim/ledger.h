@@ -75,8 +75,7 @@ void ledger_agent_stops(struct ledger *l, const char *agent_id);
 // The agent has durably taken the acknowledgement: it must not send that update again.
 void ledger_acknowledgement_counts(struct ledger *l, const char *framework_id, const char *task_id,
                                    const uint8_t *uuid);
-// The agent is told to end the framework: it may forget what it has of it, and the master does not
-// tell the framework any more what became of its operations.
+// The agent is told to end the framework: it may forget what it has of it.
 void ledger_framework_shut_down(struct ledger *l, const char *framework_id, const char *agent_id);
 void ledger_framework_died(struct ledger *l, const char *framework_id);
 struct operations *ledger_operations(struct ledger *l);

@@ -247,8 +247,6 @@ void ledger_acknowledgement_counts(struct ledger *l, const char *framework_id, c
 
 void ledger_framework_shut_down(struct ledger *l, const char *framework_id, const char *agent_id)
 {
-    // Its master acknowledges for it what it was not told. Another master may let it come back.
-    operations_excuse(l->operations, NULL, framework_id);
     MAP_FOREACH (&l->tasks, entry) {
         struct book_task *task = entry->value;
         if (strcmp(task->framework_id, framework_id) == 0)

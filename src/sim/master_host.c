@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "election/election.h"
+#include "master/records.h"
 #include "model/validate.h"
 #include "sim/ledger.h"
 #include "sim/process.h"
@@ -563,6 +564,15 @@ void master_host_touched(struct master_host *host)
     touch(host);
 }
 
+// The master acknowledges for a framework that it removes what that was not told. Another master
+// may let it come back.
+static void notice(void *ctx, const struct master_notice *notice)
+{
+    struct master_host *host = ctx;
+    if (notice->kind == NOTICE_FRAMEWORK_REMOVED)
+        operations_excuse(ledger_operations(host->sim->ledger), NULL, notice->framework->id);
+}
+
 static const struct master_ops ops = {
     .answer = answer,
     .send_event = send_event,
@@ -570,6 +580,7 @@ static const struct master_ops ops = {
     .send_agent = send_agent,
     .close_agent = close_agent,
     .apply = apply,
+    .notice = notice,
 };
 
 static void make_core(struct master_host *host, struct instant now)
