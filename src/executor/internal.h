@@ -10,6 +10,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/prng.h"
@@ -104,6 +105,18 @@ void pod_check_free(struct pod_task *task);
 
 // ---- pod_launch.c ----
 void pod_launch_group(struct pod *pod, const Mesos__V1__TaskGroupInfo *info);
+
+// ---- pod_end.c ----
+// What is known when a container has ended.
+struct pod_end {
+    bool is_killing;
+    bool is_out_of_time;      // by max_completion_time
+    const char *launch_error; // or NULL
+    // What the agent says of it; NULL: it does not know the container.
+    const Mesos__V1__Agent__Response__WaitContainer *container;
+};
+// The report's message, if there is one, is `text`, which was empty and stays the caller's.
+void pod_judge(const struct pod_end *end, struct buf *text, struct pod_report *ret);
 
 // ---- pod_wait.c ----
 void pod_wait(struct pod_task *task);

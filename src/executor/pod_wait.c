@@ -3,15 +3,10 @@
 // WAIT for a nested container, again after each lost answer, and what its end means for the task
 // and for its group.
 
-#include <string.h>
-#include <sys/wait.h>
-
 #include "base/check.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "executor/internal.h"
 #include "model/task_state.h"
-#include "wire/wire.h"
 
 #define STATE(name) MESOS__V1__TASK_STATE__TASK_##name
 
@@ -21,80 +16,17 @@ static void run_wait(struct timer *timer, struct instant now)
     pod_wait(CONTAINER_OF(timer, struct pod_task, wait_timer));
 }
 
-// "Command exited with status 1", "Command terminated with signal Killed (core dumped)".
-static void put_status(struct buf *out, int status)
-{
-    if (WIFEXITED(status)) {
-        buf_printf(out, "Command exited with status %d", WEXITSTATUS(status));
-    } else {
-        buf_printf(out, "Command terminated with signal %s%s", strsignal(WTERMSIG(status)),
-                   WCOREDUMP(status) ? " (core dumped)" : "");
-    }
-}
-
-static Mesos__V1__TaskState state_by_status(const struct pod_task *task, int status)
-{
-    if (task->is_out_of_time) {
-        return STATE(FAILED);
-    }
-    if (task->is_killing) {
-        return STATE(KILLED);
-    }
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? STATE(FINISHED) : STATE(FAILED);
-}
-
-// The agent does not know the container: it could not be launched, or was removed.
-static void judge_missing(const struct pod_task *task, struct buf *text, struct pod_report *ret)
-{
-    if (task->is_killing) {
-        ret->state = STATE(KILLED);
-        return;
-    }
-    ret->state = STATE(FAILED);
-    buf_puts(text, task->launch_error != NULL
-                       ? task->launch_error
-                       : "Unable to retrieve command's termination information");
-}
-
-// What the agent says of the end goes before what the status alone tells.
-static void judge_end(const struct pod_task *task,
-                      const Mesos__V1__Agent__Response__WaitContainer *end, struct buf *text,
-                      struct pod_report *ret)
-{
-    if (end->has_exit_status) {
-        ret->state = state_by_status(task, end->exit_status);
-        ret->has_reason = task->is_out_of_time;
-        ret->reason = MESOS__V1__TASK_STATUS__REASON__REASON_MAX_COMPLETION_TIME_REACHED;
-        put_status(text, end->exit_status);
-    } else {
-        ret->state = task->is_killing ? STATE(KILLED) : STATE(FAILED);
-        buf_puts(text, task->launch_error != NULL ? task->launch_error
-                                                  : "Command terminated with unknown status");
-    }
-    if (end->has_state && !(task->is_killing && !end->has_exit_status)) {
-        ret->state = end->state;
-    }
-    if (end->has_reason) {
-        ret->has_reason = true;
-        ret->reason = end->reason;
-    }
-    if (end->message != NULL && strcmp(end->message, text->data) != 0) {
-        buf_printf(text, ": %s", end->message);
-    }
-    ret->limitation = end->limitation;
-}
-
 static void ended(struct pod_task *task, const struct agent_call_answer *answer)
 {
     AUTO_BUF struct buf text = BUF_INIT;
-    struct pod_report report = {.state = STATE(FAILED)};
-    if (answer->status == 404 || answer->response == NULL ||
-        answer->response->wait_container == NULL) {
-        judge_missing(task, &text, &report);
-    } else {
-        judge_end(task, answer->response->wait_container, &text, &report);
-    }
-    report.message = text.size > 0 ? text.data : NULL;
+    struct pod_report report;
+    const struct pod_end end = {
+        .is_killing = task->is_killing,
+        .is_out_of_time = task->is_out_of_time,
+        .launch_error = task->launch_error,
+        .container = answer->response != NULL ? answer->response->wait_container : NULL,
+    };
+    pod_judge(&end, &text, &report);
     task_checks_stop(task->checks);
     pod_report(task, &report);
     log_info("Child container %s of task '%s' completed in state %s%s%s", task->container_name,
