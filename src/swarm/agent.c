@@ -266,6 +266,7 @@ static void serve(struct swarm_agent *a, const Meseta__Link__ToAgent *message)
     switch (message->type) {
     case MESETA__LINK__TO_AGENT__TYPE__PING:
         a->pinged_at = env_now(a->swarm->env).mono;
+        a->pings++;
         a->swarm->pings++;
         send_plain(a, MESETA__LINK__TO_MASTER__TYPE__PONG);
         break;

@@ -79,6 +79,15 @@ static uint64_t allowed_now(const struct swarm_framework *f)
     return wants < allowance ? wants : allowance;
 }
 
+// Whether it waits before it uses an offer for `count` tasks: until it may start one, or, where
+// each offer is for so many and no more (--tasks_per_offer), all of them.
+static bool must_wait(const struct swarm_framework *f, uint64_t count)
+{
+    uint64_t wants = swarm_framework_wants(f);
+    uint64_t least = f->swarm->options->tasks_per_offer > 0 ? count : 1;
+    return allowed_now(f) < (least < wants ? least : wants);
+}
+
 static void send_plain(struct swarm_framework *f, Mesos__V1__Scheduler__Call__Type type)
 {
     Mesos__V1__Scheduler__Call call = MESOS__V1__SCHEDULER__CALL__INIT;
@@ -127,6 +136,7 @@ static Mesos__V1__TaskInfo *make_task(struct swarm_framework *f, struct arena *a
         task->command->value = arena_printf(arena, "sleep %.6f", draw_seconds(f));
     task->resources = s->needs;
     task->n_resources = s->need_count;
+    task->labels = s->labels;
     return task;
 }
 
@@ -248,7 +258,7 @@ void swarm_behave_rescind(struct swarm_framework *f, const char *offer_id)
         held_free(f, held);
 }
 
-// How many tasks an offer holds. Its scalars are few: they are added as they come.
+// For how many tasks an offer is used. Its scalars are few: they are added as they come.
 static uint64_t fit_of(const struct swarm *s, const Mesos__V1__Offer *offer)
 {
     uint64_t fit = UINT64_MAX;
@@ -264,7 +274,8 @@ static uint64_t fit_of(const struct swarm *s, const Mesos__V1__Offer *offer)
         uint64_t n = (uint64_t)floor(sum / need->scalar->value + 1e-6);
         fit = n < fit ? n : fit;
     }
-    return fit;
+    uint64_t most = s->options->tasks_per_offer;
+    return most > 0 && most < fit ? most : fit;
 }
 
 static bool wants_agent(const struct swarm_framework *f, const Mesos__V1__Offer *offer)
@@ -297,7 +308,7 @@ static void behave_offer(struct swarm_framework *f, const Mesos__V1__Offer *offe
     }
     int64_t hold_ns = behaviours[f->behaviour].hold_ns;
     uint64_t allowed = allowed_now(f);
-    if (hold_ns > 0 || allowed == 0) {
+    if (hold_ns > 0 || must_wait(f, fit)) {
         hold(f, id, agent_id, fit, env_now(s->env).mono + hold_ns);
         return;
     }
@@ -331,7 +342,7 @@ static void use_held(struct swarm_framework *f, int64_t now)
         uint64_t part = behaviours[f->behaviour].use_one_in;
         uint64_t use = (held->fit + part - 1) / part;
         uint64_t allowed = allowed_now(f);
-        if (held->due > now || (allowed == 0 && swarm_framework_wants(f) > 0))
+        if (held->due > now || must_wait(f, use))
             return;
         arena_reset(f->swarm->scratch);
         use = use < allowed ? use : allowed;

@@ -32,6 +32,10 @@ static const struct flag rows[] = {
     ROW(roles, FLAG_SIZE, "0", 0, "Frameworks take turns in so many roles; 0: all are in \"*\"."),
     ROW(tasks, FLAG_SIZE, "100", 0, "Tasks to run, of all frameworks together."),
     ROW(task_resources, FLAG_TEXT, "cpus:1;mem:1024", 0, "What each task asks for."),
+    ROW(task_labels, FLAG_SIZE, "0", 0, "How many labels each task bears (key0: value0, ...)."),
+    ROW(tasks_per_offer, FLAG_SIZE, "0", 0,
+        "How many tasks a framework starts with one offer, at most; it leaves the rest of that "
+        "agent to others for an hour. 0: as many as fit. Not together with --rate."),
     ROW(task_duration, FLAG_DURATION, "100ms", 0, "How long tasks run, on average."),
     ROW(distribution, FLAG_TEXT, "exponential", 0,
         "Of the durations: fixed, uniform (up to twice the average), exponential."),
@@ -87,6 +91,12 @@ static int check(const struct swarm_options *o, struct error *err)
         return error_set(err, -EINVAL, "--task_failures: from 0 to 1");
     if (!(o->partitions >= 0 && o->restarts >= 0 && o->rate >= 0))
         return error_set(err, -EINVAL, "--partitions, --restarts, --rate: not below 0");
+    if (o->task_labels > 100)
+        return error_set(err, -EINVAL, "--task_labels: at most 100");
+    if (o->tasks_per_offer > 1000)
+        return error_set(err, -EINVAL, "--tasks_per_offer: at most 1000");
+    if (o->tasks_per_offer > 0 && o->rate > 0)
+        return error_set(err, -EINVAL, "--tasks_per_offer and --rate cannot be used together");
     if (o->timeout == 0)
         return error_set(err, -EINVAL, "--timeout: more than 0");
     if (o->master_pid > INT32_MAX)

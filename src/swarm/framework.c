@@ -329,6 +329,21 @@ static int read_needs(struct swarm *s, struct error *err)
     return 0;
 }
 
+static void make_labels(struct swarm *s)
+{
+    size_t count = s->options->task_labels;
+    if (count == 0)
+        return;
+    s->labels = WIRE_NEW(s->arena, Mesos__V1__Labels, mesos__v1__labels);
+    s->labels->labels = arena_calloc(s->arena, count, sizeof(*s->labels->labels));
+    for (size_t i = 0; i < count; i++) {
+        Mesos__V1__Label *label = WIRE_NEW(s->arena, Mesos__V1__Label, mesos__v1__label);
+        label->key = arena_printf(s->arena, "key%zu", i);
+        label->value = arena_printf(s->arena, "value%zu", i);
+        s->labels->labels[s->labels->n_labels++] = label;
+    }
+}
+
 // The behaviours of --behaviours take turns.
 static int choose_behaviours(struct swarm *s, struct error *err)
 {
@@ -356,6 +371,7 @@ int swarm_frameworks_init(struct swarm *s, struct error *err)
     int r = read_needs(s, err);
     if (r < 0)
         return r;
+    make_labels(s);
     size_t count = s->options->frameworks;
     s->framework_count = count;
     s->frameworks = mem_calloc(count + 1, sizeof(*s->frameworks));

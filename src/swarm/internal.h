@@ -58,6 +58,7 @@ struct swarm_agent {
     bool was_registered; // a loss is the swarm's doing, or the master's failure
     char *id;            // once a master has given one
     int64_t pinged_at;
+    uint32_t pings;          // answered
     int64_t asked_at;        // REGISTERING: when it last asked
     struct list registering; // in swarm->to_register or swarm->registering
     struct timer trouble;    // the next one, or the end of one
@@ -219,7 +220,8 @@ struct swarm {
     bool frameworks_began;
     Mesos__V1__Resource **needs; // of a task
     size_t need_count;
-    uint64_t slots; // tasks that fit on all agents
+    Mesos__V1__Labels *labels; // of a task, or NULL
+    uint64_t slots;            // tasks that fit on all agents
 
     // figures
     struct histogram accept_to_running;

@@ -125,6 +125,15 @@ static void put_states(const struct swarm *s, struct buf *out)
     buf_putc(out, '}');
 }
 
+// Answered by the agent that answered the fewest.
+static uint64_t least_pings(const struct swarm *s)
+{
+    uint64_t least = s->agent_count > 0 ? UINT64_MAX : 0;
+    for (size_t i = 0; i < s->agent_count; i++)
+        least = s->agents[i].pings < least ? s->agents[i].pings : least;
+    return least;
+}
+
 static void put_failovers(const struct swarm *s, struct buf *out)
 {
     buf_puts(out, ", \"failovers\": [");
@@ -162,6 +171,7 @@ void swarm_put_report(const struct swarm *s, struct buf *out)
     put_times(out, "slot_turn_round_ms", &s->turn_round);
     put_fairness(s, out);
     put_count(out, "pings", s->pings);
+    put_count(out, "pings_min", least_pings(s));
     put_count(out, "updates_sent_again", s->resent);
     put_count(out, "offers_rescinded", s->rescinded);
     put_count(out, "calls_refused", s->refused_calls);

@@ -24,6 +24,8 @@ struct swarm_options {
     uint64_t roles;   // 0: all frameworks are in "*"
     uint64_t tasks;   // of all frameworks together
     char *task_resources;
+    uint64_t task_labels;     // so many labels on each task
+    uint64_t tasks_per_offer; // at most; 0: as many as fit
     int64_t task_duration;
     char *distribution; // of durations: fixed, uniform, exponential
     double rate;        // starts per second of all frameworks together; 0: as offers allow

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """mesos-swarm: a small one runs through; one whose master fails it says so."""
 
+import collections
 import json
 import os
 import re
@@ -83,6 +84,22 @@ def test_durations_follow_the_seed(cluster, master):
         return report["ends"]["TASK_FAILED"]
     assert 60 < ends(1) < 140
     assert len({ends(seed) for seed in range(2, 8)}) > 1
+
+
+def test_frameworks_share_each_agent(cluster, master):
+    """With --tasks_per_offer each framework takes its part of each agent, and leaves the rest to the others."""
+    process = start(cluster, master, "--agents=10", "--frameworks=5", "--tasks=100", "--tasks_per_offer=2",
+                    "--task_labels=3", "--hold")
+    wait_line(process, "holding")
+    tasks = get(master.address, "/tasks?limit=1000").json()["tasks"]
+    process.send_signal(signal.SIGTERM)
+    status, report, said = finish(process)
+    assert status == 0, said
+    assert report["started"] == 100 and report["pings_min"] >= 1
+    parts = collections.Counter((task["slave_id"], task["framework_id"]) for task in tasks)
+    assert len(parts) == 50 and set(parts.values()) == {2}
+    labels = [{"key": f"key{i}", "value": f"value{i}"} for i in range(3)]
+    assert all(task["labels"] == labels for task in tasks)
 
 
 def test_a_rate_is_kept(cluster, master):

@@ -105,6 +105,8 @@ static void test_flags(void **state)
         {"--timeout=0ns", "--timeout"},
         {"--tasks=100000001", "--tasks"},
         {"--master_pid=99999999999", "--master_pid"},
+        {"--task_labels=101", "--task_labels"},
+        {"--tasks_per_offer=1001", "--tasks_per_offer"},
         {"--nothing=1", "nothing"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
@@ -116,6 +118,13 @@ static void test_flags(void **state)
         assert_true(swarm_options_parse(&options, 3, arguments, &err) < 0);
         assert_non_null(strstr(err.text, bad[i].complaint));
     }
+    struct swarm_options options = {0};
+    struct error err = {0};
+    char *both[] = {
+        (char *)(uintptr_t) "mesos-swarm", (char *)(uintptr_t) "--master=127.0.0.1:5050",
+        (char *)(uintptr_t) "--tasks_per_offer=2", (char *)(uintptr_t) "--rate=5", NULL};
+    assert_true(swarm_options_parse(&options, 4, both, &err) < 0);
+    assert_non_null(strstr(err.text, "--tasks_per_offer and --rate"));
 }
 
 int main(void)
