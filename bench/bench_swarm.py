@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The master under mesos-swarm: what it holds, how fast it is, and what that costs.
 
-  held         agents with ten tasks each, in sizes that grow: memory per agent and per task, time to register
-  finished     the most agents, ten tasks each, from registration to the last task's end
+  held         agents with ten tasks each, in sizes that grow: memory per agent and per task, time to register; whether
+               pings are answered throughout; at the most agents all tasks end in the end
   rate         tasks that end at once: tasks per second from end to end, the master's CPU per task
   turn-round   a slot's, at a rate that leaves the master half idle
   state        /state per task, and /health while five clients ask for /state
@@ -29,13 +29,14 @@ import pictures
 import programs
 
 TASKS_PER_AGENT = 10  # as many as an agent of the swarm has room for
+PING_SECONDS = 15  # between the master's pings of an agent, by default
 GIB = 1 << 30
 
 # name: what, target, whether more is better, Apache Mesos.
 TARGETS = {
     "agents_own_connections": ("agents held, a connection each, 10 tasks each", 19000, True, None),
     "agents_shared_connections": ("agents held, sharing connections, 10 tasks each", 100000, True, 10000),
-    "tasks_finished": ("tasks that all finished, ten on each of the most agents", 1000000, True, None),
+    "tasks_finished": ("tasks that all ran at once and finished, ten on each of them", 1000000, True, None),
     "bytes_per_agent": ("memory per idle agent, bytes", 4096, False, 18600),
     "bytes_per_task": ("memory per running task, bytes", 1024, False, 4100),
     "tasks_per_second": ("tasks per second, end to end", 20000, True, None),
@@ -48,28 +49,50 @@ TARGETS = {
 }
 
 
-def hold(options, agents, connections):
-    """A master that holds so many agents, each with its tasks."""
+def check_heartbeats(master, agents, report):
+    """Each agent answered the ping of its admission and at least one of the rhythm's; the master misses nobody."""
+    if report["pings_min"] < 2:
+        raise RuntimeError(f"an agent of {agents:,} was pinged {report['pings_min']} times only")
+    removed = {name: master[name] for name in ("master/slave_removals", "master/slave_unreachable_scheduled",
+                                               "master/slaves_unreachable") if master[name] != 0}
+    if removed or master["master/slaves_active"] != agents:
+        raise RuntimeError(f"{master['master/slaves_active']:.0f} of {agents:,} agents are active, {removed}")
+
+
+def hold(options, agents, connections, rest, ends):
+    """A master that holds so many agents, each with its tasks, for `rest` seconds after all of them run. Those that
+    answer no ping are removed by the master, which makes the swarm fail. With `ends` all tasks end after it."""
     with programs.World(options.build) as world:
-        master = programs.Master(world, "--registry=in_memory", "--quiet").start()
+        rhythm = [] if options.ping == PING_SECONDS else [f"--agent_ping_timeout={options.ping}secs"]
+        master = programs.Master(world, "--registry=in_memory", "--quiet", *rhythm).start()
         tasks = agents * TASKS_PER_AGENT
+        flags = [f"--hold_for={rest}secs", f"--task_duration={options.end_seconds}secs"] if ends else []
+        began = time.monotonic()
         swarm = programs.Swarm(
             world, f"127.0.0.1:{master.port}", f"--agents={agents}", f"--connections={connections}",
             "--frameworks=4", f"--tasks={tasks}", "--hold", "--progress=0ns", "--timeout=10mins",
-            f"--master_pid={master.pid}")
-        began = time.monotonic()
+            f"--master_pid={master.pid}", *flags)
         swarm.wait_line("holding", 600)
-        seconds = time.monotonic() - began
-        if options.rest:
-            time.sleep(options.rest)  # heartbeats are answered, or the swarm fails
-        cpu = master.cpu()
-        report = swarm.finish(stop=True)
+        seconds, cpu = time.monotonic() - began, master.cpu()
+        if ends:
+            swarm.wait_line("released", rest + 60)
+        else:
+            time.sleep(rest)
+        metrics = programs.metrics(master.port)
+        report = swarm.finish(stop=not ends)
+        if rest > options.ping:
+            check_heartbeats(metrics, agents, report)
         m = report["master"]
-        return {
+        row = {
             "agents": agents, "connections": report["connections"], "tasks": tasks, "seconds": round(seconds, 2),
-            "seconds_to_register": report["seconds_to_register"], "cpu_seconds": round(cpu, 2),
+            "seconds_to_register": report["seconds_to_register"], "cpu_seconds": round(cpu, 3),
             "resident_bytes": m["with_tasks"]["resident"], "bytes_per_agent": m.get("bytes_per_agent"),
-            "bytes_per_task": m.get("bytes_per_task"), "pings": report["pings"]}
+            "bytes_per_task": m.get("bytes_per_task"), "pings": report["pings"], "pings_min": report["pings_min"],
+            "rest_seconds": rest, "heartbeats_answered": rest > options.ping}
+        if ends:
+            row["finished"] = report["ends"].get("TASK_FINISHED", 0)
+            row["all_seconds"] = round(time.monotonic() - began, 1)
+        return row
 
 
 def measure_held(options, result):
@@ -77,6 +100,7 @@ def measure_held(options, result):
     print(f"\n{'agents':>10}{'connections':>13}{'tasks':>11}{'register, s':>13}{'all run, s':>12}{'CPU, s':>9}"
           f"{'resident, MiB':>15}{'B/agent':>10}{'B/task':>9}{'pings':>9}")
     sizes = [(n, 0) for n in options.agents] + [(n, n // 100) for n in options.shared]
+    most_own, most = max(options.agents, default=0), max(options.shared, default=0)
     for agents, connections in sizes:
         # The swarm's own memory is about that of the master.
         need = agents * (12_000 + TASKS_PER_AGENT * 2_500)
@@ -84,16 +108,23 @@ def measure_held(options, result):
             print(f"{agents:,} agents are left out: they need {need / GIB:.1f} GiB, of which there are only "
                   f"{programs.available_bytes() / GIB:.1f}")
             continue
-        rows.append(hold(options, agents, connections))
+        # The sizes that have a target are held for longer than the master's time between pings.
+        rest = options.rest if agents in (most_own, most) else 0
+        rows.append(hold(options, agents, connections, rest, agents == most))
         r = rows[-1]
         print(f"{r['agents']:10,}{r['connections']:13,}{r['tasks']:11,}{r['seconds_to_register']:13.2f}"
               f"{r['seconds']:12.2f}{r['cpu_seconds']:9.2f}{r['resident_bytes'] / (1 << 20):15.1f}"
-              f"{r['bytes_per_agent'] or 0:10,}{r['bytes_per_task'] or 0:9,}{r['pings']:9,}", flush=True)
+              f"{r['bytes_per_agent'] or 0:10,}{r['bytes_per_task'] or 0:9,}{r['pings']:9,}"
+              + (f"  each ≥ {r['pings_min']}, held for {r['rest_seconds']} s" if r["heartbeats_answered"] else ""),
+              flush=True)
+        if "finished" in r:
+            print(f"{r['finished']:,} tasks on {r['agents']:,} agents, registered, offered, run and finished: "
+                  f"{r['all_seconds']:.0f} s, all pings answered", flush=True)
     result["held"] = rows
     own = [r for r in rows if r["connections"] == r["agents"]]
     figures = {}
     if own:
-        figures["agents_own_connections"] = max(r["agents"] for r in own)
+        figures["agents_own_connections"] = max((r["agents"] for r in own if r["heartbeats_answered"]), default=None)
         last = own[-1]
         figures["bytes_per_agent"] = last["bytes_per_agent"]
         figures["bytes_per_task"] = last["bytes_per_task"]
@@ -103,8 +134,9 @@ def measure_held(options, result):
                                                             if r["cpu_seconds"] > 0.05]))
     shared = [r for r in rows if r["connections"] < r["agents"]]
     if shared:
-        figures["agents_shared_connections"] = max(r["agents"] for r in shared)
-    return figures
+        figures["agents_shared_connections"] = max((r["agents"] for r in shared if r["heartbeats_answered"]), default=None)
+        figures["tasks_finished"] = max((r["finished"] for r in shared if "finished" in r), default=None)
+    return {key: value for key, value in figures.items() if value is not None}
 
 
 def rounded(value):
@@ -119,21 +151,6 @@ def run_tasks(options, agents, tasks, *flags, prefix=(), log=None):
             world, f"127.0.0.1:{master.port}", f"--agents={agents}", f"--connections={min(agents, 100)}",
             "--frameworks=4", f"--tasks={tasks}", "--progress=0ns", f"--master_pid={master.pid}", *flags)
         return swarm.finish()
-
-
-def measure_finished(options, result):
-    """Uniform durations: with others the last few of a million tasks take many times as long as the rest."""
-    agents = options.finished_agents
-    tasks = agents * TASKS_PER_AGENT
-    began = time.monotonic()
-    report = run_tasks(options, agents, tasks, "--task_duration=5secs", "--distribution=uniform", ROOM,
-                       "--timeout=10mins")
-    result["finished"] = {"agents": agents, "tasks": tasks, "seconds": round(time.monotonic() - began, 1),
-                          "tasks_per_second": report["tasks_per_second"], "pings": report["pings"],
-                          "cpu_us_per_task": report["master"]["cpu_us_per_task"]}
-    print(f"\n{tasks:,} tasks on {agents:,} agents, registered, offered, run and finished: "
-          f"{result['finished']['seconds']:.0f} s, {report['pings']:,} pings answered")
-    return {"tasks_finished": tasks}
 
 
 def measure_rate(options, result):
@@ -156,25 +173,25 @@ def measure_rate(options, result):
     return {"tasks_per_second": best["tasks_per_second"], "cpu_us_per_task": best["cpu_us_per_task"]}
 
 
-def turn_round(options, agents, seconds):
-    tasks = int(options.turn_rate * seconds)
+def turn_round(options, agents):
+    """Latencies count when tasks have lasted for as long as they do on average, so that their ends are spread, for
+    twice that time."""
     duration = agents * TASKS_PER_AGENT / options.turn_rate
+    seconds = max(3 * duration, options.turn_least)
+    tasks = 2 * int(options.turn_rate * (seconds + duration))  # never all of them
     report = run_tasks(options, agents, tasks, f"--task_duration={duration:.3f}secs", "--distribution=uniform",
-                       f"--warm_up={1000 * seconds / 4:.0f}ms")
+                       f"--warm_up={1000 * seconds / 3:.0f}ms", f"--duration={seconds:.1f}secs")
     turn = report["slot_turn_round_ms"]
     print(f"\nSlot turn-round at {agents:,} agents, all slots taken, {report['tasks_per_second']:,.0f} tasks/s: "
           f"p50 {turn['p50']} ms, p90 {turn['p90']}, p99 {turn['p99']}, max {turn['max']}")
-    return {"agents": agents, "tasks": tasks, "tasks_per_second": report["tasks_per_second"], "p50_ms": turn["p50"],
+    return {"agents": agents, "tasks": report["ended"], "tasks_per_second": report["tasks_per_second"], "p50_ms": turn["p50"],
             "p99_ms": turn["p99"], "slot_turn_round_ms": turn, "accept_to_running_ms": report["accept_to_running_ms"]}
 
 
 def measure_turn_round(options, result):
     """Every slot is taken all the time; tasks last so long that the rate is a fraction of what is possible. Smaller
-    clusters at the same rate, for as long as their tasks last, tell how it grows."""
-    part_of = options.turn_seconds / options.turn_agents
-    rows = [turn_round(options, agents, 1.2 * part_of * agents)
-            for agents in (options.turn_agents // 8, options.turn_agents // 4, options.turn_agents // 2)]
-    rows.append(turn_round(options, options.turn_agents, options.turn_seconds))
+    clusters at the same rate tell how it grows."""
+    rows = [turn_round(options, options.turn_agents // part) for part in (8, 4, 2, 1)]
     result["turn_rounds"] = rows
     return {"turn_round_p50_ms": rows[-1]["p50_ms"], "turn_round_p99_ms": rows[-1]["p99_ms"]}
 
@@ -282,7 +299,7 @@ def draw(directory, result):
             (directory / (name + ".svg")).write_text(pictures.draw(title, x, y, lines), encoding="utf-8")
 
 
-PARTS = {"held": measure_held, "finished": measure_finished, "rate": measure_rate, "turn-round": measure_turn_round, "state": measure_state,
+PARTS = {"held": measure_held, "rate": measure_rate, "turn-round": measure_turn_round, "state": measure_state,
          "life": measure_life}
 
 
@@ -296,17 +313,18 @@ def main():
                         type=lambda path: pathlib.Path(path).resolve(), help="the build directory")
     parser.add_argument("--parts", default=",".join(PARTS), help="which: " + ", ".join(PARTS))
     parser.add_argument("--agents", type=numbers, default=[1000, 3000, 10000, 19000], help="held, a connection each")
-    parser.add_argument("--shared", type=numbers, default=[30000, 100000], help="held, a hundred on each connection")
-    parser.add_argument("--finished_agents", type=int, default=100000)
+    parser.add_argument("--shared", type=numbers, default=[100000], help="held, a hundred on each connection")
+    parser.add_argument("--rest", type=int, default=18, help="seconds that the most agents are held on, and answer pings")
+    parser.add_argument("--ping", type=int, default=PING_SECONDS, help="seconds between pings")
+    parser.add_argument("--end_seconds", type=int, default=10, help="in which all tasks of the most agents end")
     parser.add_argument("--rate_agents", type=numbers, default=[100, 1000, 3000, 10000])
     parser.add_argument("--rate_tasks", type=int, default=200000)
     parser.add_argument("--turn_agents", type=int, default=10000)
     parser.add_argument("--turn_rate", type=float, default=10000, help="tasks per second")
-    parser.add_argument("--turn_seconds", type=float, default=40)
+    parser.add_argument("--turn_least", type=float, default=6, help="seconds that a turn-round is measured, at least")
     parser.add_argument("--state_agents", type=numbers, default=[300, 1000, 3000, 10000])
     parser.add_argument("--health_seconds", type=float, default=5)
     parser.add_argument("--life_tasks", type=numbers, default=[2000, 8000])
-    parser.add_argument("--rest", type=float, default=0, help="seconds that agents are held on")
     parser.add_argument("--quick", action="store_true", help="smaller sizes, and no valgrind")
     parser.add_argument("--json", help="writes the figures to this file")
     parser.add_argument("--pictures", type=pathlib.Path, help="writes SVG curves into this directory (default: beside --json)")
@@ -314,23 +332,27 @@ def main():
     if options.quick:
         options.agents, options.shared, options.rate_agents = [300, 1000, 3000], [10000], [100, 1000]
         options.rate_tasks, options.turn_agents, options.turn_rate = 50000, 1000, 2000
-        options.turn_seconds, options.state_agents, options.health_seconds = 8, [100, 300, 1000], 2
-        options.parts = options.parts.replace(",life", "").replace(",finished", "")
-    result, figures = {}, {}
+        options.turn_least, options.state_agents, options.health_seconds = 4, [100, 300, 1000], 2
+        options.parts, options.end_seconds = options.parts.replace(",life", ""), 2
+        options.rest, options.ping = 5, 3
+    result, figures, seconds = {}, {}, {}
     for part in options.parts.split(","):
         if part not in PARTS:
             parser.error(f"--parts: '{part}' is none of {', '.join(PARTS)}")
+        began = time.monotonic()
         figures |= PARTS[part](options, result)
+        seconds[part] = round(time.monotonic() - began, 1)
     show(figures)
     for name, key in (("memory", "memory_exponent"), ("CPU to hold", "cpu_exponent"), ("/state", "state_exponent")):
         if result.get(key) is not None:
             print(f"{name} grows with tasks^{result[key]}")
+    print(", ".join(f"{part} {value:.0f} s" for part, value in seconds.items()))
     if options.json and not options.pictures:
         options.pictures = pathlib.Path(options.json).parent / "pictures"
     if options.pictures:
         draw(options.pictures, result)
     if options.json:
-        document = {"figures": figures, "targets": {k: [TARGETS[k][1], TARGETS[k][2]] for k in figures}, **result}
+        document = {"figures": figures, "targets": {k: [TARGETS[k][1], TARGETS[k][2]] for k in figures}, "seconds": seconds, **result}
         pathlib.Path(options.json).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 

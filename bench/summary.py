@@ -42,7 +42,7 @@ def worst_share(document):
 
 
 ROWS = [
-    ("agents held, 10 tasks each, heartbeats answered", "10,000 tried", [
+    ("agents held, 10 tasks each, with heartbeats answered throughout", "10,000 tried", [
         ("sharing connections", "swarm", figure("agents_shared_connections"), 100000, True),
         ("a connection each", "swarm", figure("agents_own_connections"), 19000, True),
         ("tasks on them that all finished", "swarm", figure("tasks_finished"), 1000000, True),

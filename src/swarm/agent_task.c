@@ -201,6 +201,18 @@ void swarm_tasks_send_again(struct swarm_agent *a)
     }
 }
 
+void swarm_tasks_release(struct swarm *s)
+{
+    for (size_t i = 0; i < s->agent_count; i++) {
+        struct swarm_agent *a = &s->agents[i];
+        LIST_FOREACH (&a->tasks, struct swarm_task, link, t) {
+            double part = prng_unit(&a->prng);
+            if (t->ended_at == 0)
+                env_timer_set(s->env, &t->end, (int64_t)(part * (double)s->options->task_duration));
+        }
+    }
+}
+
 void swarm_tasks_resend_due(struct swarm *s, int64_t now)
 {
     while (!list_is_empty(&s->unacked)) {

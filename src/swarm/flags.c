@@ -42,6 +42,9 @@ static const struct flag rows[] = {
     ROW(rate, FLAG_DOUBLE, "0", 0,
         "Tasks started per second, of all frameworks together; 0: as fast as offers come."),
     ROW(hold, FLAG_BOOL, "false", 0, "Tasks do not end: they are held until the swarm is ended."),
+    ROW(hold_for, FLAG_DURATION, "0ns", 0,
+        "With --hold: when all tasks have run for this long they end, each at a moment within "
+        "--task_duration. 0: never."),
     ROW(warm_up, FLAG_DURATION, "0ns", 0,
         "Latencies, turn-rounds and fairness count from this long after the first launch."),
     ROW(task_failures, FLAG_DOUBLE, "0", 0, "Which part of the tasks fails, from 0 to 1."),
@@ -97,6 +100,8 @@ static int check(const struct swarm_options *o, struct error *err)
         return error_set(err, -EINVAL, "--tasks_per_offer: at most 1000");
     if (o->tasks_per_offer > 0 && o->rate > 0)
         return error_set(err, -EINVAL, "--tasks_per_offer and --rate cannot be used together");
+    if (o->hold_for > 0 && !o->hold)
+        return error_set(err, -EINVAL, "--hold_for: only with --hold");
     if (o->timeout == 0)
         return error_set(err, -EINVAL, "--timeout: more than 0");
     if (o->master_pid > INT32_MAX)

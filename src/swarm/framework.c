@@ -439,7 +439,7 @@ void swarm_frameworks_complain(struct swarm *s)
         const struct swarm_framework *f = &s->frameworks[i];
         for (uint64_t k = 0; k < f->task_count; k++) {
             const struct wanted_task *t = &f->tasks[k];
-            if (t->state == ENDED || (s->options->hold && t->state == RUNNING))
+            if (t->state == ENDED || (s->options->hold && !s->is_released && t->state == RUNNING))
                 continue;
             if (told++ < COMPLAINTS_MAX)
                 swarm_say(s, "Task %llu of framework %u (%s, %s): %s", (unsigned long long)k,

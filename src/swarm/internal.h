@@ -233,6 +233,7 @@ struct swarm {
     int64_t began_at, registered_at, first_accept_at, last_end_at, settled_at, lost_at;
     int64_t agents_back_at, frameworks_back_at, end_deadline;
     bool is_settled, was_settled, all_run_told;
+    bool is_released; // what was held ends
     struct swarm_failover failovers[FAILOVERS_MAX];
     size_t failover_count;
     double worst_ratio; // furthest from 1 at any moment
@@ -241,7 +242,8 @@ struct swarm {
     struct timer progress_timer;
     struct timer end_timer; // timeout, duration, the end of ENDS
     struct timer duration_timer;
-    uint64_t ended_then; // at the last progress line
+    struct timer hold_timer; // until what is held is released
+    uint64_t ended_then;     // at the last progress line
     int64_t progress_at;
     struct watch watch; // of the master
     struct watch_sample at_start, at_registered, at_first_accept, at_full, at_end;
@@ -289,6 +291,8 @@ void swarm_task_update_framework(struct swarm *s, const Mesos__V1__FrameworkInfo
 // Those that do not outlive a restart (all of them: whatever their framework wants).
 void swarm_tasks_drop(struct swarm_agent *a, bool all);
 void swarm_tasks_send_again(struct swarm_agent *a);
+// Those that are held end, each within --task_duration.
+void swarm_tasks_release(struct swarm *s);
 void swarm_tasks_resend_due(struct swarm *s, int64_t now);
 size_t swarm_tasks_describe(struct swarm_agent *a, struct arena *arena,
                             Meseta__Link__FrameworkOnAgent ***ret_frameworks);

@@ -80,6 +80,7 @@ static void begin_end(struct swarm *s)
     s->phase = SWARM_ENDS;
     env_timer_cancel(s->env, &s->sample_timer);
     env_timer_cancel(s->env, &s->duration_timer);
+    env_timer_cancel(s->env, &s->hold_timer);
     swarm_frameworks_tear_down(s);
     s->end_deadline = env_now(s->env).mono + END_PATIENCE_NS;
     env_timer_set(s->env, &s->end_timer, 0);
@@ -111,7 +112,8 @@ static void duration_due(struct timer *timer, struct instant now)
 static void on_signal(void *ctx, int number)
 {
     struct swarm *s = CHECK_CAST(swarm, SWARM_MAGIC, ctx);
-    bool is_endless = s->options->hold || s->options->tasks == 0 || s->framework_count == 0;
+    bool is_endless =
+        (s->options->hold && !s->is_released) || s->options->tasks == 0 || s->framework_count == 0;
     if (s->phase < SWARM_ENDS && !is_endless)
         swarm_fail(s, "Interrupted (signal %d)", number);
     begin_end(s);
@@ -148,6 +150,16 @@ static void begin_frameworks(struct swarm *s)
     }
 }
 
+static void hold_due(struct timer *timer, struct instant now)
+{
+    (void)now;
+    struct swarm *s = CONTAINER_OF(timer, struct swarm, hold_timer);
+    s->is_released = true;
+    swarm_say(s, "released: %llu tasks end", (unsigned long long)s->running);
+    env_timer_set(s->env, &s->end_timer, s->options->timeout);
+    swarm_tasks_release(s);
+}
+
 static void note_all_run(struct swarm *s)
 {
     if (s->all_run_told || !s->options->hold || s->running < s->options->tasks ||
@@ -158,6 +170,8 @@ static void note_all_run(struct swarm *s)
     env_timer_cancel(s->env, &s->end_timer);
     swarm_say(s, "holding: %llu tasks run on %zu agents", (unsigned long long)s->running,
               s->agent_count);
+    if (s->options->hold_for > 0)
+        env_timer_set(s->env, &s->hold_timer, s->options->hold_for);
 }
 
 static void note_back(struct swarm *s, int64_t now)
@@ -253,6 +267,7 @@ static void swarm_init_timers(struct swarm *s)
     s->progress_timer.run = progress_due;
     s->end_timer.run = end_due;
     s->duration_timer.run = duration_due;
+    s->hold_timer.run = hold_due;
     env_timer_set(s->env, &s->second_timer, SECOND_NS);
     env_timer_set(s->env, &s->end_timer, s->options->timeout);
     if (s->options->progress > 0)
@@ -294,8 +309,8 @@ static void swarm_finish(struct swarm *s)
 {
     if (s->env == NULL)
         return;
-    struct timer *timers[] = {&s->second_timer, &s->sample_timer, &s->progress_timer, &s->end_timer,
-                              &s->duration_timer};
+    struct timer *timers[] = {&s->second_timer, &s->sample_timer,   &s->progress_timer,
+                              &s->end_timer,    &s->duration_timer, &s->hold_timer};
     for (size_t i = 0; i < ARRAY_COUNT(timers); i++)
         env_timer_cancel(s->env, timers[i]);
     swarm_frameworks_free(s);

@@ -30,6 +30,7 @@ struct swarm_options {
     char *distribution; // of durations: fixed, uniform, exponential
     double rate;        // starts per second of all frameworks together; 0: as offers allow
     bool hold;          // tasks do not end
+    int64_t hold_for;   // before they do; 0: for ever
     int64_t warm_up;    // after the first launch; what is earlier does not count as latency
     double task_failures;
     double partitions; // per agent and hour

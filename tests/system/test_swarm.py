@@ -102,6 +102,16 @@ def test_frameworks_share_each_agent(cluster, master):
     assert all(task["labels"] == labels for task in tasks)
 
 
+def test_what_is_held_is_released(cluster, master):
+    """All tasks run at once; then all of them end."""
+    status, report, said = run(cluster, master, "--agents=10", "--frameworks=2", "--tasks=100", "--hold",
+                               "--hold_for=300ms", "--task_duration=100ms")
+    assert status == 0, said
+    assert report["running_max"] == 100
+    assert report["ends"] == {"TASK_FINISHED": 100}
+    assert said.index("holding: 100 tasks") < said.index("released: 100 tasks")
+
+
 def test_a_rate_is_kept(cluster, master):
     status, report, said = run(cluster, master, "--agents=10", "--tasks=100", "--rate=100", "--task_duration=1ms",
                                "--warm_up=500ms")

@@ -105,6 +105,7 @@ static void test_flags(void **state)
         {"--timeout=0ns", "--timeout"},
         {"--tasks=100000001", "--tasks"},
         {"--master_pid=99999999999", "--master_pid"},
+        {"--hold_for=5secs", "--hold"},
         {"--task_labels=101", "--task_labels"},
         {"--tasks_per_offer=1001", "--tasks_per_offer"},
         {"--nothing=1", "nothing"},
