@@ -304,6 +304,7 @@ static void measure_state(struct bench *b, struct results *r)
 {
     AUTO_BUF struct buf out = BUF_INIT;
     struct json_writer w;
+    struct v0_texts *texts = v0_texts_new();
     r->state_task_us = r->state_agent_us = 1e9;
     for (size_t round = 0; round < b->rounds; round++) {
         buf_clear(&out);
@@ -313,7 +314,7 @@ static void measure_state(struct bench *b, struct results *r)
         MAP_FOREACH (&b->master->frameworks, entry) {
             const struct framework *f = entry->value;
             MAP_FOREACH (&f->tasks, task_entry)
-                master_v0_put_task(&w, b->arena, task_entry->value);
+                master_v0_put_task(&w, texts, b->arena, task_entry->value);
         }
         double took = (clock_us() - start) / (double)(b->agents * b->tasks);
         r->state_task_us = took < r->state_task_us ? took : r->state_task_us;
@@ -321,12 +322,13 @@ static void measure_state(struct bench *b, struct results *r)
         start = clock_us();
         MAP_FOREACH (&b->master->agents, entry) {
             json_object_open(&w);
-            master_v0_put_agent_members(&w, entry->value, true);
+            master_v0_put_agent_members(&w, texts, entry->value, true);
             json_object_close(&w);
         }
         took = (clock_us() - start) / (double)b->agents;
         r->state_agent_us = took < r->state_agent_us ? took : r->state_agent_us;
     }
+    v0_texts_free(texts);
 }
 
 static void measure(struct bench *b, struct results *r)

@@ -300,7 +300,9 @@ void dashboard_agent(void *ctx, struct http_request *r)
     if (a.here != NULL) {
         json_key(&w, "info"); // as /slaves has it
         json_object_open(&w);
-        master_v0_put_agent_members(&w, a.here, false);
+        struct v0_texts *texts = v0_texts_new();
+        master_v0_put_agent_members(&w, texts, a.here, false);
+        v0_texts_free(texts);
         json_object_close(&w);
         put_users(&w, a.here);
         put_executors(&w, a.here);

@@ -29,6 +29,7 @@ struct framework_part {
 struct shown {
     struct master_server *server;
     struct arena *arena;
+    struct v0_texts *texts;
     struct rope self; // what /state says of the master
     struct rope agents, recovered;
     struct map by_id;            // framework id -> struct framework_part
@@ -41,6 +42,7 @@ static void *begin_shown(struct master_server *server, const char *parameter)
     struct shown *shown = mem_zalloc(sizeof(*shown));
     shown->server = server;
     shown->arena = arena_new(0, 0);
+    shown->texts = v0_texts_new();
     return shown;
 }
 
@@ -66,6 +68,7 @@ static void free_shown(void *made)
         part_free(entry->value);
     map_free(&shown->by_id);
     arena_free(shown->arena);
+    v0_texts_free(shown->texts);
     mem_free(shown);
 }
 
@@ -87,7 +90,7 @@ static void visit_agent(struct shown *shown, const struct agent *a)
 {
     struct json_writer w = rope_put_begin(&shown->agents);
     json_object_open(&w);
-    master_v0_put_agent_members(&w, a, true);
+    master_v0_put_agent_members(&w, shown->texts, a, true);
     json_object_close(&w);
     rope_put_end(&shown->agents);
 }
@@ -109,7 +112,7 @@ static void visit_task(struct shown *shown, const struct task *t)
                         : t->place == TASK_UNREACHABLE ? &part->unreachable
                                                        : &part->completed;
     struct json_writer w = rope_put_begin(rope);
-    master_v0_put_task(&w, shown->arena, t);
+    master_v0_put_task(&w, shown->texts, shown->arena, t);
     rope_put_end(rope);
 }
 

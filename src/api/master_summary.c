@@ -36,6 +36,7 @@ struct task_rows {
     size_t limit, offset;
     char *task_id, *framework_id; // only those; NULL: all
     struct arena *arena;
+    struct v0_texts *texts;
 };
 
 // Tasks without a status come first when ascending.
@@ -104,7 +105,7 @@ static void write_row(struct task_rows *rows, struct task_row *row, const struct
     AUTO_BUF struct buf text = BUF_INIT;
     struct json_writer w;
     json_begin(&w, &text);
-    master_v0_put_task(&w, rows->arena, t);
+    master_v0_put_task(&w, rows->texts, rows->arena, t);
     row->size = text.size;
     row->text = buf_take(&text);
 }
@@ -165,6 +166,7 @@ static void *begin_rows(struct master_server *server, const char *parameter)
     if (rest[0] == '=')
         rows->task_id = mem_strdup(rest + 1);
     rows->arena = arena_new(0, 0);
+    rows->texts = v0_texts_new();
     return rows;
 }
 
@@ -195,6 +197,7 @@ static void free_rows(void *made)
     mem_free(rows->task_id);
     mem_free(rows->framework_id);
     arena_free(rows->arena);
+    v0_texts_free(rows->texts);
     mem_free(rows);
 }
 
@@ -298,6 +301,7 @@ struct summary_parts {
 
 struct summaries {
     struct master_server *server;
+    struct v0_texts *texts;
     struct map agents; // id -> struct summary
     struct map frameworks;
     struct summary_parts agent_parts, framework_parts;
@@ -308,6 +312,7 @@ static void *begin_summary(struct master_server *server, const char *parameter)
     (void)parameter;
     struct summaries *s = mem_zalloc(sizeof(*s));
     s->server = server;
+    s->texts = v0_texts_new();
     return s;
 }
 
@@ -330,7 +335,7 @@ static void visit_summary(void *made, enum master_record kind, void *record)
     struct summaries *s = made;
     if (kind == RECORD_AGENT) {
         struct json_writer w = add_part(&s->agent_parts, ((struct agent *)record)->id);
-        master_v0_put_agent_members(&w, record, false);
+        master_v0_put_agent_members(&w, s->texts, record, false);
     } else if (kind == RECORD_FRAMEWORK) {
         const struct framework *f = record;
         if (f->completed)
@@ -393,6 +398,7 @@ static void free_summary(void *made)
     free_parts(&s->framework_parts);
     free_summaries(&s->agents);
     free_summaries(&s->frameworks);
+    v0_texts_free(s->texts);
     mem_free(s);
 }
 

@@ -151,12 +151,11 @@ static void put_resources(struct json_writer *w, const char *key, const struct r
     v0_put_resources(w, r);
 }
 
-static void put_reserved(struct json_writer *w, const char *key, const struct resources *total,
-                         struct arena *arena, bool full)
+static void put_reserved(struct json_writer *w, const struct resources *total, struct arena *arena,
+                         bool full)
 {
     const char **roles;
     size_t count = resources_reserved_roles(total, arena, &roles);
-    json_key(w, key);
     json_object_open(w);
     for (size_t i = 0; i < count; i++) {
         AUTO_RESOURCES struct resources *reserved = resources_reserved(total, roles[i]);
@@ -169,16 +168,22 @@ static void put_reserved(struct json_writer *w, const char *key, const struct re
     json_object_close(w);
 }
 
-static void put_full(struct json_writer *w, const struct agent *a,
+static void put_text(struct json_writer *w, const struct buf *text)
+{
+    json_raw(w, text->data, text->size);
+}
+
+static void put_full(struct json_writer *w, struct v0_texts *texts, const struct agent *a,
                      const struct resources *unreserved, struct arena *arena)
 {
-    put_reserved(w, "reserved_resources_full", a->total, arena, true);
+    JSON_KEY(w, "reserved_resources_full");
+    put_reserved(w, a->total, arena, true);
     JSON_KEY(w, "unreserved_resources_full");
-    v0_put_resources_full(w, unreserved);
+    put_text(w, v0_texts_resources_full(texts, unreserved));
     JSON_KEY(w, "used_resources_full");
-    v0_put_resources_full(w, a->used);
+    put_text(w, v0_texts_resources_full(texts, a->used));
     JSON_KEY(w, "offered_resources_full");
-    v0_put_resources_full(w, a->offered);
+    put_text(w, v0_texts_resources_full(texts, a->offered));
 }
 
 // Not only what Mesos shows, but also when the agent becomes unavailable.
@@ -200,7 +205,24 @@ static void put_drain(struct json_writer *w, const struct agent *a, struct arena
                         master_v0_seconds(d->drain_started));
 }
 
-void master_v0_put_agent_members(struct json_writer *w, const struct agent *a, bool full)
+static void put_agent_resources(struct json_writer *w, struct v0_texts *texts,
+                                const struct agent *a, const struct resources *unreserved,
+                                struct arena *arena)
+{
+    JSON_KEY(w, "resources");
+    put_text(w, v0_texts_resources(texts, a->total));
+    JSON_KEY(w, "used_resources");
+    put_text(w, v0_texts_resources(texts, a->used));
+    JSON_KEY(w, "offered_resources");
+    put_text(w, v0_texts_resources(texts, a->offered));
+    JSON_KEY(w, "reserved_resources");
+    put_reserved(w, a->total, arena, false);
+    JSON_KEY(w, "unreserved_resources");
+    put_text(w, v0_texts_resources(texts, unreserved));
+}
+
+void master_v0_put_agent_members(struct json_writer *w, struct v0_texts *texts,
+                                 const struct agent *a, bool full)
 {
     AUTO_ARENA struct arena *arena = arena_new(0, 0);
     put_agent_info_members(w, a->info);
@@ -208,24 +230,10 @@ void master_v0_put_agent_members(struct json_writer *w, const struct agent *a, b
     JSON_KEY_DOUBLE(w, "registered_time", master_v0_seconds(a->registered));
     if (a->reregistered != 0)
         JSON_KEY_DOUBLE(w, "reregistered_time", master_v0_seconds(a->reregistered));
-    JSON_KEY(w, "resources");
-    size_t total_at = w->out->size;
-    v0_put_resources(w, a->total);
-    size_t total_size = w->out->size - total_at;
-    put_resources(w, "used_resources", a->used);
-    put_resources(w, "offered_resources", a->offered);
-    put_reserved(w, "reserved_resources", a->total, arena, false);
-    AUTO_RESOURCES struct resources *rest = NULL;
-    const struct resources *unreserved = a->total;
-    if (resources_are_simple(a->total)) {
-        JSON_KEY(w, "unreserved_resources");
-        buf_reserve(w->out, total_size);
-        json_raw(w, w->out->data + total_at, total_size); // the same
-    } else {
-        rest = resources_unreserved(a->total);
-        unreserved = rest;
-        put_resources(w, "unreserved_resources", unreserved);
-    }
+    AUTO_RESOURCES struct resources *rest =
+        resources_are_simple(a->total) ? NULL : resources_unreserved(a->total);
+    const struct resources *unreserved = rest != NULL ? rest : a->total;
+    put_agent_resources(w, texts, a, unreserved, arena);
     JSON_KEY_BOOL(w, "active", a->active);
     JSON_KEY_BOOL(w, "deactivated", master_agent_is_deactivated(a));
     JSON_KEY_STRING(w, "version", a->version);
@@ -240,7 +248,7 @@ void master_v0_put_agent_members(struct json_writer *w, const struct agent *a, b
     json_array_close(w);
     put_drain(w, a, arena);
     if (full)
-        put_full(w, a, unreserved, arena);
+        put_full(w, texts, a, unreserved, arena);
 }
 
 void master_v0_put_recovered_agent(struct json_writer *w, const struct recovered_agent *r)
@@ -267,7 +275,7 @@ void master_v0_put_framework_summary_members(struct json_writer *w, const struct
     JSON_KEY_BOOL(w, "recovered", f->recovered);
 }
 
-static bool put_plain_task(struct json_writer *w, const struct task *t)
+static bool put_plain_task(struct json_writer *w, struct v0_texts *texts, const struct task *t)
 {
     enum { STATUSES_MAX = 8 };
     if (t->details != NULL || t->status_count > STATUSES_MAX)
@@ -286,16 +294,17 @@ static bool put_plain_task(struct json_writer *w, const struct task *t)
         .agent_id = t->agent_id,
         .role = role != NULL ? role : "",
         .state = t->state,
-        .resources = t->resources,
+        .resources = v0_texts_resources(texts, t->resources),
         .statuses = statuses,
         .status_count = t->status_count,
     };
     return v0_put_plain_task(w, &plain);
 }
 
-void master_v0_put_task(struct json_writer *w, struct arena *arena, const struct task *t)
+void master_v0_put_task(struct json_writer *w, struct v0_texts *texts, struct arena *arena,
+                        const struct task *t)
 {
-    if (put_plain_task(w, t))
+    if (put_plain_task(w, texts, t))
         return;
     arena_reset(arena);
     v0_put_task(w, make_task(arena, t), t->resources);

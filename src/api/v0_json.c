@@ -434,16 +434,15 @@ bool v0_put_plain_task(struct json_writer *w, const struct v0_plain_task *t)
         text_of(t->id),          text_of(t->name),     text_of(t->framework_id),
         text_of(t->executor_id), text_of(t->agent_id), text_of(t->role),
     };
-    size_t size = KEYS_SIZE + ALWAYS_SIZE_MAX + STATUS_SIZE * (t->status_count + 1);
+    const struct plain_text resources = {t->resources->data, t->resources->size};
+    size_t size = KEYS_SIZE + resources.size + STATUS_SIZE * (t->status_count + 1);
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
         if (!json_is_plain(texts[i].text, texts[i].size))
             return false;
         size += texts[i].size;
     }
-    int64_t amounts[ARRAY_COUNT(always)];
     struct buf *out = w->out;
-    if (out->limit != 0 ||
-        !resources_sum_scalars(t->resources, always, ARRAY_COUNT(always), amounts))
+    if (out->limit != 0)
         return false;
     buf_reserve(out, size);
     char *at = out->data + out->size;
@@ -455,8 +454,8 @@ bool v0_put_plain_task(struct json_writer *w, const struct v0_plain_task *t)
     at = write_text(WRITE(at, "\",\"executor_id\":\""), texts[3]);
     at = write_text(WRITE(at, "\",\"slave_id\":\""), texts[4]);
     at = write_text(WRITE(at, "\",\"state\":\""), state_text(t->state));
-    at = write_always(WRITE(at, "\",\"resources\":"), amounts);
-    at = write_text(WRITE(at, "},\"role\":\""), texts[5]);
+    at = write_text(WRITE(at, "\",\"resources\":"), resources);
+    at = write_text(WRITE(at, ",\"role\":\""), texts[5]);
     at = WRITE(at, "\",\"statuses\":[");
     for (size_t i = 0; i < t->status_count; i++) {
         if (i > 0)

@@ -43,8 +43,7 @@ void v0_put_task_status(struct json_writer *w, const Mesos__V1__TaskStatus *stat
 void v0_put_task(struct json_writer *w, const Mesos__V1__Task *task,
                  const struct resources *resources);
 // Most tasks have nothing but what is here: such a one is written in one go. False: nothing was
-// written, since a text has to be escaped or there are other resources than usual; v0_put_task
-// writes the same.
+// written, since a text has to be escaped; v0_put_task writes the same.
 struct v0_plain_status {
     Mesos__V1__TaskState state;
     double timestamp;
@@ -53,7 +52,7 @@ struct v0_plain_status {
 struct v0_plain_task {
     const char *id, *name, *framework_id, *executor_id, *agent_id, *role; // "": none
     Mesos__V1__TaskState state;
-    const struct resources *resources;
+    const struct buf *resources; // as v0_put_resources writes them
     const struct v0_plain_status *statuses;
     size_t status_count;
 };

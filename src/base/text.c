@@ -255,26 +255,61 @@ static bool put_thousandths(struct buf *out, double value)
     return true;
 }
 
-// Numbers from 1 to 2^52 with a fraction: times, as a rule. What lies behind the point is a whole
-// number of 2^-bits, so the shortest digits that tell the number from its neighbours come out of
-// exact arithmetic on one word (the free-format method of Steele and White).
-static bool put_fraction(struct buf *out, double value)
+// The decimal digits of a number; returns their end.
+static char *write_u64(char *at, uint64_t value)
 {
-    uint64_t word, bits, whole, one, rest, half_step = 1;
-    char digits[24];
-    size_t count = 0;
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    char digits[20];
+    size_t left = sizeof(digits);
 
-    if (!(value >= 1 && value < 4503599627370496.0))
-        return false;
-    memcpy(&word, &value, sizeof(word));
-    bits = 1075 - (word >> 52);
-    word = (word & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52;
-    whole = word >> bits;
-    rest = (word & ((UINT64_C(1) << bits) - 1)) * 2;
-    if (rest == 0)
-        return false;
-    one = UINT64_C(1) << (bits + 1);
-    bool is_even = (word & 1) == 0;
+    for (; value >= 10; value /= 100) {
+        left -= 2;
+        memcpy(digits + left, pairs + 2 * (value % 100), 2);
+    }
+    if (value > 0 || left == sizeof(digits))
+        digits[--left] = (char)('0' + value);
+    memcpy(at, digits + left, sizeof(digits) - left);
+    return at + sizeof(digits) - left;
+}
+
+// As write_fraction, for 20 to 23 bits: times of these years. A number of six digits stands for it
+// if it is nearer than half of 2^-bits (there is room for one such number at most); else seven
+// always do, and the nearest of them is taken.
+static char *write_short_fraction(char *at, uint64_t rest, unsigned bits, bool is_even)
+{
+    enum { SIX = 1000000, SEVEN = 10 * SIX };
+    const uint64_t half = UINT64_C(1) << (bits - 1);
+    uint64_t scaled = rest * SIX, digits = (scaled + half) >> bits, count = 6;
+    uint64_t nearest = digits << bits;
+    uint64_t apart = 2 * (nearest > scaled ? nearest - scaled : scaled - nearest);
+
+    if (apart > SIX || (apart == SIX && !is_even)) {
+        scaled = rest * SEVEN;
+        digits = scaled >> bits;
+        count = 7;
+        uint64_t behind = scaled & (2 * half - 1);
+        digits += behind > half || (behind == half && (digits & 1) == 1);
+    }
+    while (digits % 10 == 0) {
+        digits /= 10;
+        count--;
+    }
+    for (uint64_t i = count; i-- > 0; digits /= 10)
+        at[i] = (char)('0' + digits % 10);
+    return at + count;
+}
+
+// The fewest digits behind the point that tell `rest` * 2^-bits from its neighbours, which are
+// 2^-bits away (the free-format method of Steele and White).
+static char *write_fraction(char *at, uint64_t rest, unsigned bits, bool is_even)
+{
+    const uint64_t one = UINT64_C(1) << (bits + 1);
+    uint64_t half_step = 1;
+
+    rest *= 2;
     for (;;) {
         rest *= 10;
         half_step *= 10;
@@ -283,18 +318,40 @@ static bool put_fraction(struct buf *out, double value)
         bool is_low = is_even ? rest <= half_step : rest < half_step;
         bool is_high = is_even ? rest + half_step >= one : rest + half_step > one;
         if (!is_low && !is_high) {
-            digits[count++] = digit;
+            *at++ = digit;
             continue;
         }
         // In the middle between two digits: the even one, as printf does it.
         bool is_up =
             is_high && (!is_low || rest * 2 > one || (rest * 2 == one && (digit & 1) == 1));
-        digits[count++] = (char)(digit + is_up);
-        break;
+        *at++ = (char)(digit + is_up);
+        return at;
     }
-    buf_put_u64(out, whole);
-    buf_putc(out, '.');
-    buf_append(out, digits, count);
+}
+
+// Numbers from 1 to 2^52 with a fraction: times, as a rule. What lies behind the point is a whole
+// number of 2^-bits, so its digits come out of exact arithmetic on one word.
+static bool put_fraction(struct buf *out, double value)
+{
+    enum { SHORT_BITS_MIN = 20, SHORT_BITS_MAX = 23 };
+    uint64_t word, rest;
+    unsigned bits;
+    char text[48], *at;
+
+    if (!(value >= 1 && value < 4503599627370496.0))
+        return false;
+    memcpy(&word, &value, sizeof(word));
+    bits = 1075 - (unsigned)(word >> 52);
+    word = (word & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52;
+    rest = word & ((UINT64_C(1) << bits) - 1);
+    if (rest == 0)
+        return false;
+    at = write_u64(text, word >> bits);
+    *at++ = '.';
+    at = bits >= SHORT_BITS_MIN && bits <= SHORT_BITS_MAX
+             ? write_short_fraction(at, rest, bits, word % 2 == 0)
+             : write_fraction(at, rest, bits, word % 2 == 0);
+    buf_append(out, text, (size_t)(at - text));
     return true;
 }
 

@@ -374,6 +374,33 @@ bool resources_is_equal(const struct resources *a, const struct resources *b)
     return a->count == b->count && resources_contains(a, b) && resources_contains(b, a);
 }
 
+bool resources_is_same(const struct resources *a, const struct resources *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (uint32_t i = 0; i < a->count; i++) {
+        const struct resource_entry *x = &a->entries[i], *y = &b->entries[i];
+        if (x->kind != y->kind || x->role != y->role || x->count != y->count ||
+            !has_same_amount(x, y))
+            return false;
+    }
+    return true;
+}
+
+uint32_t resources_hash(const struct resources *r)
+{
+    const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t hash = r->count;
+    for (uint32_t i = 0; i < r->count; i++) {
+        const struct resource_entry *entry = &r->entries[i];
+        hash = (hash ^ (uintptr_t)entry->kind) * odd;
+        hash = (hash ^ (uintptr_t)entry->role) * odd;
+        if (entry->kind->type == MESOS__V1__VALUE__TYPE__SCALAR)
+            hash = (hash ^ (uint64_t)entry->scalar) * odd;
+    }
+    return (uint32_t)(hash >> 32);
+}
+
 // ---- allocation ----
 
 static bool has_one_allocation(const struct resources *r)

@@ -59,6 +59,10 @@ bool resources_put_simple_json(const struct resources *r, struct json_writer *w)
 
 bool resources_is_empty(const struct resources *r);
 bool resources_is_equal(const struct resources *a, const struct resources *b);
+// Whether they are equal and in the same order, so that they look the same in every form; and a
+// number that is the same then.
+bool resources_is_same(const struct resources *a, const struct resources *b);
+uint32_t resources_hash(const struct resources *r);
 bool resources_contains(const struct resources *r, const struct resources *part);
 // The same, but one copy of something shared stands for any number of them.
 bool resources_covers(const struct resources *r, const struct resources *part);

@@ -119,15 +119,30 @@ static inline uint64_t load_4(const unsigned char *p)
     return word;
 }
 
-// Whether all of them stand for themselves. The last word overlaps the one before it.
-static bool is_all_plain(const unsigned char *p, size_t size)
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef uint64_t words2 __attribute__((vector_size(16)));
+
+// As find_odd, of sixteen bytes.
+static inline bytes16 find_odd_16(const unsigned char *p)
 {
-    if (size >= 8) {
-        uint64_t odd = find_odd(load_8(p + size - 8));
-        for (size_t i = 0; i + 8 < size; i += 8) {
-            odd |= find_odd(load_8(p + i));
+    bytes16 v;
+    memcpy(&v, p, sizeof(v));
+    return (bytes16)((v - 0x20 > 0x7e - 0x20) | (v == '"') | (v == '\\'));
+}
+
+// Whether all of them stand for themselves. The last word overlaps the one before it.
+static inline bool is_all_plain(const unsigned char *p, size_t size)
+{
+    if (size >= 16) {
+        bytes16 odd = find_odd_16(p + size - 16);
+        for (size_t i = 0; i + 16 < size; i += 16) {
+            odd |= find_odd_16(p + i);
         }
-        return odd == 0;
+        words2 words = (words2)odd;
+        return (words[0] | words[1]) == 0;
+    }
+    if (size >= 8) {
+        return (find_odd(load_8(p)) | find_odd(load_8(p + size - 8))) == 0;
     }
     if (size >= 4) {
         return find_odd(load_4(p) | load_4(p + size - 4) << 32) == 0;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "api/v0_json.h"
+#include "api/v0_texts.h"
 #include "base/mem.h"
 #include "wire/wire.h"
 
@@ -258,9 +259,10 @@ static void test_plain_tasks(void **state)
         {"\"state\":\"TASK_LOST\",\"statuses\":[{\"task_id\":{\"value\":\"t\"},\"state\":"
          "\"TASK_LOST\",\"healthy\":false}]",
          "", true},
-        {"\"state\":\"TASK_RUNNING\"", "cpus:1;ports:[1-2]", false},
+        {"\"state\":\"TASK_RUNNING\"", "cpus:1;ports:[1-2]", true},
         {"\"state\":\"TASK_RUNNING\",\"executor_id\":{\"value\":\"\\u00e9\"}", "cpus:1", false},
     };
+    struct v0_texts *texts = v0_texts_new();
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         AUTO_ARENA struct arena *arena = arena_new(0, 0);
         AUTO_RESOURCES struct resources *resources = NULL;
@@ -293,7 +295,7 @@ static void test_plain_tasks(void **state)
             .agent_id = task->agent_id->value,
             .role = role != NULL ? role : "",
             .state = task->state,
-            .resources = resources,
+            .resources = v0_texts_resources(texts, resources),
             .statuses = statuses,
             .status_count = task->n_statuses,
         };
@@ -313,6 +315,46 @@ static void test_plain_tasks(void **state)
         assert_true(v0_put_plain_task(&w, &plain));
         assert_string_equal(found.data, expected.data);
     }
+    v0_texts_free(texts);
+}
+
+// Whatever was remembered before, the texts are those of these resources.
+static void test_remembered_texts(void **state)
+{
+    (void)state;
+    static const char *const forms[] = {
+        "cpus:%d;mem:128",       "mem:128;cpus:%d",     "cpus:%d;mem:128;ports:[1-2]",
+        "cpus:%d;ports:[1-3]",   "cpus(role):%d",       "cpus:%d;names:{a,b}",
+        "cpus:%d;names:{a,b,c}", "cpus:0.5;widgets:%d", "",
+    };
+    struct v0_texts *texts = v0_texts_new();
+    for (int round = 0; round < 2; round++) {
+        // More of them than there are places, and each twice.
+        for (int i = 0; i < 50 * (int)ARRAY_COUNT(forms); i++) {
+            AUTO_RESOURCES struct resources *r = NULL;
+            AUTO_BUF struct buf text = BUF_INIT, expected = BUF_INIT, full = BUF_INIT;
+            const char *form = forms[i % (int)ARRAY_COUNT(forms)];
+            const char *amount = strchr(form, '%');
+            if (amount != NULL)
+                buf_append(&text, form, (size_t)(amount - form));
+            if (amount != NULL)
+                buf_put_i64(&text, i / (int)ARRAY_COUNT(forms) + 1);
+            buf_puts(&text, amount != NULL ? amount + 2 : form);
+            assert_int_equal(resources_parse(text.data != NULL ? text.data : "", "*", &r, NULL), 0);
+            if (i % 4 == 0)
+                resources_allocate(r, i % 8 == 0 ? "role" : "other");
+            struct json_writer w;
+            json_begin(&w, &expected);
+            v0_put_resources(&w, r);
+            json_begin(&w, &full);
+            v0_put_resources_full(&w, r);
+            for (int again = 0; again < 2; again++) {
+                assert_string_equal(v0_texts_resources(texts, r)->data, expected.data);
+                assert_string_equal(v0_texts_resources_full(texts, r)->data, full.data);
+            }
+        }
+    }
+    v0_texts_free(texts);
 }
 
 // Simple resources in full are written as their messages are.
@@ -353,9 +395,8 @@ static void test_simple_resources(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_resources),
-        cmocka_unit_test(test_plain_tasks),
+        cmocka_unit_test(test_pieces),           cmocka_unit_test(test_resources),
+        cmocka_unit_test(test_plain_tasks),      cmocka_unit_test(test_remembered_texts),
         cmocka_unit_test(test_simple_resources),
     };
     return cmocka_run_group_tests_name("v0_json", tests, NULL, NULL);
