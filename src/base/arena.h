@@ -46,7 +46,8 @@ struct arena *arena_free(struct arena *arena); // NULL is fine; returns NULL
 void arena_reset(struct arena *arena);         // frees all but the first chunk
 size_t arena_size(const struct arena *arena);  // bytes handed out so far
 
-void *arena_alloc_slow(struct arena *arena, size_t size, size_t alignment); // private
+void *arena_alloc_slow(struct arena *arena, size_t size, size_t alignment)
+    __attribute__((returns_nonnull)); // private
 
 // `alignment` is a power of two, at most ARENA_ALIGNMENT.
 static inline void *arena_alloc_aligned(struct arena *arena, size_t size, size_t alignment)

@@ -181,11 +181,16 @@ void wire_path_text(const struct wire_path *path, const ProtobufCFieldDescriptor
     }
 }
 
+size_t wire_build_budget(size_t input_size)
+{
+    return BUDGET_BASE + input_size * BUDGET_PER_BYTE;
+}
+
 void wire_build_init(struct wire_build *b, struct arena *arena, size_t input_size,
                      struct error *err)
 {
     b->arena = arena;
-    b->budget = BUDGET_BASE + input_size * BUDGET_PER_BYTE;
+    b->budget = wire_build_budget(input_size);
     b->err = err;
     b->pinned = NULL;
     b->missing[0] = '\0';

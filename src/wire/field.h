@@ -112,6 +112,9 @@ struct wire_build {
     size_t missing_size;
 };
 
+// Of bytes that memory may be taken for such input.
+size_t wire_build_budget(size_t input_size);
+
 void wire_build_init(struct wire_build *b, struct arena *arena, size_t input_size,
                      struct error *err);
 

@@ -69,9 +69,12 @@ static void plan_probe(struct field_plan *p, const ProtobufCFieldDescriptor *f)
 
 static enum field_read read_of(const ProtobufCFieldDescriptor *f)
 {
-    if ((f->label != PROTOBUF_C_LABEL_OPTIONAL && f->label != PROTOBUF_C_LABEL_REQUIRED) ||
-        field_is_oneof(f))
-        return READ_SLOW;
+    if (f->label == PROTOBUF_C_LABEL_REPEATED)
+        return f->type == PROTOBUF_C_TYPE_STRING    ? READ_TEXTS
+               : f->type == PROTOBUF_C_TYPE_MESSAGE ? READ_MESSAGES
+                                                    : READ_NOT;
+    if (f->label == PROTOBUF_C_LABEL_NONE || field_is_oneof(f))
+        return READ_NOT;
     switch (f->type) {
     case PROTOBUF_C_TYPE_STRING:
         return READ_TEXT;
@@ -97,10 +100,10 @@ static enum field_read read_of(const ProtobufCFieldDescriptor *f)
         return READ_FIXED64;
     case PROTOBUF_C_TYPE_ENUM: {
         const ProtobufCEnumDescriptor *d = f->descriptor;
-        return d->n_value_ranges == 1 ? READ_ENUM : READ_SLOW;
+        return d->n_value_ranges == 1 ? READ_ENUM : READ_ENUM_IN_ROWS;
     }
     default:
-        return READ_SLOW;
+        return READ_NOT;
     }
 }
 
@@ -123,7 +126,6 @@ static void plan_field(struct field_plan *p, const ProtobufCFieldDescriptor *f)
     p->is_packed =
         f->label == PROTOBUF_C_LABEL_REPEATED && (f->flags & PROTOBUF_C_FIELD_FLAG_PACKED) != 0;
     p->wire_type = (uint8_t)wire_type_of(f->type);
-    p->quick = p->read == READ_SLOW ? NOT_QUICK : p->wire_type;
     p->value_size = (uint8_t)field_value_size(f);
     uint32_t wire_type = p->is_packed ? PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED : p->wire_type;
     uint64_t tag = (uint64_t)f->id << 3 | wire_type;
@@ -138,19 +140,19 @@ static struct wire_plan *plan_new(const ProtobufCMessageDescriptor *d)
     CHECK(d->n_fields <= WIRE_FIELDS_MAX);
     struct wire_plan *plan = mem_calloc(1, sizeof(*plan) + d->n_fields * sizeof(plan->fields[0]));
     plan->descriptor = d;
+    plan->message_init = d->message_init;
+    plan->message_size = d->sizeof_message;
     plan->field_count = d->n_fields;
     for (unsigned i = 0; i < d->n_fields; i++) {
         plan_field(&plan->fields[i], &d->fields[i]);
         plan->has_maps = plan->has_maps || plan->fields[i].is_map;
         if (d->fields[i].label == PROTOBUF_C_LABEL_REQUIRED) {
             field_set_add(&plan->required, i);
-            if (i < 64)
-                plan->fields[i].required_bit = UINT64_C(1) << i;
-            else
-                plan->fields[i].quick = NOT_QUICK;
+            plan->fields[i].required_bit = i < 64 ? UINT64_C(1) << i : 0;
         }
-        if (d->fields[i].id < PLAN_DIRECT_IDS)
-            plan->by_id[d->fields[i].id] = &plan->fields[i];
+        uint32_t tag = d->fields[i].id << 3 | plan->fields[i].wire_type;
+        if (tag < PLAN_DIRECT_TAGS)
+            plan->by_tag[tag] = &plan->fields[i];
     }
     plan->wraps_text = d->n_fields == 1 && d->fields[0].id == 1 &&
                        d->fields[0].label == PROTOBUF_C_LABEL_REQUIRED &&
@@ -175,7 +177,7 @@ struct wire_plan *wire_plan_get(const ProtobufCMessageDescriptor *descriptor)
     return *found;
 }
 
-int wire_plan_search(const struct wire_plan *plan, uint32_t id)
+int wire_plan_find(const struct wire_plan *plan, uint32_t id)
 {
     const ProtobufCFieldDescriptor *f =
         protobuf_c_message_descriptor_get_field(plan->descriptor, id);

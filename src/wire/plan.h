@@ -16,7 +16,8 @@
 // Of a variable of each thread: reached without a call.
 #define WIRE_TLS __attribute__((tls_model("initial-exec")))
 
-enum { PLAN_DIRECT_IDS = 48, TAG_SIZE_MAX = 5, NOT_QUICK = 8 };
+// Fields with numbers up to 31 are found by their tag at once.
+enum { PLAN_DIRECT_TAGS = 32 * 8, TAG_SIZE_MAX = 5 };
 
 struct wire_plan;
 
@@ -29,18 +30,21 @@ enum field_probe {
     PROBE_FLAG,
 };
 
-// How a single field that is no member of a oneof is read, when it comes in its own wire type.
+// How wire_quick.c reads a field that comes in its own wire type.
 enum field_read {
-    READ_SLOW, // all others
+    READ_NOT, // members of oneofs, repeated numbers, and what else is rare
     READ_TEXT,
     READ_BYTES,
     READ_MESSAGE,
     READ_ENUM, // whose values stand in one row
+    READ_ENUM_IN_ROWS,
     READ_BOOL,
     READ_VARINT32,
     READ_VARINT64,
     READ_FIXED32,
     READ_FIXED64,
+    READ_TEXTS, // from here on: repeated
+    READ_MESSAGES,
 };
 
 struct field_plan {
@@ -52,7 +56,6 @@ struct field_plan {
     uint64_t probe_mask; // of the 8 bytes at probe_offset: nothing is set when they have none of it
     uint8_t probe;       // enum field_probe
     uint8_t read;        // enum field_read
-    uint8_t quick;       // wire type in which it is read the quick way; NOT_QUICK: never
     uint8_t type;        // ProtobufCType
     uint8_t label;       // ProtobufCLabel
     bool is_oneof;
@@ -62,18 +65,20 @@ struct field_plan {
     uint8_t value_size; // in memory
     uint8_t tag_size;
     uint8_t tag[TAG_SIZE_MAX]; // as it is written
-    uint64_t required_bit;     // in field_set.bits[0]; 0: it is optional
+    uint64_t required_bit;     // in field_set.bits[0]; 0: it is optional, or not in that one
     int32_t enum_first;        // of READ_ENUM
     uint32_t enum_count;
 };
 
 struct wire_plan {
     const ProtobufCMessageDescriptor *descriptor;
+    ProtobufCMessageInit message_init; // the descriptor's
+    size_t message_size;               // the same
     uint32_t field_count;
     bool has_maps;
     bool wraps_text; // one field, a required text with the number 1: an id
     struct field_set required;
-    struct field_plan *by_id[PLAN_DIRECT_IDS];
+    struct field_plan *by_tag[PLAN_DIRECT_TAGS]; // the number and a value's own wire type
     struct field_plan fields[];
 };
 
@@ -88,15 +93,7 @@ static inline struct wire_plan *wire_plan_child(struct field_plan *f)
 }
 
 // The index of the field with that number, or -1.
-int wire_plan_search(const struct wire_plan *plan, uint32_t id);
-
-static inline int wire_plan_find(const struct wire_plan *plan, uint32_t id)
-{
-    if (id >= PLAN_DIRECT_IDS)
-        return wire_plan_search(plan, id);
-    const struct field_plan *f = plan->by_id[id];
-    return f != NULL ? (int)(f - plan->fields) : -1;
-}
+int wire_plan_find(const struct wire_plan *plan, uint32_t id);
 
 // Whether the field has a value, or values: most fields of most messages are unset, so this is
 // asked of many and answered by one look.

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Protobuf bytes to messages, in one pass, straight into the arena. When the first value of a
-// repeated field turns up, the rest of that message's bytes is counted (not descended into), so
-// each array is allocated once, at its size. Recursion is bounded by WIRE_DEPTH_MAX, memory by the
-// budget of wire_build, time by the input's size.
-//
-// Most fields are read the quick way: tag, length and value as every encoder writes them. Whatever
-// is not so (other wire types, oneofs, repeated fields, what comes twice or is broken) is left as
-// it is to the slow way, which knows all cases and makes all errors.
+// Protobuf bytes to messages, in one pass, straight into the arena. Nearly all messages are read by
+// wire_quick.c; those that it will not read are read here, whatever they are, and all errors are
+// made here. When the first value of a repeated field turns up, the rest of that message's bytes is
+// counted (not descended into), so each array is allocated once, at its size. Recursion is bounded
+// by WIRE_DEPTH_MAX, memory by the budget of wire_build, time by the input's size.
 //
 // As in protobuf's own decoder: fields that are unknown or come in a wire type of another kind are
 // skipped; scalars and text that come twice: the last counts; messages that come twice are merged;
@@ -19,8 +16,7 @@
 #include "base/check.h"
 #include "wire/field.h"
 #include "wire/json_scan.h"
-#include "wire/plan.h"
-#include "wire/wire.h"
+#include "wire/quick.h"
 
 struct input {
     const uint8_t *at;
@@ -43,7 +39,7 @@ static int malformed(struct wire_build *b, const char *what)
 }
 
 // At most ten bytes; -1 when it does not end in time.
-static inline int take_varint(struct input *in, uint64_t *ret_value)
+static int take_varint(struct input *in, uint64_t *ret_value)
 {
     if (in->at < in->end && *in->at < 0x80) {
         *ret_value = *in->at++;
@@ -75,7 +71,7 @@ static int take_fixed(struct input *in, size_t size, uint64_t *ret_value)
     return 0;
 }
 
-static inline int take_item(struct wire_build *b, struct input *in, struct item *item)
+static int take_item(struct wire_build *b, struct input *in, struct item *item)
 {
     uint64_t tag;
     if (take_varint(in, &tag) < 0 || tag >> 3 == 0 || tag >> 3 > 0x1fffffff) {
@@ -114,7 +110,7 @@ static inline int take_item(struct wire_build *b, struct input *in, struct item 
 }
 
 // Whether the item is a packed list of the repeated field's scalars.
-static inline bool is_packed(const struct field_plan *f, const struct item *item)
+static bool is_packed(const struct field_plan *f, const struct item *item)
 {
     return item->wire_type != f->wire_type;
 }
@@ -138,7 +134,7 @@ static size_t count_packed(const struct field_plan *f, const struct item *item)
 
 // The field that an item is for, or -1 when it is to be skipped: it is unknown, or in a wire type
 // of another kind.
-static inline int find_field(const struct wire_plan *plan, const struct item *item)
+static int find_field(const struct wire_plan *plan, const struct item *item)
 {
     int i = wire_plan_find(plan, item->id);
     if (i < 0 || plan->fields[i].wire_type == item->wire_type) {
@@ -234,58 +230,25 @@ static int store_number(const ProtobufCFieldDescriptor *f, void *slot, uint64_t 
     return 0;
 }
 
-// Copies a text. Returns whether it is ASCII without NUL, as nearly all is; false may also be said
-// of one that is.
-static inline bool copy_plain(uint8_t *to, const uint8_t *from, size_t size)
+static int store_text(struct wire_build *b, const struct wire_path *path,
+                      const ProtobufCFieldDescriptor *f, void *slot, const uint8_t *data,
+                      size_t size)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
-    uint64_t odd = 0, word;
-    if (size < sizeof(word)) {
-        for (size_t i = 0; i < size; i++) {
-            to[i] = from[i];
-            odd |= from[i] == 0 ? high : from[i];
-        }
-        return (odd & high) == 0;
-    }
-    for (size_t i = 0; i < size - sizeof(word); i += sizeof(word)) {
-        memcpy(&word, from + i, sizeof(word));
-        memcpy(to + i, &word, sizeof(word));
-        odd |= word | ((word - ones) & ~word);
-    }
-    // The last word overlaps the one before it.
-    memcpy(&word, from + size - sizeof(word), sizeof(word));
-    memcpy(to + size - sizeof(word), &word, sizeof(word));
-    odd |= word | ((word - ones) & ~word);
-    return (odd & high) == 0;
-}
-
-static int check_text(struct wire_build *b, const struct wire_path *path,
-                      const ProtobufCFieldDescriptor *f, const uint8_t *text, size_t size)
-{
-    if (memchr(text, '\0', size) != NULL) {
+    if (memchr(data, '\0', size) != NULL) {
         return bad_field(b, path, f, "holds a NUL character");
     }
-    return utf8_is_valid(text, size) ? 0 : bad_field(b, path, f, "is not valid UTF-8");
-}
-
-static inline int store_text(struct wire_build *b, const struct wire_path *path,
-                             const ProtobufCFieldDescriptor *f, void *slot, const uint8_t *data,
-                             size_t size)
-{
-    // The budget need not be asked: a text takes what came and a byte for the tag and the length.
-    uint8_t *copy = arena_alloc_aligned(b->arena, size + 1, 1);
-    copy[size] = '\0';
-    if (!copy_plain(copy, data, size)) {
-        int r = check_text(b, path, f, copy, size);
-        if (r < 0) {
-            return r;
-        }
+    if (!utf8_is_valid(data, size)) {
+        return bad_field(b, path, f, "is not valid UTF-8");
     }
-    *(char **)slot = (char *)copy;
+    // The budget need not be asked: a text takes what came and a byte for the tag and the length.
+    char *copy = arena_alloc_aligned(b->arena, size + 1, 1);
+    memcpy(copy, data, size);
+    copy[size] = '\0';
+    *(char **)slot = copy;
     return 0;
 }
 
-static inline void store_bytes(struct wire_build *b, void *slot, const uint8_t *data, size_t size)
+static void store_bytes(struct wire_build *b, void *slot, const uint8_t *data, size_t size)
 {
     uint8_t *copy = arena_alloc_aligned(b->arena, size + 1, 1);
     if (size > 0) {
@@ -342,9 +305,9 @@ static int store_message(struct wire_build *b, const struct wire_path *path, str
 }
 
 // 0 stored, 1 left out (an enum's unknown value), negative: error.
-static inline int store_item(struct wire_build *b, const struct wire_path *path,
-                             struct field_plan *f, void *slot, size_t index, bool merging,
-                             const struct item *item, unsigned depth)
+static int store_item(struct wire_build *b, const struct wire_path *path, struct field_plan *f,
+                      void *slot, size_t index, bool merging, const struct item *item,
+                      unsigned depth)
 {
     switch (f->type) {
     case PROTOBUF_C_TYPE_STRING:
@@ -439,172 +402,7 @@ struct reading {
     bool has_room; // for its repeated fields
 };
 
-// ---- the quick way: fields as they nearly always come ----
-
-static inline bool quick_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret_value)
-{
-    if (__builtin_expect(*at < end && **at < 0x80, 1)) {
-        *ret_value = *(*at)++;
-        return true;
-    }
-    struct input in = {*at, end};
-    if (take_varint(&in, ret_value) < 0) {
-        return false;
-    }
-    *at = in.at;
-    return true;
-}
-
-// An id, as all but a few nested messages are: a text and nothing else. False: nothing was done.
-static inline bool quick_wrapped(struct wire_build *b, const struct wire_plan *plan,
-                                 ProtobufCMessage *m, const uint8_t *data, size_t size)
-{
-    if (size < 2 || data[0] != (1 << 3 | PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED) ||
-        data[1] != size - 2 || data[1] >= 0x80) {
-        return false;
-    }
-    uint8_t *copy = arena_alloc_aligned(b->arena, size - 1, 1);
-    copy[size - 2] = '\0';
-    if (!copy_plain(copy, data + 2, size - 2)) {
-        return false;
-    }
-    *(char **)(void *)((char *)m + plan->fields[0].offset) = (char *)copy;
-    return true;
-}
-
-// 1: the slow way is to see to it.
-static int quick_message(struct wire_build *b, const struct reading *d, struct field_plan *f,
-                         const uint8_t *data, size_t size)
-{
-    ProtobufCMessage **slot = (void *)((char *)d->m + f->offset);
-    if (*slot != NULL || d->depth == WIRE_DEPTH_MAX) {
-        return 1;
-    }
-    struct wire_plan *child = wire_plan_child(f);
-    ProtobufCMessage *m = wire_build_alloc(b, child->descriptor->sizeof_message);
-    if (m == NULL) {
-        return -EFBIG;
-    }
-    child->descriptor->message_init(m);
-    *slot = m;
-    if (child->wraps_text && child->descriptor != b->pinned &&
-        quick_wrapped(b, child, m, data, size)) {
-        return 0;
-    }
-    struct wire_path below = {d->path, f->field, 0};
-    int r =
-        decode_into(b, child, m, (struct input){data, data + size}, false, &below, d->depth + 1);
-    return r == 0 && child->descriptor == b->pinned ? keep_bytes(b, m, false, data, size) : r;
-}
-
-// 1: the slow way is to see to it.
-static inline int quick_length_prefixed(struct wire_build *b, const struct reading *d,
-                                        struct field_plan *f, const uint8_t *data, size_t size)
-{
-    void *slot = (char *)d->m + f->offset;
-    if (f->read == READ_TEXT) {
-        return store_text(b, d->path, f->field, slot, data, size);
-    }
-    if (f->read == READ_MESSAGE) {
-        return quick_message(b, d, f, data, size);
-    }
-    store_bytes(b, slot, data, size);
-    return 0;
-}
-
-// False: the slow way is to see to it.
-static inline bool quick_store_number(const struct field_plan *f, void *slot, uint64_t number)
-{
-    switch (f->read) {
-    case READ_ENUM:
-        if ((uint32_t)number - (uint32_t)f->enum_first >= f->enum_count) {
-            return false;
-        }
-        *(int32_t *)slot = (int32_t)number;
-        return true;
-    case READ_BOOL:
-        *(protobuf_c_boolean *)slot = number != 0;
-        return true;
-    case READ_VARINT32:
-        *(uint32_t *)slot = (uint32_t)number;
-        return true;
-    default:
-        *(uint64_t *)slot = number;
-        return true;
-    }
-}
-
-// The field with the tag, if that is read the quick way; moves *at behind the tag.
-static inline struct field_plan *quick_field(const struct wire_plan *plan, const uint8_t **at,
-                                             const uint8_t *end)
-{
-    uint32_t tag = *(*at)++;
-    if (tag >= 0x80) {
-        if (*at == end || **at >= 0x80) {
-            return NULL;
-        }
-        tag = (tag & 0x7f) | (uint32_t)(*(*at)++) << 7;
-    }
-    if (tag >> 3 >= PLAN_DIRECT_IDS) {
-        return NULL;
-    }
-    struct field_plan *f = plan->by_id[tag >> 3];
-    return f != NULL && f->quick == (tag & 7) ? f : NULL;
-}
-
-// Reads fields up to the end, or to one for the slow way: d->in tells. Negative: an error.
-static int read_quick(struct wire_build *b, struct reading *d)
-{
-    const struct wire_plan *plan = d->plan;
-    const uint8_t *at = d->in.at, *const end = d->in.end;
-    char *const m = (char *)d->m;
-    uint64_t number, missing = d->missing.bits[0];
-    int r = 0;
-    while (at < end) {
-        d->in.at = at;
-        struct field_plan *f = quick_field(plan, &at, end);
-        if (f == NULL) {
-            break;
-        }
-        if (f->quick == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED) {
-            if (!quick_varint(&at, end, &number) || number > (uint64_t)(end - at)) {
-                break;
-            }
-            r = quick_length_prefixed(b, d, f, at, (size_t)number);
-            if (r != 0) {
-                break;
-            }
-            at += number;
-        } else if (f->quick == PROTOBUF_C_WIRE_TYPE_VARINT) {
-            if (!quick_varint(&at, end, &number) || !quick_store_number(f, m + f->offset, number)) {
-                break;
-            }
-        } else {
-            size_t size = f->value_size;
-            if ((size_t)(end - at) < size) {
-                break;
-            }
-            // Both are little-endian.
-            if (size == 8) {
-                memcpy(m + f->offset, at, 8);
-            } else {
-                memcpy(m + f->offset, at, 4);
-            }
-            at += size;
-        }
-        if (f->probe == PROBE_FLAG) {
-            *(protobuf_c_boolean *)(m + f->quantifier_offset) = 1;
-        }
-        missing &= ~f->required_bit;
-        d->in.at = at;
-    }
-    d->missing.bits[0] = missing;
-    return r < 0 ? r : 0;
-}
-
-// ---- the slow way: whatever else may come ----
-
-static int read_slow(struct wire_build *b, struct reading *d)
+static int read_field(struct wire_build *b, struct reading *d)
 {
     struct input before = d->in;
     struct item item = {0};
@@ -636,10 +434,7 @@ static int decode_into(struct wire_build *b, struct wire_plan *plan, ProtobufCMe
     struct reading d = {
         .plan = plan, .m = m, .path = path, .in = in, .missing = plan->required, .depth = depth};
     while (d.in.at < d.in.end) {
-        int r = read_quick(b, &d);
-        if (r == 0 && d.in.at < d.in.end) {
-            r = read_slow(b, &d);
-        }
+        int r = read_field(b, &d);
         if (r < 0) {
             return r;
         }
@@ -654,14 +449,10 @@ static int decode_into(struct wire_build *b, struct wire_plan *plan, ProtobufCMe
     return wire_build_require(b, plan->descriptor, &seen, path);
 }
 
-int wire_decode_pinned(const ProtobufCMessageDescriptor *descriptor, struct arena *arena,
+int wire_decode_slowly(const ProtobufCMessageDescriptor *descriptor, struct arena *arena,
                        const void *data, size_t size, const ProtobufCMessageDescriptor *pinned,
                        ProtobufCMessage **ret_message, struct error *err)
 {
-    if (size > WIRE_SIZE_MAX) {
-        return error_set(err, -EFBIG, "message of %zu bytes is over the limit of %d", size,
-                         (int)WIRE_SIZE_MAX);
-    }
     struct wire_build b;
     wire_build_init(&b, arena, size, err);
     b.pinned = pinned;
@@ -676,6 +467,22 @@ int wire_decode_pinned(const ProtobufCMessageDescriptor *descriptor, struct aren
         *ret_message = m;
     }
     return r;
+}
+
+int wire_decode_pinned(const ProtobufCMessageDescriptor *descriptor, struct arena *arena,
+                       const void *data, size_t size, const ProtobufCMessageDescriptor *pinned,
+                       ProtobufCMessage **ret_message, struct error *err)
+{
+    if (size > WIRE_SIZE_MAX) {
+        return error_set(err, -EFBIG, "message of %zu bytes is over the limit of %d", size,
+                         (int)WIRE_SIZE_MAX);
+    }
+    ProtobufCMessage *m = wire_read_quick(descriptor, arena, data, size, pinned);
+    if (m != NULL) {
+        *ret_message = m;
+        return 0;
+    }
+    return wire_decode_slowly(descriptor, arena, data, size, pinned, ret_message, err);
 }
 
 int wire_decode(const ProtobufCMessageDescriptor *descriptor, struct arena *arena, const void *data,

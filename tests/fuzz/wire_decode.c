@@ -12,6 +12,7 @@
 #include "proto/executor.pb-c.h"
 #include "proto/master.pb-c.h"
 #include "proto/scheduler.pb-c.h"
+#include "wire/quick.h"
 #include "wire/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -41,6 +42,28 @@ static void check_pinned(const ProtobufCMessage *m, const uint8_t *data, size_t 
     CHECK(wire_filter_fields(data, size, 0, kept) == size);
 }
 
+// The two ways of reading take and refuse the same, with the same words, and make the same of it.
+static void check_both_ways(const ProtobufCMessageDescriptor *kind, const uint8_t *data,
+                            size_t size, const ProtobufCMessageDescriptor *pinned)
+{
+    AUTO_ARENA struct arena *arena = arena_new(0, 0);
+    ProtobufCMessage *one, *other;
+    struct error err = {0}, other_err = {0};
+    int r = wire_decode_pinned(kind, arena, data, size, pinned, &one, &err);
+    CHECK(wire_decode_slowly(kind, arena, data, size, pinned, &other, &other_err) == r);
+    if (r != 0) {
+        CHECK(strcmp(err.text, other_err.text) == 0);
+        return;
+    }
+    CHECK(wire_is_equal(one, other));
+    AUTO_BUF struct buf bytes = BUF_INIT;
+    AUTO_BUF struct buf other_bytes = BUF_INIT;
+    wire_encode(one, &bytes);
+    wire_encode(other, &other_bytes);
+    CHECK(bytes.size == other_bytes.size);
+    CHECK(bytes.size == 0 || memcmp(bytes.data, other_bytes.data, bytes.size) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const ProtobufCMessageDescriptor *const kinds[] = {
@@ -53,6 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     const ProtobufCMessageDescriptor *kind = kinds[data[0] % (sizeof(kinds) / sizeof(kinds[0]))];
+    check_both_ways(kind, data + 1, size - 1, NULL);
+    check_both_ways(kind, data + 1, size - 1, &mesos__v1__task_info__descriptor);
     AUTO_ARENA struct arena *arena = arena_new(0, 0);
     ProtobufCMessage *m;
     struct error err;
