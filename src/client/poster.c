@@ -12,6 +12,10 @@
 #include "base/mem.h"
 #include "net/http_client.h"
 
+// Of silence. A master that is flooded may take its time, while its events come; whether it is
+// there at all is known by the stream's heartbeats.
+#define POST_TIMEOUT_NS (120 * NS_PER_S)
+
 enum {
     POST_MAGIC = 0x506f7374,
     POST_TEXT_MAX = 1024,
@@ -141,6 +145,7 @@ void poster_send(struct poster *p, const ProtobufCMessage *call, int tag,
         .header_count = count,
         .body = body.data,
         .body_size = body.size,
+        .timeout_ns = POST_TIMEOUT_NS,
     };
     http_client_send(p->http, &options, &callbacks, post);
 }

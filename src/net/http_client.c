@@ -36,7 +36,8 @@ struct http_call {
     struct buf request; // head and body
     struct http_call_callbacks callbacks;
     void *ctx;
-    struct timer timer; // until the answer's head
+    struct timer timer; // until the answer's head, or until the peer was silent for too long
+    int64_t timeout_ns;
 };
 
 struct http_client {
@@ -54,6 +55,7 @@ struct http_client {
     size_t behind_count;
     size_t under_way_max; // calls that are sent and not answered, at most
     struct list calls;    // not sent
+    int64_t heard_at;     // when a part of an answer came last, but for unfinished heads
     struct answer_reader answer;
     struct env_hook hook;
 };
@@ -227,6 +229,7 @@ static void on_answer_head(void *ctx, int status)
 {
     struct http_client *c = CHECK_CAST(http_client, CLIENT_MAGIC, ctx);
     struct http_call *call = c->current;
+    c->heard_at = env_now(c->env).mono;
     env_timer_cancel(c->env, &call->timer);
     if (call->callbacks.on_head != NULL) {
         call->callbacks.on_head(call->ctx, call, status);
@@ -236,6 +239,7 @@ static void on_answer_head(void *ctx, int status)
 static void on_answer_data(void *ctx, const void *data, size_t size)
 {
     struct http_client *c = CHECK_CAST(http_client, CLIENT_MAGIC, ctx);
+    c->heard_at = env_now(c->env).mono;
     if (c->current->callbacks.on_data != NULL) {
         c->current->callbacks.on_data(c->current->ctx, c->current, data, size);
     }
@@ -357,6 +361,7 @@ struct http_client *http_client_new(struct env *env, const char *host, uint16_t 
     struct http_client *c = mem_zalloc(sizeof(*c));
     c->magic = CLIENT_MAGIC;
     c->env = env;
+    c->heard_at = INT64_MIN / 2;
     c->host = mem_strdup(host);
     c->port = port;
     c->under_way_max = 1;
@@ -401,11 +406,15 @@ struct http_client *http_client_free(struct http_client *c)
 
 static void on_call_timer(struct timer *timer, struct instant now)
 {
-    (void)now;
     struct http_call *call = CONTAINER_OF(timer, struct http_call, timer);
     CHECK(call->magic == CALL_MAGIC);
     struct http_client *c = call->client;
     struct error err;
+    if (now.mono - c->heard_at < call->timeout_ns) {
+        // The peer answers others: this one has to wait for its turn.
+        env_timer_set(c->env, &call->timer, call->timeout_ns - (now.mono - c->heard_at));
+        return;
+    }
     error_set(&err, -ETIMEDOUT, "%s:%u: no answer in time", c->host, c->port);
     if (call->sent) {
         drop_connection(c);
@@ -451,8 +460,8 @@ struct http_call *http_client_send(struct http_client *c, const struct http_call
     call->timer.run = on_call_timer;
     put_request(c, options, &call->request);
     list_append(&c->calls, &call->link);
-    env_timer_set(c->env, &call->timer,
-                  options->timeout_ns != 0 ? options->timeout_ns : CALL_TIMEOUT_NS);
+    call->timeout_ns = options->timeout_ns != 0 ? options->timeout_ns : CALL_TIMEOUT_NS;
+    env_timer_set(c->env, &call->timer, call->timeout_ns);
     ask_advance(c);
     return call;
 }

@@ -22,7 +22,9 @@ struct http_call_options {
     size_t header_count;
     const void *body; // copied
     size_t body_size;
-    int64_t timeout_ns; // to the answer's head; 0: 30 s
+    // To the answer's head, of a peer that is silent: it begins anew while answers to earlier calls
+    // come. 0: 30 s.
+    int64_t timeout_ns;
 };
 
 struct http_call_callbacks {

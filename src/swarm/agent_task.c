@@ -13,7 +13,7 @@
 #include "swarm/internal.h"
 #include "wire/wire.h"
 
-#define RESEND_NS (10 * NS_PER_S)
+#define RESEND_NS (10 * NS_PER_S) // and twice as long each time
 #define STATE(name) MESOS__V1__TASK_STATE__TASK_##name
 
 enum { FREED_MAX = 4096 };
@@ -148,7 +148,7 @@ static void send_first(struct swarm_task *t)
     struct swarm *s = t->agent->swarm;
     t->sent_at = env_now(s->env).mono;
     list_remove(&t->unacked);
-    list_append(&s->unacked, &t->unacked);
+    list_append(&s->unacked[t->resent], &t->unacked);
     if (t->agent->state == AGENT_REGISTERED)
         send_update(t->agent, t->framework->info->id->value, t->id, t->queue[0], t->state, t->uuid,
                     t->message);
@@ -160,6 +160,7 @@ static void begin_update(struct swarm_task *t)
     memcpy(t->uuid, words, sizeof(t->uuid));
     t->uuid[6] = (uint8_t)((t->uuid[6] & 0x0f) | 0x40); // a random one, by RFC 4122
     t->uuid[8] = (uint8_t)((t->uuid[8] & 0x3f) | 0x80);
+    t->resent = 0;
     send_first(t);
 }
 
@@ -196,6 +197,7 @@ static void end_due(struct timer *timer, struct instant now)
 void swarm_tasks_send_again(struct swarm_agent *a)
 {
     LIST_FOREACH (&a->tasks, struct swarm_task, link, t) {
+        t->resent = 0;
         if (t->queued > 0)
             send_first(t);
     }
@@ -215,12 +217,14 @@ void swarm_tasks_release(struct swarm *s)
 
 void swarm_tasks_resend_due(struct swarm *s, int64_t now)
 {
-    while (!list_is_empty(&s->unacked)) {
-        struct swarm_task *t = LIST_ENTRY(s->unacked.next, struct swarm_task, unacked);
-        if (now - t->sent_at < RESEND_NS)
-            return;
-        s->resent += t->agent->state == AGENT_REGISTERED;
-        send_first(t);
+    for (unsigned step = 0; step < SWARM_RESEND_STEPS; step++) {
+        LIST_FOREACH (&s->unacked[step], struct swarm_task, unacked, t) {
+            if (now - t->sent_at < RESEND_NS << step)
+                break;
+            s->resent += t->agent->state == AGENT_REGISTERED;
+            t->resent = step + 1 < SWARM_RESEND_STEPS ? step + 1 : step;
+            send_first(t);
+        }
     }
 }
 

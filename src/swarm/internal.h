@@ -22,6 +22,7 @@ enum {
     SWARM_MAGIC = 0x53776172,
     SWARM_CONNECTIONS_MAX = 19000, // a process may open 20,000 files where this is tested
     SWARM_NEEDS_MAX = 8,           // scalars that a task asks for
+    SWARM_RESEND_STEPS = 7,        // 10 s, 20 s, ... 640 s
 };
 
 // STARTS: agents register, then frameworks subscribe. RUNS: until the tasks have ended, or the
@@ -88,9 +89,10 @@ struct swarm_task {
     Mesos__V1__TaskState state;    // the newest
     Mesos__V1__TaskState queue[2]; // updates that were not acknowledged, in order
     unsigned queued;
+    unsigned resent;     // how often queue[0] was sent again
     const char *message; // of the newest update: a constant text, or NULL
     uint8_t uuid[16];    // of queue[0]
-    struct list unacked; // in swarm->unacked, while queue[0] is under way
+    struct list unacked; // in swarm->unacked[resent], while queue[0] is under way
     int64_t sent_at;
     int64_t ended_at; // by the monotonic clock; 0 before
     struct timer end;
@@ -207,10 +209,10 @@ struct swarm {
     size_t cut; // agents that are in trouble by our own doing
     Mesos__V1__Resource **agent_resources;
     size_t agent_resource_count;
-    struct map known; // framework id to struct known_framework
-    struct list unacked;
-    struct timer second_timer; // resends, silent masters, progress
-    struct arena *arena;       // for as long as the swarm lives
+    struct map known;                        // framework id to struct known_framework
+    struct list unacked[SWARM_RESEND_STEPS]; // of struct swarm_task, by sent_at
+    struct timer second_timer;               // resends, silent masters, progress
+    struct arena *arena;                     // for as long as the swarm lives
 
     // frameworks.c
     struct swarm_framework *frameworks;

@@ -288,7 +288,8 @@ static int swarm_init(struct swarm *s, struct error *err)
     list_init(&s->connecting);
     list_init(&s->to_register);
     list_init(&s->registering);
-    list_init(&s->unacked);
+    for (size_t i = 0; i < SWARM_RESEND_STEPS; i++)
+        list_init(&s->unacked[i]);
     r = watch_begin(&s->watch, (int)s->options->master_pid, err);
     if (r == 0)
         r = swarm_agents_init(s, err);

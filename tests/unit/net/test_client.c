@@ -407,6 +407,42 @@ static void test_pipeline(void **state)
     harness_free(&h);
 }
 
+// A call waits for as long as answers to those before it come; silence ends it.
+static void test_patience(void **state)
+{
+    (void)state;
+    struct harness h;
+    struct record records[3];
+    uint16_t port;
+    harness_init(&h, NULL);
+    int listener = harness_listen(&port);
+    record_init(&records[0], &h, "127.0.0.1", port);
+    http_client_pipeline(records[0].client, 4);
+    records[2] = records[1] = records[0];
+    int fd = pipeline_three(&h, records, listener, -1);
+    int64_t began = env_refresh_now(h.env).mono;
+    // Behind three, with a patience that is over long before they are answered.
+    struct record last = records[0];
+    last.text = BUF_INIT;
+    call(&last, "/4", 1200 * NS_PER_MS);
+    for (int i = 0; i < 3; i++) {
+        harness_turn_for(&h, 450);
+        harness_puts(&h, fd, small_answer);
+        EXPECT(&records[i], "head 200 t;data ok;end 0;");
+    }
+    assert_true(env_refresh_now(h.env).mono - began > 1200 * NS_PER_MS);
+    assert_null(last.text.data);
+    char *late AUTO_FREE = mem_printf("end %d;", -ETIMEDOUT);
+    EXPECT(&last, late);
+    close(fd);
+    close(listener);
+    buf_free(&records[1].text);
+    buf_free(&records[2].text);
+    buf_free(&last.text);
+    record_free(&records[0]);
+    harness_free(&h);
+}
+
 // One behind others times out, or is cancelled; the client is freed with calls under way.
 static void test_pipeline_ends(void **state)
 {
@@ -533,6 +569,7 @@ int main(void)
         cmocka_unit_test(test_by_hand),
         cmocka_unit_test(test_pause),
         cmocka_unit_test(test_pipeline),
+        cmocka_unit_test(test_patience),
         cmocka_unit_test(test_pipeline_ends),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_free_and_cancel_anywhere),
