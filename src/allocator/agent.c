@@ -249,11 +249,20 @@ void agent_hold(struct allocator *a, struct alloc_agent *agent, struct alloc_mem
     }
 }
 
+static void add_available(struct alloc_agent *agent, const struct resources *amount)
+{
+    if (!agent->has_shared) {
+        resources_add_unallocated(agent->available, amount);
+        return;
+    }
+    AUTO_RESOURCES struct resources *bare = bare_of(agent, amount);
+    resources_add(agent->available, bare);
+}
+
 void agent_release(struct allocator *a, struct alloc_bond *bond, const struct resources *amount)
 {
     struct alloc_agent *agent = bond->agent;
     CHECK(bond->held != NULL && resources_contains(bond->held, amount));
-    AUTO_RESOURCES struct resources *bare = bare_of(agent, amount);
     resources_subtract(bond->held, amount);
     order_charge(a, agent, bond->member, amount, -1, false);
     if (resources_is_empty(bond->held)) {
@@ -263,9 +272,9 @@ void agent_release(struct allocator *a, struct alloc_bond *bond, const struct re
         agent_recount(a, agent);
         return;
     }
-    resources_add(agent->available, bare);
+    add_available(agent, amount);
     if (PLANTED(OFFER_TWICE)) {
-        resources_add(agent->available, bare);
+        add_available(agent, amount);
     }
     agent_note_free(a, agent);
     grow_to(a, agent);

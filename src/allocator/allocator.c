@@ -332,6 +332,36 @@ static struct resources *part_of_role(const struct resources *amount, uint32_t f
     return part;
 }
 
+static bool has_one_role(const struct resources *amount)
+{
+    for (uint32_t i = 1; i < amount->count; i++) {
+        if (amount->entries[i].role != amount->entries[0].role) {
+            return false;
+        }
+    }
+    return amount->count > 0;
+}
+
+// `part` is all of one role.
+static void recover_part(struct allocator *a, struct alloc_framework *framework,
+                         struct alloc_agent *agent, const struct resources *part, int64_t refuse_ns,
+                         struct instant now)
+{
+    CHECK(part->entries[0].role != NULL);
+    struct alloc_member *member = member_get(a, framework, part->entries[0].role->text, false);
+    struct alloc_bond *bond = member != NULL ? bond_find(agent, member) : NULL;
+    CHECK(bond != NULL);
+    agent_release(a, bond, part);
+    // It declined all of it, or it took something.
+    order_set_sated(a, member, refuse_ns >= 0 && bond->held == NULL ? member->declines + 1 : 0);
+    int64_t time = refuse_ns >= 0 ? refuse_time(a, refuse_ns) : 0;
+    if (time > 0 && member->is_subscribed && framework->is_active) {
+        bond_add_filter(a, bond, part, add_time(now.mono, time));
+    }
+    bond_free_if_unused(a, bond);
+    member_free_if_unused(a, member);
+}
+
 void allocator_recover(struct allocator *a, const char *framework_id, const char *agent_id,
                        const struct resources *amount, int64_t refuse_ns, struct instant now)
 {
@@ -341,24 +371,15 @@ void allocator_recover(struct allocator *a, const char *framework_id, const char
     if (framework == NULL || agent == NULL) {
         return; // it went, and all that it held with it
     }
-    for (uint32_t i = 0; i < amount->count; i++) {
-        AUTO_RESOURCES struct resources *part = part_of_role(amount, i);
-        if (part == NULL) {
-            continue;
+    if (has_one_role(amount)) {
+        recover_part(a, framework, agent, amount, refuse_ns, now);
+    } else {
+        for (uint32_t i = 0; i < amount->count; i++) {
+            AUTO_RESOURCES struct resources *part = part_of_role(amount, i);
+            if (part != NULL) {
+                recover_part(a, framework, agent, part, refuse_ns, now);
+            }
         }
-        struct alloc_member *member =
-            member_get(a, framework, amount->entries[i].role->text, false);
-        struct alloc_bond *bond = member != NULL ? bond_find(agent, member) : NULL;
-        CHECK(bond != NULL);
-        agent_release(a, bond, part);
-        // It declined all of it, or it took something.
-        order_set_sated(a, member, refuse_ns >= 0 && bond->held == NULL ? member->declines + 1 : 0);
-        int64_t time = refuse_ns >= 0 ? refuse_time(a, refuse_ns) : 0;
-        if (time > 0 && member->is_subscribed && framework->is_active) {
-            bond_add_filter(a, bond, part, add_time(now.mono, time));
-        }
-        bond_free_if_unused(a, bond);
-        member_free_if_unused(a, member);
     }
     framework_free_if_unused(a, framework);
 }

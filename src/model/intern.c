@@ -23,10 +23,12 @@ struct intern *intern_get(const char *text)
     }
     struct intern *s = map_get(&strings, text);
     if (s == NULL) {
-        size_t size = strlen(text) + 1;
-        s = mem_alloc(sizeof(*s) + size);
+        size_t size = strlen(text);
+        CHECK(size < UINT32_MAX);
+        s = mem_alloc(sizeof(*s) + size + 1);
         s->references = 0;
-        memcpy(s->text, text, size);
+        s->size = (uint32_t)size;
+        memcpy(s->text, text, size + 1);
         map_put(&strings, text, s);
     }
     s->references++;
@@ -34,25 +36,14 @@ struct intern *intern_get(const char *text)
     return s;
 }
 
-struct intern *intern_hold(struct intern *s)
+void intern_forget(struct intern *s)
 {
-    if (s != NULL) {
-        s->references++;
+    CHECK(map_remove(&strings, s->text) == s);
+    if (last == s) {
+        last = NULL;
     }
-    return s;
-}
-
-struct intern *intern_drop(struct intern *s)
-{
-    if (s != NULL && --s->references == 0) {
-        CHECK(map_remove(&strings, s->text) == s);
-        if (last == s) {
-            last = NULL;
-        }
-        mem_free(s);
-        if (strings.count == 0) {
-            map_free(&strings);
-        }
+    mem_free(s);
+    if (strings.count == 0) {
+        map_free(&strings);
     }
-    return NULL;
 }

@@ -41,10 +41,30 @@ struct resource_kind {
 
 // The kind of a sound message (resources_validate), in the old form or the new.
 struct resource_kind *resource_kind_get(const Mesos__V1__Resource *message);
-struct resource_kind *resource_kind_hold(struct resource_kind *kind);
-struct resource_kind *resource_kind_drop(struct resource_kind *kind); // returns NULL
+void resource_kind_forget(struct resource_kind *kind); // that nobody holds any more
 // The same thing without its reservations.
 struct resource_kind *resource_kind_unreserved(struct resource_kind *kind);
+
+// What nearly all resources are: an amount of a simple kind that is known already. When `message`
+// is one, and sound, tells which; the kind is not held for the caller. All others, sound or not,
+// are for resources_validate and resource_entry_from_proto.
+bool resource_read_plain(const Mesos__V1__Resource *message, struct resource_kind **ret_kind,
+                         int64_t *ret_scalar);
+
+static inline struct resource_kind *resource_kind_hold(struct resource_kind *kind)
+{
+    kind->references++;
+    return kind;
+}
+
+// Returns NULL.
+static inline struct resource_kind *resource_kind_drop(struct resource_kind *kind)
+{
+    if (--kind->references == 0) {
+        resource_kind_forget(kind);
+    }
+    return NULL;
+}
 
 struct resource_entry {
     struct resource_kind *kind;
@@ -68,6 +88,10 @@ struct resources {
 
 // Adds what is left of `entry` after holding its parts; the entry stays the caller's.
 void resources_add_entry(struct resources *r, const struct resource_entry *entry);
+// The same, and the caller's hold of the entry's parts goes over to `r`.
+void resources_take_entry(struct resources *r, const struct resource_entry *entry);
+// Adds `other` as if it were allocated to nothing.
+void resources_add_unallocated(struct resources *r, const struct resources *other);
 // Of resources that stand in another object.
 void resources_init(struct resources *r);
 void resources_clear(struct resources *r); // makes them empty, and frees what they hold

@@ -212,16 +212,17 @@ static struct resource_kind *kind_new(const Mesos__V1__Resource *m, unsigned kee
     return kind;
 }
 
-// Kinds that are nothing but a name and a type, as nearly all are, by the name's first letter and
-// length; of two in one place the last is kept. Without references of its own.
+// Kinds that are nothing but a name and a type, as nearly all are, by the name's first letters; of
+// two in one place the last is kept. Without references of its own.
 enum { SIMPLE_PLACES = 64 };
 static struct resource_kind *simple_kinds[SIMPLE_PLACES];
 
 static size_t simple_place(const char *name)
 {
-    return ((unsigned char)name[0] + strlen(name) * 7) % SIMPLE_PLACES;
+    return name[0] == '\0' ? 0 : ((unsigned char)name[0] + (unsigned char)name[1]) % SIMPLE_PLACES;
 }
 
+// `m` without its role and its reservation in the old form.
 static struct resource_kind *find_simple(const Mesos__V1__Resource *m)
 {
     if (m->n_reservations > 0 || m->revocable != NULL || m->shared != NULL ||
@@ -230,6 +231,29 @@ static struct resource_kind *find_simple(const Mesos__V1__Resource *m)
     }
     struct resource_kind *kind = simple_kinds[simple_place(m->name)];
     return kind != NULL && kind->type == m->type && strcmp(kind->name, m->name) == 0 ? kind : NULL;
+}
+
+static bool has_no_role(const Mesos__V1__Resource *m)
+{
+    return m->role == NULL || (m->role[0] == '*' && m->role[1] == '\0');
+}
+
+bool resource_read_plain(const Mesos__V1__Resource *message, struct resource_kind **ret_kind,
+                         int64_t *ret_scalar)
+{
+    const Mesos__V1__Resource *m = message;
+    if (m->type != MESOS__V1__VALUE__TYPE__SCALAR || m->scalar == NULL || m->ranges != NULL ||
+        m->set != NULL || m->reservation != NULL || m->name == NULL || !has_no_role(m)) {
+        return false;
+    }
+    struct resource_kind *kind = find_simple(m);
+    int64_t scalar = scalar_from_double(m->scalar->value);
+    if (kind == NULL || scalar <= 0 || scalar >= SCALAR_MAX) {
+        return false;
+    }
+    *ret_kind = kind;
+    *ret_scalar = scalar;
+    return true;
 }
 
 // A held kind for a message in the new form.
@@ -257,7 +281,7 @@ struct resource_kind *resource_kind_get(const Mesos__V1__Resource *message)
     Mesos__V1__Resource m = *message;
     Mesos__V1__Resource__ReservationInfo reservation;
     Mesos__V1__Resource__ReservationInfo *one[1] = {&reservation};
-    if (m.n_reservations == 0 && m.role != NULL && strcmp(m.role, "*") != 0) {
+    if (m.n_reservations == 0 && !has_no_role(&m)) {
         if (m.reservation != NULL) {
             reservation = *m.reservation;
             reservation.type = MESOS__V1__RESOURCE__RESERVATION_INFO__TYPE__DYNAMIC;
@@ -283,17 +307,8 @@ struct resource_kind *resource_kind_unreserved(struct resource_kind *kind)
     return kind_find(kind->message, KEEP_VOLUME);
 }
 
-struct resource_kind *resource_kind_hold(struct resource_kind *kind)
+void resource_kind_forget(struct resource_kind *kind)
 {
-    kind->references++;
-    return kind;
-}
-
-struct resource_kind *resource_kind_drop(struct resource_kind *kind)
-{
-    if (--kind->references > 0) {
-        return NULL;
-    }
     CHECK(map_remove(&kinds, kind->key) == kind);
     if (simple_kinds[simple_place(kind->name)] == kind) {
         simple_kinds[simple_place(kind->name)] = NULL;
@@ -309,5 +324,4 @@ struct resource_kind *resource_kind_drop(struct resource_kind *kind)
     if (kinds.count == 0) {
         map_free(&kinds);
     }
-    return NULL;
 }

@@ -20,12 +20,17 @@ static struct ranges *ranges_from_proto(const Mesos__V1__Value__Ranges *message)
     return ranges_new(items, message->n_range);
 }
 
+// The role that it is allocated to, held; or NULL.
+static struct intern *allocation_of(const Mesos__V1__Resource *message)
+{
+    const Mesos__V1__Resource__AllocationInfo *allocation = message->allocation_info;
+    return allocation != NULL && allocation->role != NULL ? intern_get(allocation->role) : NULL;
+}
+
 void resource_entry_from_proto(const Mesos__V1__Resource *message, struct resource_entry *ret_entry)
 {
-    struct resource_entry entry = {.kind = resource_kind_get(message), .count = 1};
-    if (message->allocation_info != NULL && message->allocation_info->role != NULL) {
-        entry.role = intern_get(message->allocation_info->role);
-    }
+    struct resource_entry entry = {
+        .kind = resource_kind_get(message), .role = allocation_of(message), .count = 1};
     switch (message->type) {
     case MESOS__V1__VALUE__TYPE__SCALAR:
         entry.scalar = scalar_from_double(message->scalar->value);
@@ -45,6 +50,13 @@ int resources_from_proto(Mesos__V1__Resource *const *messages, size_t count,
 {
     AUTO_RESOURCES struct resources *r = resources_new();
     for (size_t i = 0; i < count; i++) {
+        struct resource_entry entry = {.count = 1};
+        if (resource_read_plain(messages[i], &entry.kind, &entry.scalar)) {
+            resource_kind_hold(entry.kind);
+            entry.role = allocation_of(messages[i]);
+            resources_take_entry(r, &entry);
+            continue;
+        }
         struct error why;
         int result = resources_validate(messages[i], &why);
         if (result < 0) {
@@ -54,10 +66,8 @@ int resources_from_proto(Mesos__V1__Resource *const *messages, size_t count,
             return error_set(err, result, "Resource '%s' is invalid: %s",
                              text.data != NULL ? text.data : "", why.text);
         }
-        struct resource_entry entry;
         resource_entry_from_proto(messages[i], &entry);
-        resources_add_entry(r, &entry);
-        resource_entry_drop(&entry);
+        resources_take_entry(r, &entry);
     }
     *ret_resources = TAKE_PTR(r);
     return 0;
@@ -184,7 +194,7 @@ size_t resources_pack_size_max(const struct resources *r)
 static bool is_packed_plain(const struct resource_entry *entry)
 {
     return entry->kind->simple && entry->kind->plain && entry->role != NULL &&
-           strlen(entry->kind->name) < PLAIN_TEXT_MAX && strlen(entry->role->text) < PLAIN_TEXT_MAX;
+           entry->kind->interned_name->size < PLAIN_TEXT_MAX && entry->role->size < PLAIN_TEXT_MAX;
 }
 
 static uint8_t *put_short(uint8_t *at, uint32_t field, const void *data, size_t size)
@@ -199,7 +209,7 @@ static uint8_t *put_entry(uint8_t *at, uint32_t field, const struct resource_ent
 {
     *at++ = (uint8_t)(field << 3 | PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
     uint8_t *size = at++;
-    at = put_short(at, FIELD_NAME, entry->kind->name, strlen(entry->kind->name));
+    at = put_short(at, FIELD_NAME, entry->kind->name, entry->kind->interned_name->size);
     *at++ = FIELD_TYPE << 3 | PROTOBUF_C_WIRE_TYPE_VARINT;
     *at++ = MESOS__V1__VALUE__TYPE__SCALAR;
     double value = scalar_to_double(entry->scalar);
@@ -207,7 +217,7 @@ static uint8_t *put_entry(uint8_t *at, uint32_t field, const struct resource_ent
     memcpy(scalar + 1, &value, sizeof(value));
     at = put_short(at, FIELD_SCALAR, scalar, sizeof(scalar));
     uint8_t allocation[2 + PLAIN_TEXT_MAX];
-    uint8_t *end = put_short(allocation, 1, entry->role->text, strlen(entry->role->text));
+    uint8_t *end = put_short(allocation, 1, entry->role->text, entry->role->size);
     at = put_short(at, FIELD_ALLOCATION, allocation, (size_t)(end - allocation));
     *size = (uint8_t)(at - size - 1);
     return at;

@@ -303,6 +303,11 @@ static int validate_shared(const Mesos__V1__Resource *m, struct error *err)
 
 int resources_validate(const Mesos__V1__Resource *message, struct error *err)
 {
+    struct resource_kind *kind;
+    int64_t scalar;
+    if (resource_read_plain(message, &kind, &scalar)) {
+        return 0;
+    }
     if (message->name == NULL || message->name[0] == '\0') {
         return error_set(err, -EINVAL, "Empty resource name");
     }

@@ -16,7 +16,7 @@
 
 // ---- entries ----
 
-void resource_entry_hold(const struct resource_entry *entry)
+static inline void entry_hold(const struct resource_entry *entry)
 {
     resource_kind_hold(entry->kind);
     intern_hold(entry->role);
@@ -27,7 +27,7 @@ void resource_entry_hold(const struct resource_entry *entry)
     }
 }
 
-void resource_entry_drop(const struct resource_entry *entry)
+static inline void entry_drop(const struct resource_entry *entry)
 {
     if (entry->kind->type == MESOS__V1__VALUE__TYPE__RANGES) {
         ranges_drop(entry->ranges);
@@ -36,6 +36,16 @@ void resource_entry_drop(const struct resource_entry *entry)
     }
     intern_drop(entry->role);
     resource_kind_drop(entry->kind);
+}
+
+void resource_entry_hold(const struct resource_entry *entry)
+{
+    entry_hold(entry);
+}
+
+void resource_entry_drop(const struct resource_entry *entry)
+{
+    entry_drop(entry);
 }
 
 bool resource_entry_is_empty(const struct resource_entry *entry)
@@ -97,18 +107,21 @@ static struct resource_entry *find_slowly(const struct resources *r,
     return NULL;
 }
 
-// The entry that matches, searched from *cursor on and round; moves *cursor behind it.
+// The entry that matches, searched from *cursor on and round; moves *cursor behind it. No other one
+// is of a plain kind and the same role.
 static inline struct resource_entry *find(const struct resources *r,
                                           const struct resource_entry *wanted, uint32_t *cursor)
 {
-    if (*cursor < r->count) {
-        struct resource_entry *next = &r->entries[*cursor];
-        if (next->kind == wanted->kind && next->role == wanted->role && next->kind->plain) {
-            ++*cursor;
-            return next;
+    if (wanted->kind->plain) {
+        for (uint32_t at = *cursor; at < r->count; at++) {
+            struct resource_entry *entry = &r->entries[at];
+            if (entry->kind == wanted->kind && entry->role == wanted->role) {
+                *cursor = at + 1;
+                return entry;
+            }
         }
     }
-    return find_slowly(r, wanted, cursor);
+    return r->count > 0 ? find_slowly(r, wanted, cursor) : NULL;
 }
 
 static inline bool entry_contains(const struct resource_entry *entry,
@@ -186,7 +199,7 @@ void resources_init(struct resources *r)
 void resources_clear(struct resources *r)
 {
     for (uint32_t i = 0; i < r->count; i++) {
-        resource_entry_drop(&r->entries[i]);
+        entry_drop(&r->entries[i]);
     }
     if (r->entries != r->few) {
         mem_free(r->entries);
@@ -234,21 +247,21 @@ static void append(struct resources *r, const struct resource_entry *entry)
 {
     reserve(r, r->count + 1);
     r->entries[r->count++] = *entry;
-    resource_entry_hold(entry);
+    entry_hold(entry);
 }
 
 void resources_assign(struct resources *r, const struct resources *other)
 {
     CHECK(r != other);
     for (uint32_t i = 0; i < r->count; i++) {
-        resource_entry_drop(&r->entries[i]);
+        entry_drop(&r->entries[i]);
     }
     r->count = 0;
     reserve(r, other->count);
     memcpy(r->entries, other->entries, other->count * sizeof(r->entries[0]));
     r->count = other->count;
     for (uint32_t i = 0; i < r->count; i++) {
-        resource_entry_hold(&r->entries[i]);
+        entry_hold(&r->entries[i]);
     }
 }
 
@@ -261,7 +274,8 @@ struct resources *resources_copy(const struct resources *r)
 
 // ---- arithmetic ----
 
-static void add_entry_at(struct resources *r, const struct resource_entry *entry, uint32_t *cursor)
+static inline void add_entry_at(struct resources *r, const struct resource_entry *entry,
+                                uint32_t *cursor)
 {
     struct resource_entry *same = find(r, entry, cursor);
     if (same != NULL) {
@@ -279,12 +293,36 @@ void resources_add_entry(struct resources *r, const struct resource_entry *entry
     }
 }
 
+void resources_take_entry(struct resources *r, const struct resource_entry *entry)
+{
+    uint32_t cursor = 0;
+    struct resource_entry *same = find(r, entry, &cursor);
+    if (same == NULL && !resource_entry_is_empty(entry)) {
+        reserve(r, r->count + 1);
+        r->entries[r->count++] = *entry;
+        return;
+    }
+    if (same != NULL) {
+        entry_add(same, entry);
+    }
+    entry_drop(entry);
+}
+
 void resources_add(struct resources *r, const struct resources *other)
 {
     uint32_t cursor = 0;
-    uint32_t count = other->count; // `other` may be `r`
+    uint32_t count = other->count; // `other` may be `r`: then each entry finds itself
     for (uint32_t i = 0; i < count; i++) {
+        add_entry_at(r, &other->entries[i], &cursor);
+    }
+}
+
+void resources_add_unallocated(struct resources *r, const struct resources *other)
+{
+    uint32_t cursor = 0;
+    for (uint32_t i = 0; i < other->count; i++) {
         struct resource_entry entry = other->entries[i];
+        entry.role = NULL;
         add_entry_at(r, &entry, &cursor);
     }
 }
@@ -293,7 +331,7 @@ void resources_add(struct resources *r, const struct resources *other)
 static uint32_t remove_entry(struct resources *r, struct resource_entry *entry)
 {
     uint32_t at = (uint32_t)(entry - r->entries);
-    resource_entry_drop(entry);
+    entry_drop(entry);
     r->count--;
     memmove(entry, entry + 1, (r->count - at) * sizeof(*entry));
     return at;
@@ -303,7 +341,7 @@ void resources_subtract(struct resources *r, const struct resources *other)
 {
     if (r == other) {
         for (uint32_t i = 0; i < r->count; i++) {
-            resource_entry_drop(&r->entries[i]);
+            entry_drop(&r->entries[i]);
         }
         r->count = 0;
         return;
@@ -431,7 +469,7 @@ static void set_allocation(struct resources *r, struct intern *role)
         struct resource_entry entry = r->entries[i];
         entry.role = role;
         add_entry_at(set, &entry, &cursor);
-        resource_entry_drop(&r->entries[i]);
+        entry_drop(&r->entries[i]);
     }
     r->count = 0;
     reserve(r, set->count);
@@ -463,25 +501,32 @@ void resources_unallocate(struct resources *r)
 
 // ---- sums ----
 
-int64_t resources_scalar_of(const struct resources *r, const char *name, bool revocable)
+static int64_t sum_named(const struct resources *r, const char *name, bool firm, bool revocable)
 {
     int64_t sum = 0;
     for (uint32_t i = 0; i < r->count; i++) {
         const struct resource_entry *entry = &r->entries[i];
-        if (entry->kind->type == MESOS__V1__VALUE__TYPE__SCALAR &&
-            entry->kind->revocable == revocable && strcmp(entry->kind->name, name) == 0) {
-            uint32_t times = entry->kind->shared ? 1 : entry->count;
-            for (uint32_t k = 0; k < times; k++) {
-                sum = scalar_add(sum, entry->scalar);
-            }
+        const struct resource_kind *kind = entry->kind;
+        if (kind->type != MESOS__V1__VALUE__TYPE__SCALAR || kind->name[0] != name[0] ||
+            !(kind->revocable ? revocable : firm) || strcmp(kind->name, name) != 0) {
+            continue;
+        }
+        uint32_t times = kind->shared ? 1 : entry->count;
+        for (uint32_t k = 0; k < times; k++) {
+            sum = scalar_add(sum, entry->scalar);
         }
     }
     return sum;
 }
 
+int64_t resources_scalar_of(const struct resources *r, const char *name, bool revocable)
+{
+    return sum_named(r, name, !revocable, revocable);
+}
+
 int64_t resources_scalar(const struct resources *r, const char *name)
 {
-    return scalar_add(resources_scalar_of(r, name, false), resources_scalar_of(r, name, true));
+    return sum_named(r, name, true, true);
 }
 
 static size_t name_place(const char *const *names, size_t count, const char *name)

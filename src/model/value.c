@@ -32,12 +32,6 @@ double scalar_to_double(int64_t thousandths)
     return (double)(thousandths / 1000) + (double)(thousandths % 1000) / 1000.0;
 }
 
-int64_t scalar_add(int64_t a, int64_t b)
-{
-    int64_t sum = a + b;
-    return sum > SCALAR_MAX ? SCALAR_MAX : sum;
-}
-
 void scalar_put_text(int64_t thousandths, struct buf *out)
 {
     int64_t whole = thousandths / 1000;

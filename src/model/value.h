@@ -20,7 +20,11 @@
 
 int64_t scalar_from_double(double value); // rounds half away from zero; clamps; NaN gives 0
 double scalar_to_double(int64_t thousandths);
-int64_t scalar_add(int64_t a, int64_t b);                   // both >= 0; stops at SCALAR_MAX
+// Both >= 0; stops at SCALAR_MAX.
+static inline int64_t scalar_add(int64_t a, int64_t b)
+{
+    return a + b > SCALAR_MAX ? SCALAR_MAX : a + b;
+}
 void scalar_put_text(int64_t thousandths, struct buf *out); // "4", "0.5", "1.025"
 
 struct range {
