@@ -14,8 +14,9 @@
 static struct {
     log_sink_fn *sink;
     void *ctx;
-    enum log_level least;
-} state = {.least = LOG_LEVEL_INFO};
+} state;
+
+enum log_level log_least = LOG_LEVEL_INFO;
 
 void log_set_sink(log_sink_fn *sink, void *ctx)
 {
@@ -25,12 +26,12 @@ void log_set_sink(log_sink_fn *sink, void *ctx)
 
 void log_set_level(enum log_level least)
 {
-    state.least = least;
+    log_least = least;
 }
 
 enum log_level log_get_level(void)
 {
-    return state.least;
+    return log_least;
 }
 
 void log_write(enum log_level level, const char *file, int line, const char *format, ...)
@@ -40,7 +41,7 @@ void log_write(enum log_level level, const char *file, int line, const char *for
     va_list args;
     int size;
 
-    if (state.sink == NULL || level < state.least)
+    if (state.sink == NULL || level < log_least)
         return;
     va_start(args, format);
     size = text_print(small, sizeof(small), format, args);

@@ -40,6 +40,19 @@ static inline uint64_t read_word(const char *p)
     return word;
 }
 
+// All of one to seven bytes, some of them more than once.
+static inline uint64_t read_short(const char *p, size_t size)
+{
+    uint32_t low, high;
+
+    if (size < sizeof(low))
+        return (uint64_t)(uint8_t)p[0] | (uint64_t)(uint8_t)p[size / 2] << 8 |
+               (uint64_t)(uint8_t)p[size - 1] << 16;
+    memcpy(&low, p, sizeof(low));
+    memcpy(&high, p + size - sizeof(high), sizeof(high));
+    return low | (uint64_t)high << 32;
+}
+
 // Both halves of the product, folded: each bit of the inputs reaches each bit of the result.
 static inline uint64_t fold(uint64_t a, uint64_t b)
 {
@@ -52,15 +65,14 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
 uint32_t map_hash(const char *key, size_t key_size)
 {
     uint64_t state = hash_key[0] ^ key_size;
-    uint64_t tail = 0;
-    size_t left = key_size;
+    const char *end = key + key_size;
 
-    for (; left >= 8; left -= 8, key += 8)
+    for (; end - key > 8; key += 8)
         state = fold(state ^ read_word(key), hash_key[1]);
-    if (left > 0) {
-        memcpy(&tail, key, left);
-        state = fold(state ^ tail, hash_key[1]);
-    }
+    // The last word of a longer key has some bytes once more.
+    if (key_size > 0)
+        state = fold(state ^ (key_size >= 8 ? read_word(end - 8) : read_short(key, key_size)),
+                     hash_key[1]);
     state = fold(state, hash_key[1] ^ UINT64_C(0xa0761d6478bd642f));
     return (uint32_t)(state ^ state >> 32);
 }
@@ -137,10 +149,18 @@ static struct map_entry *find(const struct map *map, const char *key, size_t key
     return NULL;
 }
 
+static void free_key(struct map_entry *entry)
+{
+    char *key = TAKE_PTR(entry->key);
+
+    if (!entry->is_borrowed)
+        mem_free(key);
+}
+
 void map_clear(struct map *map)
 {
     for (size_t i = 0; i < map->used; i++)
-        mem_free(map->entries[i].key);
+        free_key(&map->entries[i]);
     map->count = map->used = map->first = 0;
     map->moves++;
     if (map->index != NULL)
@@ -178,33 +198,56 @@ bool map_has(const struct map *map, const char *key)
     return find(map, key, key_size, map_hash(key, key_size)) != NULL;
 }
 
+// `entry` has a key that is not there yet.
+static void add(struct map *map, struct map_entry entry)
+{
+    size_t slot;
+
+    if (map->used == map->capacity)
+        rebuild(map);
+    slot = entry.hash & (index_count(map) - 1);
+    while (map->index[slot] != 0)
+        slot = (slot + 1) & (index_count(map) - 1);
+    map->index[slot] = slot_of(map, entry.hash, map->used);
+    map->entries[map->used++] = entry;
+    map->count++;
+}
+
 void *map_put(struct map *map, const char *key, void *value)
 {
-    size_t key_size = strlen(key), slot;
+    size_t key_size = strlen(key);
     uint32_t hash = map_hash(key, key_size);
     struct map_entry *entry = find(map, key, key_size, hash);
 
-    CHECK(key_size < UINT32_MAX);
+    CHECK(key_size <= INT32_MAX);
     if (entry != NULL) {
         void *former = entry->value;
 
         entry->value = value;
         return former;
     }
-    if (map->used == map->capacity)
-        rebuild(map);
-    slot = hash & (index_count(map) - 1);
-    while (map->index[slot] != 0)
-        slot = (slot + 1) & (index_count(map) - 1);
-    map->entries[map->used] = (struct map_entry){
-        .key = mem_dup(key, key_size + 1),
-        .value = value,
-        .hash = hash,
-        .key_size = (uint32_t)key_size,
-    };
-    map->index[slot] = slot_of(map, hash, map->used++);
-    map->count++;
+    add(map, (struct map_entry){
+                 .key = mem_dup(key, key_size + 1),
+                 .value = value,
+                 .hash = hash,
+                 .key_size = (uint32_t)key_size & INT32_MAX,
+             });
     return NULL;
+}
+
+void map_add_borrowed(struct map *map, const char *key, void *value)
+{
+    size_t key_size = strlen(key);
+    uint32_t hash = map_hash(key, key_size);
+
+    CHECK(key_size <= INT32_MAX && find(map, key, key_size, hash) == NULL);
+    add(map, (struct map_entry){
+                 .key = (char *)(uintptr_t)key,
+                 .value = value,
+                 .hash = hash,
+                 .key_size = (uint32_t)key_size & INT32_MAX,
+                 .is_borrowed = true,
+             });
 }
 
 void *map_remove(struct map *map, const char *key)
@@ -216,7 +259,7 @@ void *map_remove(struct map *map, const char *key)
     if (entry == NULL)
         return NULL;
     value = entry->value;
-    mem_free(TAKE_PTR(entry->key)); // `key` may be this very text
+    free_key(entry); // `key` may be this very text
     entry->value = NULL;
     map->count--;
     while (map->first < map->used && map->entries[map->first].key == NULL)

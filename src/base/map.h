@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A hash map from strings to pointers. It keeps a copy of each key and never touches the values.
+// A hash map from strings to pointers. It keeps a copy of each key, but for those that it is lent
+// (map_add_borrowed), and never touches the values.
 // Iteration is in the order of insertion (a removed key's place closes up), so that a simulated
 // run is the same each time. The hash is seeded per process against chosen collisions; the seed
 // (map_seed) changes nothing that a caller can see.
@@ -12,10 +13,11 @@
 #include <stdint.h>
 
 struct map_entry {
-    char *key;   // owned by the map; NULL marks a removed entry
+    char *key;   // NULL marks a removed entry
     void *value; // the caller's
     uint32_t hash;
-    uint32_t key_size;
+    uint32_t key_size : 31;
+    uint32_t is_borrowed : 1; // the key is not the map's
 };
 
 struct map {
@@ -35,7 +37,9 @@ void *map_get(const struct map *map, const char *key); // NULL when absent
 void *map_get_n(const struct map *map, const char *key, size_t key_size);
 bool map_has(const struct map *map, const char *key);
 void *map_put(struct map *map, const char *key, void *value); // the former value, or NULL
-void *map_remove(struct map *map, const char *key);           // the removed value, or NULL
+// Adds a key that is not there (CHECKed), without a copy: it has to stay as long as its entry.
+void map_add_borrowed(struct map *map, const char *key, void *value);
+void *map_remove(struct map *map, const char *key); // the removed value, or NULL
 void map_clear(struct map *map);
 
 // The first entry at or behind *position (start with 0), or NULL at the end; moves *position on.

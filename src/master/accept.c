@@ -87,7 +87,7 @@ void master_allocate(struct arena *arena, Mesos__V1__Resource **resources, size_
             continue;
         resources[i]->allocation_info = WIRE_NEW(arena, Mesos__V1__Resource__AllocationInfo,
                                                  mesos__v1__resource__allocation_info);
-        resources[i]->allocation_info->role = arena_strdup(arena, role);
+        resources[i]->allocation_info->role = (char *)(uintptr_t)role;
     }
 }
 
@@ -133,7 +133,7 @@ Mesos__V1__Task *master_make_task(struct arena *arena, struct framework *f,
     Mesos__V1__Task *task = WIRE_NEW(arena, Mesos__V1__Task, mesos__v1__task);
     task->name = info->name;
     task->task_id = info->task_id;
-    task->framework_id = master_make_framework_id(arena, f->id);
+    task->framework_id = f->info->id;
     task->agent_id = info->agent_id;
     task->state = STATE(STAGING);
     if (info->executor != NULL)

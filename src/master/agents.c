@@ -16,7 +16,10 @@
 
 static struct agent_use *find_use(struct agent *a, struct framework *f)
 {
-    struct agent_use *use = map_get(&a->uses, f->id);
+    struct agent_use *use = a->recent_use;
+    if (use != NULL && use->framework == f)
+        return use;
+    use = map_get(&a->uses, f->id);
     if (use == NULL) {
         use = mem_zalloc(sizeof(*use));
         use->framework = f;
@@ -25,6 +28,7 @@ static struct agent_use *find_use(struct agent *a, struct framework *f)
         use->used = resources_new();
         map_put(&a->uses, f->id, use);
     }
+    a->recent_use = use;
     return use;
 }
 
@@ -108,6 +112,7 @@ void master_agent_unhold(struct agent_use *use)
         return;
     CHECK(resources_is_empty(use->used));
     map_remove(&use->agent->uses, use->framework->id);
+    use->agent->recent_use = NULL;
     use_free(use);
 }
 

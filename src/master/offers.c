@@ -58,7 +58,7 @@ void master_offer_arrived(void *ctx, const char *framework_id, const char *role,
         list_append(&m->sending, &f->sending);
     resources_add(a->offered, o->resources);
     resources_add(f->offered, o->resources);
-    CHECK(map_put(&m->offers, o->id, o) == NULL);
+    map_add_borrowed(&m->offers, o->id, o);
     if (m->options.offer_timeout_ns > 0)
         timer_set(&m->timers, &o->timeout, m->now.mono + m->options.offer_timeout_ns);
 }

@@ -39,6 +39,8 @@ enum task_place {
     TASK_COMPLETED,   // in framework->completed
 };
 
+enum { TASK_STATUSES_INLINE = 2 };
+
 struct task {
     uint32_t magic;
     uint8_t place;    // enum task_place
@@ -60,6 +62,7 @@ struct task {
     const char *executor_id;  // NULL for a command task
     struct packed *details;   // an encoded Task: what else endpoints show
     struct packed **statuses; // encoded TaskStatus, oldest first, without data and ids
+    struct packed *few_statuses[TASK_STATUSES_INLINE]; // is `statuses` while these suffice
     uint32_t status_count;
     Mesos__V1__TaskState last_state; // of the newest of statuses
     uint32_t seen;                   // the newest snapshot that has it, or came before it
@@ -138,8 +141,9 @@ struct agent {
     struct resources *total;
     struct resources *used; // all frameworks
     struct resources *offered;
-    struct map uses;   // framework id -> struct agent_use
-    struct list tasks; // task.by_agent
+    struct map uses;              // framework id -> struct agent_use
+    struct agent_use *recent_use; // the one of them that was looked for last; or NULL
+    struct list tasks;            // task.by_agent
     struct list executors;
     struct list offers;
     struct list operations; // operation.by_agent
@@ -181,7 +185,7 @@ struct framework {
     struct timer failover;
     struct resources *used;
     struct resources *offered;
-    struct map tasks;              // task id -> struct task, TASK_ON_AGENT
+    struct map tasks;              // task id (the task's own) -> struct task, TASK_ON_AGENT
     struct map unreachable;        // task id -> struct task
     struct list unreachable_order; // oldest first
     struct list completed_tasks;   // oldest first

@@ -88,6 +88,16 @@ static struct packed *pack_status(const Mesos__V1__TaskStatus *status, struct ar
     return master_pack(&kept.base);
 }
 
+static void make_status_room(struct task *t)
+{
+    if (t->statuses != t->few_statuses) {
+        t->statuses = mem_realloc_array(t->statuses, t->status_count + 1, sizeof(*t->statuses));
+    } else if (t->status_count == TASK_STATUSES_INLINE) {
+        t->statuses = mem_alloc((TASK_STATUSES_INLINE + 1) * sizeof(*t->statuses));
+        memcpy(t->statuses, t->few_statuses, sizeof(t->few_statuses));
+    }
+}
+
 static void keep_status(struct task *t, const Mesos__V1__TaskStatus *status)
 {
     if (t->status_count == STATUS_COUNT_MAX) {
@@ -96,7 +106,7 @@ static void keep_status(struct task *t, const Mesos__V1__TaskStatus *status)
         memmove(&t->statuses[1], &t->statuses[2], (t->status_count - 2) * sizeof(*t->statuses));
         t->status_count--;
     }
-    t->statuses = mem_realloc_array(t->statuses, t->status_count + 1, sizeof(*t->statuses));
+    make_status_room(t);
     t->statuses[t->status_count++] = pack_status(status, t->framework->master->scratch);
     t->last_state = status->state;
 }
@@ -142,6 +152,7 @@ struct task *master_task_add(struct agent *a, struct framework *f, const Mesos__
     t->agent = a;
     t->resources = resources;
     t->details = pack_details(task);
+    t->statuses = t->few_statuses;
     for (size_t i = 0; i < task->n_statuses; i++)
         keep_status(t, task->statuses[i]);
     if (task->has_status_update_state && task->has_status_update_uuid &&
@@ -152,7 +163,7 @@ struct task *master_task_add(struct agent *a, struct framework *f, const Mesos__
     }
     list_init(&t->by_place);
     list_append(&a->tasks, &t->by_agent);
-    CHECK(map_put(&f->tasks, t->id, t) == NULL);
+    map_add_borrowed(&f->tasks, t->id, t);
     f->states[t->state]++;
     t->use = master_agent_hold(a, f);
     t->holds = master_task_state_counts(t->state);
@@ -174,7 +185,8 @@ struct task *master_task_free(struct task *t)
     list_remove(&t->by_place);
     for (uint32_t i = 0; i < t->status_count; i++)
         mem_free(t->statuses[i]);
-    mem_free(t->statuses);
+    if (t->statuses != t->few_statuses)
+        mem_free(t->statuses);
     mem_free(t->details);
     resources_free(t->resources);
     t->magic = 0;
@@ -438,7 +450,7 @@ void master_call_acknowledge(struct framework *f, Mesos__V1__Scheduler__Call__Ac
     Meseta__Link__ToAgent *message = master_make_to_agent(m->scratch, TO_AGENT(ACKNOWLEDGE));
     Meseta__Link__ToAgent__Acknowledge *acknowledge = WIRE_NEW(
         m->scratch, Meseta__Link__ToAgent__Acknowledge, meseta__link__to_agent__acknowledge);
-    acknowledge->framework_id = master_make_framework_id(m->scratch, f->id);
+    acknowledge->framework_id = f->info->id;
     acknowledge->task_id = call->task_id;
     acknowledge->uuid = call->uuid;
     message->acknowledge = acknowledge;
