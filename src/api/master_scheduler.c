@@ -77,7 +77,7 @@ static void subscribe(struct master_server *server, struct http_request *r,
         return;
     if (!api_response_type(r, request_type, true, &type, &recordio))
         return;
-    if (http_get_header(r, "Mesos-Stream-Id") != NULL) {
+    if (http_get_common_header(r, HTTP_MESOS_STREAM_ID) != NULL) {
         http_respond_text(r, 400,
                           "Subscribe calls should not include the 'Mesos-Stream-Id' header");
         return;
@@ -124,7 +124,7 @@ static void scheduler(void *ctx, struct http_request *r)
     if (call->type == MESOS__V1__SCHEDULER__CALL__TYPE__RECONCILE_OPERATIONS &&
         !api_response_type(r, type, false, &unused, &recordio))
         return;
-    const char *stream_id = http_get_header(r, "Mesos-Stream-Id");
+    const char *stream_id = http_get_common_header(r, HTTP_MESOS_STREAM_ID);
     int status = master_call(server->core, call, stream_id, r, env_now(server->env), &err);
     master_server_touch(server);
     if (status == 0)

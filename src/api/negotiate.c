@@ -11,8 +11,6 @@
 #include "base/text.h"
 #include "wire/recordio.h"
 
-enum { RECORD_SIZE_KEPT = 64 * 1024 };
-
 bool api_require_method(struct http_request *r, const char *methods)
 {
     const char *method = http_method(r);
@@ -42,7 +40,7 @@ bool api_require_method(struct http_request *r, const char *methods)
 
 bool api_request_type(struct http_request *r, enum content_type *ret_type)
 {
-    const char *type = http_get_header(r, "Content-Type");
+    const char *type = http_get_common_header(r, HTTP_CONTENT_TYPE);
     if (type == NULL) {
         http_respond_text(r, 400, "Expecting 'Content-Type' to be present");
         return false;
@@ -258,8 +256,6 @@ struct http_stream *api_respond_stream(struct http_request *r, enum content_type
 
 void api_stream_send(struct http_stream *s, enum content_type type, const ProtobufCMessage *event)
 {
-    // Kept from one event to the next, unless it was a large one.
-    static struct buf record;
     AUTO_BUF struct buf body = BUF_INIT;
     const void *data;
     size_t size;
@@ -270,10 +266,6 @@ void api_stream_send(struct http_stream *s, enum content_type type, const Protob
         data = body.data;
         size = body.size;
     }
-    buf_clear(&record);
-    recordio_put(&record, data, size);
-    http_stream_send(s, record.data, record.size);
-    if (record.capacity > RECORD_SIZE_KEPT) {
-        buf_free(&record);
-    }
+    char head[RECORDIO_HEAD_MAX];
+    http_stream_send_behind(s, head, recordio_put_head(head, size), data, size);
 }

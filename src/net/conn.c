@@ -345,7 +345,12 @@ static void on_conn_hook(struct env_hook *hook, struct instant now)
 void conn_answered(struct conn *conn, bool keep_alive)
 {
     CHECK(conn->magic == CONN_MAGIC && conn->phase == CONN_ANSWERING);
-    conn->request = request_free(conn->request);
+    struct http_request *r = TAKE_PTR(conn->request);
+    if (keep_alive && r->is_of_known_head) {
+        known_head_give_back(conn->known, r);
+    } else {
+        request_free(r);
+    }
     if (!keep_alive) {
         conn_close_in_order(conn);
     } else {
@@ -397,7 +402,7 @@ static void on_end(void *ctx, int code)
 static void hand_over(struct conn *conn)
 {
     struct transport *t = TAKE_PTR(conn->transport);
-    transport_read(t, false);
+    // It reads on: to stop and to begin again would tell the kernel twice.
     transport_set_owner(t, NULL, NULL);
     void (*on_upgraded)(void *, struct transport *, const void *, size_t) = conn->on_upgraded;
     struct buf extra AUTO_BUF = conn->waiting;
@@ -497,6 +502,27 @@ struct transport *conn_transport(struct conn *conn)
 const char *conn_date(struct conn *conn)
 {
     return server_date(conn->server);
+}
+
+bool conn_send_empty_answer(struct conn *conn, int status)
+{
+    struct http_server *server = conn->server;
+    server_date(server); // drops what is of another second
+    if (server->empty_size == 0 || server->empty_status != status) {
+        return false;
+    }
+    transport_write(conn->transport, server->empty_answer, server->empty_size);
+    return true;
+}
+
+void conn_keep_empty_answer(struct conn *conn, int status, const char *data, size_t size)
+{
+    struct http_server *server = conn->server;
+    if (size <= sizeof(server->empty_answer)) {
+        memcpy(server->empty_answer, data, size);
+        server->empty_size = size;
+        server->empty_status = status;
+    }
 }
 
 size_t conn_queue_size_max(const struct conn *conn)

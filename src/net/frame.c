@@ -2,6 +2,7 @@
 
 #include "net/frame.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -19,16 +20,15 @@ void frame_reader_free(struct frame_reader *f)
 
 static uint32_t get_u32(const char *p)
 {
-    const unsigned char *b = (const unsigned char *)p;
-    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+    uint32_t value;
+    memcpy(&value, p, sizeof(value));
+    return be32toh(value);
 }
 
 static void put_u32(char *p, uint32_t value)
 {
-    p[0] = (char)(value >> 24);
-    p[1] = (char)(value >> 16);
-    p[2] = (char)(value >> 8);
-    p[3] = (char)value;
+    value = htobe32(value);
+    memcpy(p, &value, sizeof(value));
 }
 
 void frame_put_head(char ret_head[FRAME_HEAD_SIZE], uint32_t channel, size_t size)

@@ -67,6 +67,10 @@ const char *http_path(const struct http_request *r);       // decoded, without t
 const char *http_raw_target(const struct http_request *r); // as it came
 const char *http_query(const struct http_request *r, const char *name);      // decoded, or NULL
 const char *http_get_header(const struct http_request *r, const char *name); // any case, or NULL
+// The same for a header that is asked for with each call. Where it stands is found once for each
+// head, however often a connection repeats that.
+enum http_common_header { HTTP_CONTENT_TYPE, HTTP_MESOS_STREAM_ID, HTTP_COMMON_COUNT };
+const char *http_get_common_header(struct http_request *r, enum http_common_header header);
 const void *http_body(const struct http_request *r, size_t *ret_size);
 // A field of an application/x-www-form-urlencoded body, or NULL.
 const char *http_form(struct http_request *r, const char *name);
@@ -161,6 +165,9 @@ void http_stream_break(struct http_stream *s);
 // One chunk, whole, in one write. Dropped silently when the stream is broken. When more than
 // queue_size_max wait already the stream ends (so one chunk may be of any size).
 void http_stream_send(struct http_stream *s, const void *data, size_t size);
+// The same for what lies in two places.
+void http_stream_send_behind(struct http_stream *s, const void *prefix, size_t prefix_size,
+                             const void *data, size_t size);
 // How many bytes may wait on this stream, instead of the server's queue_size_max.
 void http_stream_set_queue_max(struct http_stream *s, size_t size);
 // More than queue_size_max waited when something was to be sent: that is why it ends.
@@ -170,8 +177,9 @@ void http_stream_close(struct http_stream *s);          // ends the answer in or
 
 // 101 Switching Protocols; the connection leaves HTTP. When the head has left, the callback gets
 // the connection, which it owns from then on (src/net/transport.h), and the bytes that came after
-// the request; or NULL when the connection broke before. Not for a request whose connection is
-// gone: call it from the handler. The request is gone when it returns.
+// the request; or NULL when the connection broke before. It gives the transport its owner, or
+// closes it, before it returns: it may be reading. Not for a request whose connection is gone: call
+// it from the handler. The request is gone when it returns.
 void http_upgrade(struct http_request *r, const char *protocol,
                   void (*on_upgraded)(void *ctx, struct transport *transport, const void *extra,
                                       size_t size),

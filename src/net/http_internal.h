@@ -50,6 +50,8 @@ struct http_request {
     uint32_t target_at; // offsets into `head`
     uint32_t headers_at;
     uint32_t header_count;
+    // Where in `head` the value of a common header begins, 0: not looked for yet; 1: there is none.
+    uint32_t common_at[HTTP_COMMON_COUNT];
     uint32_t head_raw_size; // bytes of the head that came so far, while it is not whole
     uint32_t trailer_size;
     uint64_t framing_size; // bytes of the body's part of the message that are not body
@@ -65,6 +67,7 @@ struct http_request {
     bool keep_alive;
     bool is_head; // HEAD
     bool is_http_1_0;
+    bool is_of_known_head; // from known_head_take
     bool expects_continue; // and has not got it yet
     // In parts (http_on_part).
     bool in_parts;
@@ -101,6 +104,10 @@ enum request_result request_feed(struct http_request *r, const char *data, size_
 struct transport *conn_transport(struct conn *conn);
 // The value of the Date header at this turn.
 const char *conn_date(struct conn *conn);
+// Sends the bytes of conn_keep_empty_answer, if they are of this second and this status.
+bool conn_send_empty_answer(struct conn *conn, int status);
+// The whole of an answer that says nothing but its status and the time.
+void conn_keep_empty_answer(struct conn *conn, int status, const char *data, size_t size);
 size_t conn_queue_size_max(const struct conn *conn);
 // The answer to the current request is queued as a whole. The request is freed.
 void conn_answered(struct conn *conn, bool keep_alive);

@@ -50,7 +50,7 @@ struct conn {
     void *upgrade_ctx;
 };
 
-enum { LISTENER_COUNT_MAX = 16 };
+enum { LISTENER_COUNT_MAX = 16, EMPTY_ANSWER_MAX = 128 };
 
 struct http_server {
     uint32_t magic;
@@ -68,6 +68,10 @@ struct http_server {
     struct timer timer; // the earliest limit of time
     int64_t date_second;
     char date[32];
+    // What conn_keep_empty_answer kept; of date_second, 0: nothing.
+    int empty_status;
+    size_t empty_size;
+    char empty_answer[EMPTY_ANSWER_MAX];
 };
 
 // server.c

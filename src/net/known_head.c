@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // See known_head.h. The raw head is kept in two parts, before and behind the digits of the
-// Content-Length; so is what was read of it.
+// Content-Length; so is what was read of it. One request is kept from call to call with its memory,
+// and in its head only those digits change.
 
 #include "net/known_head.h"
 
 #include <string.h>
 #include <strings.h>
 
+#include "base/arena.h"
 #include "base/check.h"
 #include "base/mem.h"
 
-enum { RAW_SIZE_MAX = 2048, DIGITS_MAX = 8 };
+enum {
+    RAW_SIZE_MAX = 2048,
+    DIGITS_MAX = 8,
+    SPARE_BODY_MAX = 4096, // memory for a body that is kept
+};
 
 // A text with a place in it for digits.
 struct gap {
@@ -28,6 +34,7 @@ struct known_head {
     uint32_t target_at;
     uint32_t headers_at;
     uint32_t header_count;
+    struct http_request *spare; // answered, and not used again yet; or NULL
 };
 
 static void gap_init(struct gap *gap, const char *data, size_t size, size_t at, size_t digits)
@@ -96,6 +103,10 @@ struct known_head *known_head_free(struct known_head *known)
         mem_free(known->raw.text);
         mem_free(known->read.text);
         mem_free(known->path);
+        if (known->spare != NULL) {
+            known->spare->magic = REQUEST_MAGIC;
+            request_free(known->spare);
+        }
         mem_free(known);
     }
     return NULL;
@@ -103,15 +114,48 @@ struct known_head *known_head_free(struct known_head *known)
 
 static void put_gap(struct buf *out, const struct gap *gap, const char *digits, size_t count)
 {
+    buf_clear(out);
     buf_reserve(out, gap->size + count);
     buf_append(out, gap->text, gap->before);
     buf_append(out, digits, count);
     buf_append(out, gap->text + gap->before, gap->size - gap->before);
 }
 
-struct http_request *known_head_take(const struct known_head *known,
-                                     const struct http_options *limits, const char *data,
-                                     size_t size, size_t *ret_used)
+// Whether the length in its head has so many digits.
+static bool has_digits(const struct http_request *r, const struct known_head *known, size_t count)
+{
+    return r->head.size == known->read.size + count;
+}
+
+// A request with this head, whose body is still to come.
+static struct http_request *request_with(struct known_head *known,
+                                         const struct http_options *limits, const char *digits,
+                                         size_t count)
+{
+    struct http_request *r = TAKE_PTR(known->spare);
+    if (r == NULL) {
+        r = request_new(limits);
+        r->is_of_known_head = true;
+        r->target_at = known->target_at;
+        r->headers_at = known->headers_at;
+        r->header_count = known->header_count;
+        r->path = mem_strdup(known->path);
+        r->keep_alive = true;
+        r->stage = REQUEST_WHOLE;
+    }
+    r->magic = REQUEST_MAGIC;
+    if (has_digits(r, known, count)) {
+        memcpy(r->head.data + known->read.before, digits, count);
+        return r;
+    }
+    put_gap(&r->head, &known->read, digits, count);
+    memset(r->common_at, 0, sizeof(r->common_at));
+    r->query = known->query_at != 0 ? r->head.data + known->query_at : NULL;
+    return r;
+}
+
+struct http_request *known_head_take(struct known_head *known, const struct http_options *limits,
+                                     const char *data, size_t size, size_t *ret_used)
 {
     const struct gap *raw = &known->raw;
     if (size <= raw->size || memcmp(data, raw->text, raw->before) != 0) {
@@ -133,17 +177,27 @@ struct http_request *known_head_take(const struct known_head *known,
         known->read.size + count > limits->head_size_max) {
         return NULL;
     }
-    struct http_request *r = request_new(limits);
-    put_gap(&r->head, &known->read, digits, count);
-    r->target_at = known->target_at;
-    r->headers_at = known->headers_at;
-    r->header_count = known->header_count;
-    r->path = mem_strdup(known->path);
-    r->query = known->query_at != 0 ? r->head.data + known->query_at : NULL;
-    r->keep_alive = true;
-    r->stage = REQUEST_WHOLE;
-    buf_reserve(&r->body, length);
+    struct http_request *r = request_with(known, limits, digits, count);
     buf_append(&r->body, data + head_size, length);
     *ret_used = head_size + length;
     return r;
+}
+
+void known_head_give_back(struct known_head *known, struct http_request *r)
+{
+    CHECK(r->is_of_known_head && known->spare == NULL && list_is_empty(&r->hook.link));
+    if (r->body.capacity > SPARE_BODY_MAX) {
+        buf_free(&r->body);
+    } else {
+        buf_clear(&r->body);
+    }
+    if (r->arena != NULL) {
+        arena_reset(r->arena);
+    }
+    r->on_abort = NULL;
+    r->stream = (struct http_stream){0};
+    r->answer_header_count = 0;
+    r->conn = NULL;
+    r->magic = 0; // nobody may use it now
+    known->spare = r;
 }

@@ -18,7 +18,9 @@ struct known_head *known_head_new(const struct http_request *request, const char
                                   size_t size);
 struct known_head *known_head_free(struct known_head *known); // NULL is fine; returns NULL
 
-// A whole request, when `data` begins with that head and holds the whole body; else NULL.
-struct http_request *known_head_take(const struct known_head *known,
-                                     const struct http_options *limits, const char *data,
-                                     size_t size, size_t *ret_used);
+// A whole request, when `data` begins with that head and holds the whole body; else NULL. It ends
+// by known_head_give_back, or by request_free.
+struct http_request *known_head_take(struct known_head *known, const struct http_options *limits,
+                                     const char *data, size_t size, size_t *ret_used);
+// A request of known_head_take that was answered: it is kept for the next of its kind.
+void known_head_give_back(struct known_head *known, struct http_request *r);

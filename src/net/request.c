@@ -50,6 +50,20 @@ const char *http_get_header(const struct http_request *r, const char *name)
     return NULL;
 }
 
+const char *http_get_common_header(struct http_request *r, enum http_common_header header)
+{
+    static const char *const names[HTTP_COMMON_COUNT] = {
+        [HTTP_CONTENT_TYPE] = "Content-Type",
+        [HTTP_MESOS_STREAM_ID] = "Mesos-Stream-Id",
+    };
+    uint32_t *at = &r->common_at[header];
+    if (*at == 0) {
+        const char *value = http_get_header(r, names[header]);
+        *at = value != NULL ? (uint32_t)(value - r->head.data) : 1;
+    }
+    return *at > 1 ? r->head.data + *at : NULL;
+}
+
 const void *http_body(const struct http_request *r, size_t *ret_size)
 {
     if (ret_size != NULL) {

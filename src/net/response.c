@@ -94,8 +94,19 @@ static char *put_framing(char *at, const struct http_request *r, const struct an
     return at;
 }
 
+// Such as all calls get that are accepted: another one of the same second is the same.
+static bool says_only_status(const struct http_request *r, const struct answer *a)
+{
+    return a->content_type == NULL && a->header_count == 0 && r->answer_header_count == 0 &&
+           a->framing == FRAMING_LENGTH && a->size == 0 && a->keep_alive && !r->is_http_1_0;
+}
+
 static void send_head(struct http_request *r, const struct answer *a)
 {
+    bool is_common = says_only_status(r, a);
+    if (is_common && conn_send_empty_answer(r->conn, a->status)) {
+        return;
+    }
     struct transport *t = conn_transport(r->conn);
     size_t size = HEAD_FIXED_SIZE;
     if (a->content_type != NULL) {
@@ -130,6 +141,9 @@ static void send_head(struct http_request *r, const struct answer *a)
     }
     at = put(at, "\r\n");
     CHECK((size_t)(at - start) <= size);
+    if (is_common) {
+        conn_keep_empty_answer(r->conn, a->status, start, (size_t)(at - start));
+    }
     transport_commit(t, (size_t)(at - start));
 }
 
@@ -453,7 +467,14 @@ static char *put_hex(char *at, size_t value)
 
 void http_stream_send(struct http_stream *s, const void *data, size_t size)
 {
+    http_stream_send_behind(s, NULL, 0, data, size);
+}
+
+void http_stream_send_behind(struct http_stream *s, const void *prefix, size_t prefix_size,
+                             const void *data, size_t data_size)
+{
     struct http_request *r = stream_request(s);
+    size_t size = prefix_size + data_size;
     if (r->conn == NULL || s->overflowed || r->is_head || size == 0) {
         return;
     }
@@ -474,8 +495,14 @@ void http_stream_send(struct http_stream *s, const void *data, size_t size)
         at = put_hex(at, size);
         at = put(at, "\r\n");
     }
-    memcpy(at, data, size);
-    at += size;
+    if (prefix_size > 0) {
+        memcpy(at, prefix, prefix_size);
+        at += prefix_size;
+    }
+    if (data_size > 0) {
+        memcpy(at, data, data_size);
+        at += data_size;
+    }
     if (s->chunked) {
         at = put(at, "\r\n");
     }

@@ -74,6 +74,7 @@ const char *server_date(struct http_server *server)
         struct tm tm;
         gmtime_r(&when, &tm);
         server->date_second = second;
+        server->empty_size = 0;
         // Not strftime: the names must not follow the locale.
         snprintf(server->date, sizeof(server->date), "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
                  days + 3 * tm.tm_wday, (unsigned)tm.tm_mday % 100, months + 3 * tm.tm_mon,
@@ -136,6 +137,7 @@ int http_server_listen(struct http_server *server, const char *ip, uint16_t port
     listener->data = server;
     int r = uv_tcp_bind(listener, (struct sockaddr *)&address, 0);
     if (r == 0) {
+        transport_prepare_listener(listener);
         r = uv_listen((uv_stream_t *)listener, BACKLOG, on_connection);
     }
     if (r < 0) {

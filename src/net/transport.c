@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 #define TRANSPORT_MAGIC UINT32_C(0x54525031)
 #define CONNECT_MAX_NS (5 * NS_PER_S)
@@ -186,11 +187,17 @@ void transport_set_owner(struct transport *t, const struct transport_callbacks *
     t->ctx = ctx;
 }
 
-static void socket_prepare(struct transport *t)
+static void socket_prepare(uv_tcp_t *tcp)
 {
     // Neither is worth losing a connection for.
-    uv_tcp_nodelay(&t->tcp, 1);
-    uv_tcp_keepalive(&t->tcp, 1, KEEP_ALIVE_S);
+    uv_tcp_nodelay(tcp, 1);
+    uv_tcp_keepalive(tcp, 1, KEEP_ALIVE_S);
+}
+
+// Linux hands both options down to what is accepted: five system calls fewer for each.
+void transport_prepare_listener(uv_tcp_t *listener)
+{
+    socket_prepare(listener);
 }
 
 struct transport *transport_accept(struct env *env, uv_stream_t *listener)
@@ -200,7 +207,6 @@ struct transport *transport_accept(struct env *env, uv_stream_t *listener)
         return transport_close(t);
     }
     t->connected = true;
-    socket_prepare(t);
     return t;
 }
 
@@ -548,7 +554,7 @@ static void on_uv_connect(uv_connect_t *request, int status)
     connecting_free(c);
     t->connecting = NULL;
     t->connected = true;
-    socket_prepare(t);
+    socket_prepare(&t->tcp);
     if (t->queued > 0 || t->finishing) {
         env_at_turn_end(t->env, &t->hook);
     }
@@ -731,8 +737,11 @@ static int address_ip(const struct sockaddr_storage *address, char *ret_ip, size
         return uv_ip6_name(in6, ret_ip, size);
     }
     const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+    const unsigned char *ip = (const unsigned char *)&in->sin_addr;
     *ret_port = ntohs(in->sin_port);
-    return uv_ip4_name(in, ret_ip, size);
+    // Not uv_ip4_name: it goes through printf, and each new connection would pay for it.
+    text_format(ret_ip, size, "%u.%u.%u.%u", ip[0], ip[1], ip[2], ip[3]);
+    return 0;
 }
 
 void transport_peer(const struct transport *t, char ret_name[TRANSPORT_NAME_SIZE])
@@ -744,7 +753,7 @@ void transport_peer(const struct transport *t, char ret_name[TRANSPORT_NAME_SIZE
     ret_name[0] = '\0';
     if (uv_tcp_getpeername(&t->tcp, (struct sockaddr *)&address, &size) == 0 &&
         address_ip(&address, ip, sizeof(ip), &port) == 0) {
-        snprintf(ret_name, TRANSPORT_NAME_SIZE, strchr(ip, ':') ? "[%s]:%u" : "%s:%u", ip, port);
+        text_format(ret_name, TRANSPORT_NAME_SIZE, strchr(ip, ':') ? "[%s]:%u" : "%s:%u", ip, port);
     }
 }
 

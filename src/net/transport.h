@@ -30,6 +30,8 @@ struct transport_callbacks {
     void (*on_drained)(void *ctx);
 };
 
+// Before a handle listens: what its connections inherit from it.
+void transport_prepare_listener(uv_tcp_t *listener);
 // Takes a connection from a listening handle, or returns NULL (it went meanwhile). Not reading yet.
 struct transport *transport_accept(struct env *env, uv_stream_t *listener);
 // `host` is a name or an address; a name's addresses are tried in order, 5 seconds each.

@@ -13,11 +13,25 @@ enum { AT_LENGTH, AT_RECORD };
 // Digits that a length may have; more than size_max could ever need.
 #define LENGTH_DIGITS_MAX 19
 
+size_t recordio_put_head(char ret_head[RECORDIO_HEAD_MAX], size_t size)
+{
+    char digits[RECORDIO_HEAD_MAX];
+    size_t at = sizeof(digits);
+    digits[--at] = '\n';
+    do {
+        digits[--at] = (char)('0' + size % 10);
+        size /= 10;
+    } while (size > 0);
+    memcpy(ret_head, digits + at, sizeof(digits) - at);
+    return sizeof(digits) - at;
+}
+
 void recordio_put(struct buf *out, const void *record, size_t size)
 {
-    buf_reserve(out, size + 24);
-    buf_put_u64(out, size);
-    buf_putc(out, '\n');
+    char head[RECORDIO_HEAD_MAX];
+    size_t head_size = recordio_put_head(head, size);
+    buf_reserve(out, head_size + size);
+    buf_append(out, head, head_size);
     buf_append(out, record, size);
 }
 

@@ -11,6 +11,9 @@
 #include "base/error.h"
 
 void recordio_put(struct buf *out, const void *record, size_t size);
+// What stands in front of a record of this size; how long it is.
+enum { RECORDIO_HEAD_MAX = 24 };
+size_t recordio_put_head(char ret_head[RECORDIO_HEAD_MAX], size_t size);
 
 struct recordio_reader {
     struct buf pending; // the record so far

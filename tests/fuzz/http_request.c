@@ -85,6 +85,16 @@ static void feed(const uint8_t *data, size_t size, size_t piece, struct buf *out
     request_free(r);
 }
 
+static void check_common_headers(struct http_request *r, struct http_request *taken)
+{
+    for (int i = 0; i < HTTP_COMMON_COUNT; i++) {
+        const char *value = http_get_common_header(r, (enum http_common_header)i);
+        const char *other = http_get_common_header(taken, (enum http_common_header)i);
+        CHECK((value == NULL) == (other == NULL));
+        CHECK(value == NULL || strcmp(value, other) == 0);
+    }
+}
+
 // All requests at once, as a connection reads them.
 static void feed_known(const uint8_t *data, size_t size)
 {
@@ -111,9 +121,9 @@ static void feed_known(const uint8_t *data, size_t size)
             CHECK(memcmp(r->head.data, taken->head.data, r->head.size) == 0);
             CHECK(r->is_http_1_0 == taken->is_http_1_0 && r->is_head == taken->is_head);
             CHECK(!r->expects_continue && !taken->expects_continue);
-        }
-        request_free(taken);
-        if (result == REQUEST_IS_WHOLE) {
+            check_common_headers(r, taken);
+            known_head_give_back(known, taken);
+        } else if (result == REQUEST_IS_WHOLE) {
             known_head_free(known);
             known = known_head_new(r, copy, used);
         }

@@ -33,6 +33,9 @@ static void on_upgraded(void *ctx, struct transport *transport, const void *extr
 {
     struct harness *h = ctx;
     h->upgraded = transport;
+    if (transport != NULL) {
+        transport_read(transport, false); // nobody is its owner
+    }
     buf_append(&h->upgraded_extra, extra, size);
     h->upgrade_failed += transport == NULL;
 }
