@@ -2,7 +2,9 @@
 //
 // See master_answers.h. One answer is made at a time, the others wait: there is one snapshot. Those
 // that are being sent are counted, and while they are more than --max_answers_size the next is not
-// begun; if that lasts, the oldest of them is cut off, since its readers do not read.
+// begun; if that lasts, the oldest of them is cut off, since its readers do not read. The blocks of
+// those that were sent are used again: a quarter of that size is kept until nobody has asked for
+// ten seconds.
 
 #include "api/master_answers.h"
 
@@ -13,10 +15,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-#define BUDGET_NS (100 * NS_PER_US)
 #define PATIENCE_NS (10 * NS_PER_S)
+#define KEEP_NS (10 * NS_PER_S)
 
-enum { SMALL_SIZE = 64 * 1024 };
+enum {
+    SMALL_SIZE = 64 * 1024,
+    KEEP_PART = 4,   // of --max_answers_size
+    DROP_BLOCKS = 2, // in one piece of work
+};
 
 struct answer {
     struct list link; // answers->waiting, or alone while it is made
@@ -42,6 +48,8 @@ struct master_answers {
     struct list sent;
     size_t sent_size;
     struct timer patience; // set while too much is being sent
+    struct timer idle;     // set while blocks are kept for the next answer
+    struct env_hook drop;  // gives them back
 };
 
 static void answer_free(struct answer *a)
@@ -108,6 +116,27 @@ static bool has_room(struct master_answers *answers)
     return false;
 }
 
+// ---- what is kept ----
+
+static void drop_blocks(struct env_hook *hook, struct instant now)
+{
+    (void)now;
+    struct master_answers *answers = CONTAINER_OF(hook, struct master_answers, drop);
+    if (http_blocks_drop(DROP_BLOCKS))
+        env_in_background(answers->server->env, &answers->drop);
+}
+
+// Nobody has asked for a while.
+static void is_idle(struct timer *timer, struct instant now)
+{
+    (void)now;
+    struct master_answers *answers = CONTAINER_OF(timer, struct master_answers, idle);
+    if (answers->current != NULL || !list_is_empty(&answers->sent))
+        env_timer_set(answers->server->env, &answers->idle, KEEP_NS);
+    else
+        env_in_background(answers->server->env, &answers->drop);
+}
+
 // ---- making ----
 
 static void go_on(struct master_answers *answers)
@@ -120,6 +149,8 @@ static void begin(struct master_answers *answers)
 {
     struct answer *a = LIST_ENTRY(answers->waiting.next, struct answer, link);
     list_remove(&a->link);
+    env_hook_cancel(&answers->drop);
+    env_timer_set(answers->server->env, &answers->idle, KEEP_NS);
     answers->current = a;
     a->made = a->kind->begin(answers->server, a->parameter);
     const char *only = a->kind->is_of_framework && a->parameter[0] != '\0' ? a->parameter : NULL;
@@ -157,7 +188,7 @@ static void make_piece(struct env_hook *hook, struct instant now)
         answers->walk = master_walk_free(answers->walk);
         answers->current = NULL;
         answer_free(a);
-    } else if (master_walk_step(answers->walk, BUDGET_NS)) {
+    } else if (master_walk_step(answers->walk, ENV_PIECE_NS)) {
         answers->walk = master_walk_free(answers->walk);
         answers->current = NULL;
         struct http_blob *blob = a->kind->finish(a->made);
@@ -273,9 +304,13 @@ void master_answers_init(struct master_server *server)
     answers->server = server;
     answers->hook.run = make_piece;
     answers->patience.run = cut_oldest;
+    answers->idle.run = is_idle;
+    answers->drop.run = drop_blocks;
     list_init(&answers->hook.link);
+    list_init(&answers->drop.link);
     list_init(&answers->waiting);
     list_init(&answers->sent);
+    http_blocks_keep(server->answers_size_max / KEEP_PART);
     server->answers = answers;
 }
 
@@ -295,7 +330,9 @@ void master_answers_free(struct master_server *server)
     if (answers == NULL)
         return;
     env_hook_cancel(&answers->hook);
+    env_hook_cancel(&answers->drop);
     env_timer_cancel(server->env, &answers->patience);
+    env_timer_cancel(server->env, &answers->idle);
     if (answers->current != NULL) {
         master_walk_free(answers->walk);
         refuse(answers->current);
@@ -307,6 +344,8 @@ void master_answers_free(struct master_server *server)
         list_remove(&sent->link);
         mem_free(sent);
     }
+    http_blocks_keep(0);
+    http_blocks_drop(SIZE_MAX);
     mem_free(answers);
     server->answers = NULL;
 }

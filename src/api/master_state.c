@@ -30,7 +30,8 @@ struct shown {
     struct master_server *server;
     struct arena *arena;
     struct v0_texts *texts;
-    struct rope self; // what /state says of the master
+    struct rope self, self_last; // what /state says of the master; between them stand
+    size_t active, inactive;     // agents
     struct rope agents, recovered;
     struct map by_id;            // framework id -> struct framework_part
     struct framework_part *last; // found
@@ -62,6 +63,7 @@ static void free_shown(void *made)
 {
     struct shown *shown = made;
     rope_free(&shown->self);
+    rope_free(&shown->self_last);
     rope_free(&shown->agents);
     rope_free(&shown->recovered);
     MAP_FOREACH (&shown->by_id, entry)
@@ -88,6 +90,10 @@ static struct framework_part *part_of(struct shown *shown, const struct framewor
 
 static void visit_agent(struct shown *shown, const struct agent *a)
 {
+    if (a->active)
+        shown->active++;
+    else
+        shown->inactive++;
     struct json_writer w = rope_put_begin(&shown->agents);
     json_object_open(&w);
     master_v0_put_agent_members(&w, shown->texts, a, true);
@@ -228,9 +234,6 @@ static void put_leader(struct json_writer *w, const struct master *m)
 static void put_self(struct json_writer *w, const struct master_server *server)
 {
     const struct master *m = server->core;
-    size_t active = 0;
-    MAP_FOREACH (&m->agents, entry)
-        active += ((const struct agent *)entry->value)->active;
     json_key_double(w, "start_time", master_v0_seconds(server->started.wall));
     json_key_double(w, "elected_time", master_v0_seconds(server->elected.wall));
     json_key_string(w, "id", m->info->id);
@@ -242,8 +245,17 @@ static void put_self(struct json_writer *w, const struct master_server *server)
         json_string(w, wire_enum_name(&mesos__v1__master_info__capability__type__descriptor,
                                       (int)m->info->capabilities[i]->type));
     json_array_close(w);
-    json_key_double(w, "activated_slaves", (double)active);
-    json_key_double(w, "deactivated_slaves", (double)(m->agents.count - active));
+}
+
+static void put_agent_counts(struct json_writer *w, const struct shown *shown)
+{
+    json_key_double(w, "activated_slaves", (double)shown->active);
+    json_key_double(w, "deactivated_slaves", (double)shown->inactive);
+}
+
+static void put_self_last(struct json_writer *w, const struct master_server *server)
+{
+    const struct master *m = server->core;
     json_key_double(w, "unreachable_slaves", (double)m->unreachable.count);
     put_leader(w, m);
     if (server->cluster != NULL)
@@ -262,8 +274,12 @@ static struct http_blob *finish_state(void *made)
 {
     struct shown *shown = made;
     AUTO_ROPE struct rope out = {0};
+    struct json_writer w = rope_put_begin(&shown->self);
+    put_agent_counts(&w, shown);
     put_text(&out, "{");
     rope_join(&out, &shown->self);
+    put_text(&out, ",");
+    rope_join(&out, &shown->self_last);
     put_text(&out, ",");
     put_agents(&out, shown);
     put_text(&out, ",");
@@ -278,6 +294,8 @@ static void *begin_state(struct master_server *server, const char *parameter)
     struct json_writer w = rope_put_begin(&shown->self);
     api_put_version(&w);
     put_self(&w, server);
+    w = rope_put_begin(&shown->self_last);
+    put_self_last(&w, server);
     json_key(&w, "flags");
     json_object_open(&w);
     api_put_flags(server->common, &w);

@@ -10,7 +10,7 @@
 #include "wire/wire.h"
 
 enum {
-    BLOCK_SIZE = 64 * 1024,
+    BLOCK_SIZE = 32 * 1024,   // then it is handed on; HTTP_BLOCK_SIZE leaves room for a last value
     JOIN_COPY_MAX = 4 * 1024, // what is smaller is copied, not kept as a block of its own
 };
 
@@ -28,8 +28,8 @@ static void end_block(struct rope *r)
         return;
     if (r->blob == NULL)
         r->blob = http_blob_new();
-    size_t size = r->buf.size;
-    http_blob_add(r->blob, buf_take(&r->buf), size);
+    size_t size = r->buf.size, capacity = r->buf.capacity;
+    http_blob_add(r->blob, buf_take(&r->buf), size, capacity);
 }
 
 void rope_put_end(struct rope *r)
@@ -37,8 +37,8 @@ void rope_put_end(struct rope *r)
     if (r->buf.size < BLOCK_SIZE)
         return;
     end_block(r);
-    // There will be as much again, and a value may be a little more.
-    buf_reserve(&r->buf, BLOCK_SIZE + BLOCK_SIZE / 8);
+    r->buf = (struct buf){.data = http_block_new(), .capacity = HTTP_BLOCK_SIZE};
+    buf_clear(&r->buf);
 }
 
 static void put_varint(struct buf *out, uint64_t value)

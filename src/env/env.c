@@ -110,14 +110,35 @@ static void stay_awake(uv_idle_t *awake)
     (void)awake;
 }
 
-// What the turn has to say has left by now; a piece of longer work, and what that has to say.
-static void run_background(struct env *env)
+// The part of this turn that is for longer work. Where the turn has taken long for other things,
+// little is won by being short now.
+static int64_t background_budget(const struct env *env, int64_t now)
 {
-    if (!list_is_empty(&env->background)) {
+    enum { MOST = 100 * NS_PER_US };
+    int64_t half = env->now_is_stale ? 0 : (now - env->now.mono) / 2;
+    return half < ENV_PIECE_NS ? ENV_PIECE_NS : half > MOST ? MOST : half;
+}
+
+// What the turn has to say has left by now; pieces of longer work, and what they have to say.
+static void run_pieces(struct env *env)
+{
+    int64_t now = clock_read(CLOCK_MONOTONIC);
+    int64_t end = now + background_budget(env, now);
+    do {
         struct env_hook *hook = LIST_ENTRY(env->background.next, struct env_hook, link);
         list_remove(&hook->link);
         hook->run(hook, env_now(env));
         run_hooks(env);
+    } while (!list_is_empty(&env->background) && clock_read(CLOCK_MONOTONIC) < end);
+}
+
+static void run_background(struct env *env)
+{
+    bool waits = env->defer && !env->has_deferred;
+    env->defer = false;
+    env->has_deferred = waits;
+    if (!waits && !list_is_empty(&env->background)) {
+        run_pieces(env);
     }
     if (list_is_empty(&env->background)) {
         uv_idle_stop(&env->awake);
@@ -291,6 +312,11 @@ void env_in_background(struct env *env, struct env_hook *hook)
     if (list_is_empty(&hook->link)) {
         list_append(&env->background, &hook->link);
     }
+}
+
+void env_defer_background(struct env *env)
+{
+    env->defer = true;
 }
 
 void env_before_turn_end(struct env *env, struct env_hook *hook)

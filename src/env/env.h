@@ -47,10 +47,15 @@ struct env_hook {
 void env_at_turn_end(struct env *env, struct env_hook *hook);
 // The same, before all that were asked for so far: what must be durable before it is sent.
 void env_before_turn_end(struct env *env, struct env_hook *hook);
-// Runs `run` once in a later turn. Of all that were asked for so, one is run in a turn, in the
-// order of asking, while the loop does not sleep: long work that is cut into pieces holds up
-// nothing else for longer than one piece.
+// Runs `run` once in a later turn, while the loop does not sleep. All that were asked for so share
+// what a turn has for them, in the order of asking: 25 µs, or half of what else the turn took, up
+// to 100 µs; one is always run. So long work that is cut into pieces of no more than 25 µs holds up
+// nothing else for longer than that, or by much.
+#define ENV_PIECE_NS (25 * NS_PER_US)
 void env_in_background(struct env *env, struct env_hook *hook);
+// Somebody new is here, whose question is about to come: the next turn looks for it first. Not
+// twice in a row, so that the work goes on however many come.
+void env_defer_background(struct env *env);
 void env_hook_cancel(struct env_hook *hook);
 
 // A signal handler on the loop; one per signal.

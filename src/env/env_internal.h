@@ -26,7 +26,9 @@ struct env {
     uint64_t alarm_due_ms; // what the alarm is set to, UINT64_MAX while it is not set
     struct timers timers;
     struct list hooks;      // env_hook.link, in order of asking
-    struct list background; // the same, of those that run one in a turn
+    struct list background; // the same, of those that share a part of each turn
+    bool defer;             // env_defer_background was called in this turn,
+    bool has_deferred;      // or heeded in the one before
     struct instant now;
     bool now_is_stale; // the clocks are read again when somebody asks
     bool stopped;

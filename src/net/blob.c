@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Large bodies in blocks that never change once they are handed out: several answers share one,
-// each is sent a piece at a time, and the next piece is taken when the one before has left. So a
-// slow reader holds one piece besides its share of the blob, and no piece holds up others for long:
-// they are written in the background, one in a turn, whosever it is.
+// each is sent a piece at a time, in the background. The kernel takes a piece out of the block
+// itself. What it does not take stays there, but for a little that is queued, and whose leaving
+// tells when there is room again: so a slow reader holds no more than its share of the blob.
 
 #include <string.h>
 #include <zlib.h>
@@ -15,11 +15,17 @@
 #define BLOB_MAGIC UINT32_C(0x424c4f42)
 #define BLOB_SENDER_MAGIC UINT32_C(0x424c5344)
 
-enum { PIECE_SIZE = 64 * 1024, PACKED_BLOCK_SIZE = 256 * 1024, GZIP_WINDOW_BITS = 15 + 16 };
+enum {
+    PIECE_SIZE = HTTP_BLOCK_SIZE,
+    QUEUED_SIZE = 4 * 1024, // of a piece that the kernel did not take
+    PACKED_BLOCK_SIZE = 256 * 1024,
+    GZIP_WINDOW_BITS = 15 + 16,
+};
 
 struct blob_block {
     char *data;
     size_t size;
+    size_t capacity;
 };
 
 struct http_blob {
@@ -51,6 +57,55 @@ struct blob_sender {
     struct env_hook hook;
 };
 
+// ---- blocks ----
+
+struct spare_block {
+    struct spare_block *next;
+};
+
+static struct spare_block *spare_blocks;
+static size_t spare_count, spare_count_max;
+
+void http_blocks_keep(size_t size_max)
+{
+    spare_count_max = size_max / HTTP_BLOCK_SIZE;
+}
+
+char *http_block_new(void)
+{
+    struct spare_block *spare = spare_blocks;
+    if (spare == NULL) {
+        return mem_alloc(HTTP_BLOCK_SIZE);
+    }
+    spare_blocks = spare->next;
+    spare_count--;
+    return (char *)spare;
+}
+
+static void block_free(struct blob_block *block)
+{
+    void *data = TAKE_PTR(block->data);
+    if (data == NULL || block->capacity != HTTP_BLOCK_SIZE || spare_count >= spare_count_max) {
+        mem_free(data);
+        return;
+    }
+    struct spare_block *spare = data;
+    spare->next = spare_blocks;
+    spare_blocks = spare;
+    spare_count++;
+}
+
+bool http_blocks_drop(size_t count)
+{
+    for (; count > 0 && spare_blocks != NULL; count--) {
+        struct spare_block *spare = spare_blocks;
+        spare_blocks = spare->next;
+        spare_count--;
+        mem_free(spare);
+    }
+    return spare_blocks != NULL;
+}
+
 // ---- blobs ----
 
 struct http_blob *http_blob_new(void)
@@ -62,7 +117,7 @@ struct http_blob *http_blob_new(void)
     return b;
 }
 
-void http_blob_add(struct http_blob *b, char *data, size_t size)
+void http_blob_add(struct http_blob *b, char *data, size_t size, size_t capacity)
 {
     CHECK(b->magic == BLOB_MAGIC);
     if (size == 0) {
@@ -73,7 +128,7 @@ void http_blob_add(struct http_blob *b, char *data, size_t size)
         b->capacity = b->capacity > 0 ? 2 * b->capacity : 16;
         b->blocks = mem_realloc_array(b->blocks, b->capacity, sizeof(*b->blocks));
     }
-    b->blocks[b->count++] = (struct blob_block){data, size};
+    b->blocks[b->count++] = (struct blob_block){data, size, capacity};
     b->size += size;
 }
 
@@ -81,7 +136,8 @@ void http_blob_join(struct http_blob *b, struct http_blob *other)
 {
     CHECK(other->magic == BLOB_MAGIC && other->holders == 1);
     for (size_t i = 0; i < other->count; i++) {
-        http_blob_add(b, other->blocks[i].data, other->blocks[i].size);
+        const struct blob_block *block = &other->blocks[i];
+        http_blob_add(b, block->data, block->size, block->capacity);
     }
     other->count = 0;
     http_blob_release(other);
@@ -112,7 +168,7 @@ struct http_blob *http_blob_release(struct http_blob *b)
         b->on_gone(b->ctx, b);
     }
     for (size_t i = 0; i < b->count; i++) {
-        mem_free(b->blocks[i].data);
+        block_free(&b->blocks[i]);
     }
     mem_free(b->blocks);
     b->magic = 0;
@@ -190,7 +246,7 @@ static void drop_block(struct http_blob *b, size_t which)
             return;
         }
     }
-    mem_free(TAKE_PTR(b->blocks[which].data));
+    block_free(&b->blocks[which]);
 }
 
 static void send_piece(struct env_hook *hook, struct instant now)
@@ -199,21 +255,32 @@ static void send_piece(struct env_hook *hook, struct instant now)
     struct blob_sender *sender = CONTAINER_OF(hook, struct blob_sender, hook);
     CHECK(sender->magic == BLOB_SENDER_MAGIC);
     struct http_blob *b = sender->blob;
-    size_t left = PIECE_SIZE;
-    while (left > 0 && sender->block < b->count) {
-        const struct blob_block *block = &b->blocks[sender->block];
-        size_t size = block->size - sender->offset < left ? block->size - sender->offset : left;
-        transport_write(conn_transport(sender->conn), block->data + sender->offset, size);
-        sender->offset += size;
-        left -= size;
-        if (sender->offset == block->size) {
-            sender->block++;
-            sender->offset = 0;
-            drop_block(b, sender->block - 1);
-        }
+    if (b->count == 0) {
+        finish(sender);
+        return;
+    }
+    struct transport *t = conn_transport(sender->conn);
+    const struct blob_block *block = &b->blocks[sender->block];
+    const char *data = block->data + sender->offset;
+    size_t left = block->size - sender->offset;
+    size_t size = left < PIECE_SIZE ? left : PIECE_SIZE;
+    size_t sent = transport_write_now(t, data, size);
+    bool is_waiting = sent < size;
+    if (is_waiting) {
+        size_t queued = size - sent < QUEUED_SIZE ? size - sent : QUEUED_SIZE;
+        transport_write(t, data + sent, queued);
+        sent += queued;
+    }
+    sender->offset += sent;
+    if (sender->offset == block->size) {
+        sender->block++;
+        sender->offset = 0;
+        drop_block(b, sender->block - 1);
     }
     if (sender->block == b->count) {
         finish(sender);
+    } else if (!is_waiting) {
+        env_in_background(sender->env, &sender->hook);
     }
 }
 
@@ -270,7 +337,7 @@ static void pack_block(z_stream *z, struct http_blob *to, const struct blob_bloc
     do {
         if (z->avail_out == 0) {
             char *data = mem_alloc(PACKED_BLOCK_SIZE);
-            http_blob_add(to, data, PACKED_BLOCK_SIZE);
+            http_blob_add(to, data, PACKED_BLOCK_SIZE, PACKED_BLOCK_SIZE);
             z->next_out = (unsigned char *)data;
             z->avail_out = PACKED_BLOCK_SIZE;
         }
@@ -290,7 +357,7 @@ static void pack(uv_work_t *work)
         pack_block(&z, p->to, &p->from->blocks[i], Z_NO_FLUSH);
     }
     char nothing[1];
-    pack_block(&z, p->to, &(struct blob_block){nothing, 0}, Z_FINISH);
+    pack_block(&z, p->to, &(struct blob_block){.data = nothing}, Z_FINISH);
     p->to->blocks[p->to->count - 1].size -= z.avail_out;
     p->to->size -= z.avail_out;
     deflateEnd(&z);

@@ -118,8 +118,16 @@ void http_respond_file(struct http_request *r, int status, const char *content_t
 // Bytes in blocks, put together bit by bit, that do not change any more once they are handed out.
 // Answers share them and send them a piece at a time, in the background (env_in_background).
 struct http_blob *http_blob_new(void); // its maker holds it
-// `data` is from mem_alloc and now belongs to the blob.
-void http_blob_add(struct http_blob *b, char *data, size_t size);
+// `data` is from mem_alloc, with room for `capacity`, and now belongs to the blob.
+void http_blob_add(struct http_blob *b, char *data, size_t size, size_t capacity);
+// A block for one. When a blob goes, those of its blocks that have this capacity may be kept for
+// the next, because new memory costs a page fault for each page. One thread.
+enum { HTTP_BLOCK_SIZE = 36 * 1024 };
+char *http_block_new(void);
+// So many bytes of them at most. None, before that is called.
+void http_blocks_keep(size_t size_max);
+// Gives back so many of those that are kept; true when there are more.
+bool http_blocks_drop(size_t count);
 // Moves the blocks of `other`, which nobody else holds, to the end, and frees it.
 void http_blob_join(struct http_blob *b, struct http_blob *other);
 size_t http_blob_size(const struct http_blob *b);

@@ -106,6 +106,7 @@ static void on_connection(uv_stream_t *listener, int status)
         return;
     }
     conn_new(server, transport);
+    env_defer_background(server->env);
 }
 
 static void on_listener_closed(uv_handle_t *handle)

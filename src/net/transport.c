@@ -364,6 +364,20 @@ void transport_write_owned(struct transport *t, char *data, size_t size)
     ask_flush(t);
 }
 
+size_t transport_write_now(struct transport *t, const void *data, size_t size)
+{
+    CHECK(t->magic == TRANSPORT_MAGIC && !t->finishing);
+    if (t->queued > 0 || t->writing != NULL || !t->connected || t->broken != 0) {
+        return 0;
+    }
+    uv_buf_t buffer = {.base = (char *)(uintptr_t)data, .len = size};
+    int n = uv_try_write((uv_stream_t *)&t->tcp, &buffer, 1);
+    if (n < 0 && n != UV_EAGAIN) {
+        break_with(t, n);
+    }
+    return n > 0 ? (size_t)n : 0;
+}
+
 size_t transport_queued(const struct transport *t)
 {
     if (t->writing == NULL) {

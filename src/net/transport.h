@@ -49,6 +49,9 @@ void transport_read(struct transport *t, bool on);
 void transport_write(struct transport *t, const void *data, size_t size);
 // The same without a copy: `data` is from mem_alloc and now belongs to the transport.
 void transport_write_owned(struct transport *t, char *data, size_t size);
+// Hands the kernel what it takes at once, without a copy, unless something is queued. Returns how
+// many bytes it took; nothing of the rest is kept.
+size_t transport_write_now(struct transport *t, const void *data, size_t size);
 // At least `size` bytes at the queue's end to write into; then commit what was written.
 char *transport_reserve(struct transport *t, size_t size);
 void transport_commit(struct transport *t, size_t size);

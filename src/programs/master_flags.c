@@ -138,7 +138,8 @@ static const struct flag rows[] = {
     ROW(max_answers_size, FLAG_BYTES, "1GB", 0,
         "How many bytes of large answers (/state and the like) may wait to be read. When it is "
         "more, the next one is not made before others were read, and after ten seconds the "
-        "connections that hold the oldest one are closed."),
+        "connections that hold the oldest one are closed. A quarter of that much memory is kept "
+        "for the next answer, until nobody has asked for ten seconds."),
     ROW(webui_dir, FLAG_TEXT, NULL, 0, "The dashboard's files. Not given: those built in."),
     ROW(firewall_rules, FLAG_TEXT, NULL, FLAG_FILE,
         "Endpoints that are not served, as JSON: {\"disabled_endpoints\":{\"paths\":["

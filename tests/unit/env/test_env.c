@@ -53,6 +53,8 @@ static void note(const char *text)
 }
 
 static struct env_hook first, second;
+static struct env_hook work;
+static unsigned pieces;
 static struct timer early, late, stopper;
 
 static void run_first(struct env_hook *hook, struct instant now)
@@ -61,6 +63,50 @@ static void run_first(struct env_hook *hook, struct instant now)
     assert_int_equal(now.mono, env_now(env).mono);
     note("first ");
     env_at_turn_end(env, &second);
+}
+
+// A piece of work that is longer than any turn's part for it.
+static void run_piece(struct env_hook *hook, struct instant now)
+{
+    (void)now;
+    pieces++;
+    int64_t end = env_refresh_now(env).mono + NS_PER_MS;
+    while (env_refresh_now(env).mono < end) {
+    }
+    env_in_background(env, hook);
+}
+
+static void turn(void)
+{
+    uv_run(env_loop(env), UV_RUN_NOWAIT);
+}
+
+static void test_background(void **state)
+{
+    (void)state;
+    work.run = run_piece;
+    list_init(&work.link);
+    pieces = 0;
+    env_in_background(env, &work);
+    for (unsigned i = 1; i <= 3; i++) {
+        turn();
+        assert_int_equal(pieces, i);
+    }
+    // It lets who is new go first, but not always.
+    env_defer_background(env);
+    turn();
+    assert_int_equal(pieces, 3);
+    env_defer_background(env);
+    turn();
+    assert_int_equal(pieces, 4);
+    env_defer_background(env);
+    turn();
+    assert_int_equal(pieces, 4);
+    turn();
+    assert_int_equal(pieces, 5);
+    env_hook_cancel(&work);
+    turn();
+    assert_int_equal(pieces, 5);
 }
 
 static void run_second(struct env_hook *hook, struct instant now)
@@ -518,6 +564,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_background, setup, teardown),
         cmocka_unit_test_setup_teardown(test_signal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_random, setup, teardown),
         cmocka_unit_test_setup_teardown(test_spawn, setup, teardown),

@@ -763,6 +763,88 @@ static void test_connection_limit(void **state)
     harness_free(&h);
 }
 
+// ---- blobs ----
+
+enum { BLOB_BLOCKS = 300 };
+
+static void fill(char *block, size_t which)
+{
+    for (size_t i = 0; i < HTTP_BLOCK_SIZE; i++)
+        block[i] = (char)('a' + (which * 7 + i / 5) % 26);
+}
+
+static void respond_blob(void *ctx, struct http_request *r)
+{
+    struct http_blob **blob = ctx;
+    if (*blob == NULL) {
+        *blob = http_blob_new();
+        for (size_t i = 0; i < BLOB_BLOCKS; i++) {
+            char *block = http_block_new();
+            fill(block, i);
+            http_blob_add(*blob, block, HTTP_BLOCK_SIZE - i, HTTP_BLOCK_SIZE);
+        }
+    }
+    http_respond_blob(r, 200, "text/plain", *blob, false);
+}
+
+static void check_blob(const struct buf *answer)
+{
+    assert_non_null(answer->data);
+    const char *at = strstr(answer->data, "\r\n\r\n");
+    assert_non_null(at);
+    at += 4;
+    char *block = mem_alloc(HTTP_BLOCK_SIZE);
+    for (size_t i = 0; i < BLOB_BLOCKS; i++) {
+        fill(block, i);
+        assert_memory_equal(at, block, HTTP_BLOCK_SIZE - i);
+        at += HTTP_BLOCK_SIZE - i;
+    }
+    mem_free(block);
+    assert_ptr_equal(at, answer->data + answer->size);
+}
+
+// Two share a blob that neither's buffers can hold, and each reads in his own time; its blocks are
+// kept as far as that is allowed.
+static void test_blob(void **state)
+{
+    (void)state;
+    struct harness h;
+    struct http_blob *blob = NULL;
+    harness_init(&h, NULL);
+    h.handler = respond_blob;
+    h.handler_ctx = &blob;
+    http_blocks_keep((size_t)3 * HTTP_BLOCK_SIZE);
+    struct buf answers[2] = {BUF_INIT, BUF_INIT};
+    int fds[2];
+    for (int i = 0; i < 2; i++) {
+        fds[i] = harness_dial(&h);
+        harness_puts(&h, fds[i], "GET /blob HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    }
+    harness_turn_for(&h, 5);
+    assert_non_null(blob);
+    http_blob_release(TAKE_PTR(blob));
+    for (int i = 0; i < 2; i++) {
+        harness_receive(&h, fds[i], &answers[i], NULL);
+        check_blob(&answers[i]);
+        buf_free(&answers[i]);
+        close(fds[i]);
+    }
+    assert_true(http_blocks_drop(2));
+    char *block = http_block_new();
+    assert_false(http_blocks_drop(1));
+    mem_free(block);
+    http_blocks_keep(0);
+    // One that goes while it is being read takes its share with it.
+    int fd = harness_dial(&h);
+    harness_puts(&h, fd, "GET /blob HTTP/1.1\r\nHost: a\r\n\r\n");
+    HARNESS_UNTIL(&h, blob != NULL);
+    http_blob_release(TAKE_PTR(blob));
+    close(fd);
+    harness_turn_for(&h, 5);
+    assert_false(http_blocks_drop(0));
+    harness_free(&h);
+}
+
 static void test_listen_errors(void **state)
 {
     (void)state;
@@ -801,6 +883,7 @@ int main(void)
         cmocka_unit_test(test_file),
         cmocka_unit_test(test_upgrade),
         cmocka_unit_test(test_connection_limit),
+        cmocka_unit_test(test_blob),
         cmocka_unit_test(test_listen_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
