@@ -172,6 +172,10 @@ static void begin_parts(struct conn *conn)
 {
     struct http_request *r = conn->request;
     struct http_server *server = conn->server;
+    if (r->is_packed) {
+        refuse(conn, 415, "What is taken as it comes must not be packed");
+        return;
+    }
     r->in_parts = true;
     r->keeps_alive_whole = r->keep_alive;
     r->keep_alive = false; // for an answer before the last part

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gzip for whole answers.
+// gzip for whole answers, and for the bodies of requests.
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -11,7 +12,7 @@
 #include "base/mem.h"
 #include "net/http_internal.h"
 
-enum { GZIP_WINDOW_BITS = 15 + 16, GZIP_MEMORY_LEVEL = 8 };
+enum { GZIP_STEP = 64 * 1024, GZIP_WINDOW_BITS = 15 + 16, GZIP_MEMORY_LEVEL = 8 };
 
 static bool has_no_weight(const char *parameters, size_t size)
 {
@@ -85,4 +86,33 @@ bool gzip_compress(const void *data, size_t size, char **ret_data, size_t *ret_s
     *ret_data = out;
     *ret_size = out_size;
     return true;
+}
+
+int gzip_decompress(const void *data, size_t size, size_t size_max, struct buf *out)
+{
+    if (size > UINT32_MAX) {
+        return -EFBIG;
+    }
+    z_stream z = {.next_in = (unsigned char *)(uintptr_t)data, .avail_in = (uInt)size};
+    CHECK(inflateInit2(&z, GZIP_WINDOW_BITS) == Z_OK);
+    AUTO_FREE unsigned char *step = mem_alloc(GZIP_STEP);
+    size_t left = size_max;
+    int code = 0, r = Z_OK;
+    while (code == 0 && r == Z_OK) {
+        z.next_out = step;
+        z.avail_out = GZIP_STEP;
+        r = inflate(&z, Z_NO_FLUSH);
+        size_t made = GZIP_STEP - z.avail_out;
+        if (made > left) {
+            code = -EFBIG;
+        } else {
+            buf_append(out, step, made);
+            left -= made;
+        }
+    }
+    if (code == 0 && (r != Z_STREAM_END || z.avail_in > 0)) {
+        code = -EINVAL;
+    }
+    inflateEnd(&z);
+    return code;
 }

@@ -68,6 +68,7 @@ struct http_request {
     bool is_head; // HEAD
     bool is_http_1_0;
     bool is_of_known_head; // from known_head_take
+    bool is_packed;        // its body came by gzip
     bool expects_continue; // and has not got it yet
     // In parts (http_on_part).
     bool in_parts;
@@ -149,3 +150,6 @@ void blob_sender_cancel(struct blob_sender *sender); // NULL is fine
 bool gzip_is_accepted(const char *accept_encoding);
 // Compresses into a new buffer (mem_free), or returns false when that saves nothing.
 bool gzip_compress(const void *data, size_t size, char **ret_data, size_t *ret_size);
+// Appends what was packed to `out`. -EFBIG: it is more than `size_max` bytes; -EINVAL: no gzip, or
+// not whole, or something follows it.
+int gzip_decompress(const void *data, size_t size, size_t size_max, struct buf *out);

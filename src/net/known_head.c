@@ -74,7 +74,8 @@ struct known_head *known_head_new(const struct http_request *r, const char *data
     const char *length = http_get_header(r, "Content-Length");
     if (length == NULL || strcmp(r->head.data, "POST") != 0 || !r->keep_alive || r->is_http_1_0 ||
         size < r->body.size || size - r->body.size > RAW_SIZE_MAX ||
-        http_get_header(r, "Transfer-Encoding") != NULL || http_get_header(r, "Expect") != NULL) {
+        http_get_header(r, "Transfer-Encoding") != NULL || http_get_header(r, "Expect") != NULL ||
+        r->is_packed) {
         return NULL;
     }
     size_t head_size = size - r->body.size;

@@ -7,6 +7,7 @@
 //
 // One http_request, with a parser of its own, per message: an idle connection has none.
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -127,9 +128,29 @@ static int on_body(llhttp_t *parser, const char *at, size_t size)
     return 0;
 }
 
+// A body that came packed is handed over as it was before; the limit is on that, too.
+static int unpack_body(struct http_request *r)
+{
+    AUTO_BUF struct buf body = BUF_INIT;
+    int code = gzip_decompress(r->body.data, r->body.size, r->limits->body_size_max, &body);
+    if (code == -EFBIG) {
+        return refuse(r, 413, "The body is too large");
+    }
+    if (code < 0) {
+        return refuse(r, 400, "The body is not what gzip makes");
+    }
+    buf_free(&r->body);
+    r->body = body;
+    body = BUF_INIT;
+    return 0;
+}
+
 static int on_message_complete(llhttp_t *parser)
 {
     struct http_request *r = request_of(parser);
+    if (r->is_packed && r->body.size > 0 && unpack_body(r) < 0) {
+        return -1;
+    }
     r->stage = REQUEST_WHOLE;
     return HPE_PAUSED; // so that llhttp_execute tells where the message ended
 }
@@ -213,6 +234,21 @@ static int check_expect(struct http_request *r, const char *value)
     return 0;
 }
 
+static int check_encoding(struct http_request *r, const char *value)
+{
+    if (strcasecmp(value, "gzip") == 0 || strcasecmp(value, "x-gzip") == 0) {
+        if (r->is_packed) {
+            return refuse(r, 415, "A body that is packed twice");
+        }
+        r->is_packed = true;
+        return 0;
+    }
+    if (strcasecmp(value, "identity") != 0) {
+        return refuse(r, 415, "Only the content coding gzip is known");
+    }
+    return 0;
+}
+
 static int check_headers(struct http_request *r)
 {
     unsigned hosts = 0, lengths = 0, encodings = 0;
@@ -237,6 +273,8 @@ static int check_headers(struct http_request *r)
                 return refuse(r, 501, "Only the transfer coding chunked is known");
             }
         } else if (strcasecmp(name, "expect") == 0 && check_expect(r, value) < 0) {
+            return -1;
+        } else if (strcasecmp(name, "content-encoding") == 0 && check_encoding(r, value) < 0) {
             return -1;
         }
     }

@@ -101,6 +101,16 @@ static const struct {
      "a"
      "\r\n\r\n",
      431, "The head is too large"},
+    // ---- packed bodies ----
+    {"POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: identity\r\nContent-Length: 1\r\n\r\nx", 0,
+     "POST / 1"},
+    {"GET / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\n\r\n", 0, "GET / 0"},
+    {"POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx", 400,
+     "The body is not what gzip makes"},
+    {"POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: br\r\nContent-Length: 1\r\n\r\nx", 415,
+     "Only the content coding gzip is known"},
+    {"POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Encoding: gzip\r\n\r\n", 415,
+     "A body that is packed twice"},
     {"POST / HTTP/1.1\r\nHost: a\r\nExpect: rain\r\nContent-Length: 1\r\n\r\nx", 417, NULL},
     // ---- targets ----
     {"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", 400, "Bad escape in the path"},
@@ -314,12 +324,61 @@ static void test_gzip_choice(void **state)
     assert_false(gzip_is_accepted("xgzip"));
 }
 
+// A request with `size` times "a" as its body, packed, of which the last `cut` bytes are missing
+// and which `extra` follows. What came of it stays with the caller.
+static struct http_request *feed_packed(size_t size, size_t cut, const char *extra)
+{
+    AUTO_FREE char *plain = mem_alloc(size);
+    memset(plain, 'a', size);
+    AUTO_FREE char *packed = NULL;
+    size_t packed_size;
+    assert_true(gzip_compress(plain, size, &packed, &packed_size));
+    packed_size -= cut;
+    AUTO_BUF struct buf bytes = BUF_INIT;
+    buf_printf(
+        &bytes,
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n",
+        packed_size + strlen(extra));
+    buf_append(&bytes, packed, packed_size);
+    buf_puts(&bytes, extra);
+    struct http_request *r = request_new(&limits);
+    size_t used;
+    request_feed(r, bytes.data, bytes.size, &used);
+    return r;
+}
+
+static void test_packed_bodies(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t size, cut;
+        const char *extra;
+        int status; // 0: accepted
+    } bodies[] = {
+        {100, 0, "", 0},   {1000, 0, "", 0},  {1001, 0, "", 413}, {1000000, 0, "", 413},
+        {100, 1, "", 400}, {100, 9, "", 400}, {100, 0, "x", 400},
+    };
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        struct http_request *r = feed_packed(bodies[i].size, bodies[i].cut, bodies[i].extra);
+        if (bodies[i].status == 0) {
+            size_t size;
+            const char *body = http_body(r, &size);
+            assert_int_equal(size, bodies[i].size);
+            assert_true(body[0] == 'a' && body[size - 1] == 'a');
+        } else {
+            assert_int_equal(r->bad_status, bodies[i].status);
+        }
+        request_free(r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),        cmocka_unit_test(test_nul_bytes),
-        cmocka_unit_test(test_rest_is_left), cmocka_unit_test(test_endless_things),
-        cmocka_unit_test(test_queries),      cmocka_unit_test(test_gzip_choice),
+        cmocka_unit_test(test_table),         cmocka_unit_test(test_nul_bytes),
+        cmocka_unit_test(test_rest_is_left),  cmocka_unit_test(test_endless_things),
+        cmocka_unit_test(test_queries),       cmocka_unit_test(test_gzip_choice),
+        cmocka_unit_test(test_packed_bodies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
