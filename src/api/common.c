@@ -224,7 +224,7 @@ static const struct api_route routes[] = {
     {"/health", NULL, handle_health, "200 while the daemon is well; no body."},
     {"/flags", NULL, handle_flags, "The value of each flag."},
     {"/metrics/snapshot", NULL, api_metrics_snapshot, "All metrics as numbers, by name."},
-    {"/metrics", "GET", api_metrics_prometheus, "All metrics in Prometheus' text format."},
+    {"/metrics", "GET,HEAD", api_metrics_prometheus, "All metrics in Prometheus' text format."},
     {"/logging/toggle", NULL, handle_logging_toggle,
      "Sets the verbosity to `level` for `duration`; without both, tells it."},
     {"/system/stats.json", NULL, handle_system_stats,

@@ -63,6 +63,9 @@ struct http_server {
     size_t listener_count;
     size_t holders; // listeners and connections whose memory is not gone yet
     size_t conn_count;
+    uint64_t fd_limit;     // RLIMIT_NOFILE, as it was at the beginning
+    size_t refused_count;  // connections since that was told,
+    int64_t refusals_told; // at this moment (monotonic); 0: never
     struct list conns;
     struct list phases[CONN_TIMED_COUNT];
     struct timer timer; // the earliest limit of time

@@ -4,8 +4,10 @@
 // connections: see enum conn_phase.
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/check.h"
@@ -13,8 +15,12 @@
 #include "base/mem.h"
 #include "net/http_server.h"
 
-enum { BACKLOG = 4096 };
+enum {
+    BACKLOG = 4096,
+    FDS_KEPT = 32, // descriptors that are no connections
+};
 
+#define REFUSALS_TOLD_NS (60 * NS_PER_S) // no oftener than that
 #define LINGER_LIMIT_NS (2 * NS_PER_S)
 
 // ---- limits of time ----
@@ -86,6 +92,25 @@ const char *server_date(struct http_server *server)
 
 // ---- accepting ----
 
+// Whether nearly all descriptors of this process are connections, be they ours or somebody else's.
+// What is kept is for files: without, the registry and the log would fail, and not a newcomer.
+static bool is_short_of_descriptors(const struct http_server *server)
+{
+    return transport_count() + FDS_KEPT > server->fd_limit;
+}
+
+static void warn_of_refusals(struct http_server *server, struct instant now)
+{
+    server->refused_count++;
+    if (server->refusals_told == 0 || now.mono - server->refusals_told >= REFUSALS_TOLD_NS) {
+        log_warning("Refused %zu new connections: %zu are open, and this process may have %" PRIu64
+                    " files open (ulimit -n)",
+                    server->refused_count, server->conn_count, server->fd_limit);
+        server->refused_count = 0;
+        server->refusals_told = now.mono;
+    }
+}
+
 static void on_connection(uv_stream_t *listener, int status)
 {
     struct http_server *server = CHECK_CAST(http_server, SERVER_MAGIC, listener->data);
@@ -98,11 +123,13 @@ static void on_connection(uv_stream_t *listener, int status)
         return;
     }
     struct list *idle = &server->phases[CONN_IDLE];
-    if (server->conn_count >= server->options.connection_count_max && !list_is_empty(idle)) {
+    bool is_full = server->conn_count >= server->options.connection_count_max ||
+                   is_short_of_descriptors(server);
+    if (is_full && !list_is_empty(idle)) {
         conn_destroy(LIST_ENTRY(idle->next, struct conn, timed));
-    }
-    if (server->conn_count >= server->options.connection_count_max) {
+    } else if (is_full) {
         transport_close(transport);
+        warn_of_refusals(server, env_now(server->env));
         return;
     }
     conn_new(server, transport);
@@ -203,6 +230,9 @@ int http_server_new(struct env *env, const struct http_options *options, http_ha
     server->ctx = ctx;
     server->holders = 1;
     server->date_second = -1;
+    struct rlimit files;
+    CHECK(getrlimit(RLIMIT_NOFILE, &files) == 0);
+    server->fd_limit = files.rlim_cur;
     server->timer.run = on_timer;
     list_init(&server->conns);
     for (int i = 0; i < CONN_TIMED_COUNT; i++) {

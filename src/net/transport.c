@@ -77,6 +77,7 @@ struct transport {
 };
 
 static _Thread_local char read_buffer[READ_BUFFER_SIZE];
+static _Thread_local size_t open_count; // transports that were not closed
 
 static void flush(struct transport *t);
 static void read_on(struct transport *t);
@@ -144,6 +145,7 @@ static struct transport *transport_alloc(struct env *env)
 {
     struct transport *t = mem_zalloc(sizeof(*t));
     t->magic = TRANSPORT_MAGIC;
+    open_count++;
     t->env = env;
     list_init(&t->hook.link);
     t->hook.run = on_hook;
@@ -165,6 +167,7 @@ struct transport *transport_close(struct transport *t)
     }
     CHECK(t->magic == TRANSPORT_MAGIC && !t->closing);
     t->closing = true;
+    open_count--;
     t->callbacks = NULL;
     env_hook_cancel(&t->hook);
     if (t->connecting != NULL) {
@@ -208,6 +211,11 @@ struct transport *transport_accept(struct env *env, uv_stream_t *listener)
     }
     t->connected = true;
     return t;
+}
+
+size_t transport_count(void)
+{
+    return open_count;
 }
 
 // The loop tells the owner; see flush.

@@ -62,6 +62,9 @@ void transport_finish(struct transport *t);
 // Closes at once, dropping what is queued. NULL is fine; returns NULL.
 struct transport *transport_close(struct transport *t);
 
+// How many there are in this thread; each has a descriptor, or is about to have one.
+size_t transport_count(void);
+
 enum { TRANSPORT_NAME_SIZE = 64 };
 // "127.0.0.1:40312", "[::1]:5050"; "" when it is not connected.
 void transport_peer(const struct transport *t, char ret_name[TRANSPORT_NAME_SIZE]);
