@@ -385,7 +385,7 @@ static void test_common(void **state)
          "/master/api/v1/scheduler  POST\n    The scheduler API.\n"},
         {"GET /help/metrics", NULL, NULL, 200,
          "/metrics/snapshot\n    All metrics as numbers, by name.\n"
-         "/metrics  GET\n    All metrics in Prometheus' text format.\n"},
+         "/metrics  GET,HEAD\n    All metrics in Prometheus' text format.\n"},
     };
     check_rows(rows, ARRAY_COUNT(rows));
 }
