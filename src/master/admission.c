@@ -515,6 +515,16 @@ void master_agent_reregister(struct master *m, struct master_channel *channel,
         return;
     }
     struct agent *known = master_agent(m, id);
+    if (r == 0 && known != NULL && master_agent_is_elsewhere(known, description)) {
+        // A copy of its work_dir, on a machine of its own: it gets an id of its own.
+        log_warning("Agent %s at %s (%s) attempted to reregister with different IP / hostname; "
+                    "expected %s (%s); shutting it down",
+                    id, description->pid, description->info->hostname, known->pid,
+                    known->info->hostname);
+        master_channel_send_shutdown(
+            m, channel, "Agent attempted to reregister with different IP / hostname", false);
+        return;
+    }
     if (r == 0 && close_if_old(m, known, channel))
         return;
     if (known != NULL && known->channel == channel && !known->marking) {

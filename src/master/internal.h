@@ -272,6 +272,9 @@ int master_schedule_load(struct master *m, const Mesos__V1__Maintenance__Schedul
                          struct error *err);
 int master_machine_load(struct master *m, const Mesos__V1__MachineInfo *info, struct error *err);
 bool master_machine_is_down(struct master *m, const Meseta__Link__AgentDescription *description);
+// Whether what it says of itself is said from another machine than the agent's.
+bool master_agent_is_elsewhere(const struct agent *a,
+                               const Meseta__Link__AgentDescription *description);
 // After it was (re)registered, perhaps with another name or address.
 void master_agent_enter_maintenance(struct agent *a);
 // Rescinds its inverse offers and forgets all answers; begins anew if it is to be unavailable.

@@ -86,6 +86,14 @@ bool master_machine_is_down(struct master *m, const Meseta__Link__AgentDescripti
     return machine != NULL && machine->is_down;
 }
 
+bool master_agent_is_elsewhere(const struct agent *a,
+                               const Meseta__Link__AgentDescription *description)
+{
+    struct arena *arena = a->master->scratch;
+    return strcmp(a->info->hostname, description->info->hostname) != 0 ||
+           strcmp(ip_of(arena, a->pid), ip_of(arena, description->pid)) != 0;
+}
+
 // ---- snapshots ----
 
 struct maintenance *master_maintenance_new(void)

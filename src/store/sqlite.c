@@ -151,6 +151,9 @@ static int open_place(struct place *place, const char *path, struct error *err)
                     "(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID; "
                     "BEGIN IMMEDIATE; COMMIT",
                     "set up the store", err);
+    if (r == -EBUSY) {
+        return error_set(err, r, "Another process has it open");
+    }
     if (r == 0) {
         r = prepare(place, "INSERT OR REPLACE INTO entries (key, value) VALUES (?, ?)", &place->put,
                     err);

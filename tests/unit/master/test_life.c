@@ -236,6 +236,40 @@ static void test_unreachable_plain(void **state)
     lose_and_find(false);
 }
 
+// An agent that says of itself what a registered one said, but on another machine, is a copy: it is
+// to become one of its own, and the first one notices nothing.
+static void test_copies_of_an_agent(void **state)
+{
+    (void)state;
+    static const char *const copies[][2] = {{"host", "slave(1)@10.0.0.2:5051"},
+                                            {"other", "slave(1)@10.0.0.1:5051"}};
+    struct world w;
+    world_begin(&w, NULL);
+    struct end *e = mem_zalloc(sizeof(*e));
+    struct end *copy = mem_zalloc(sizeof(*copy));
+    end_register(&w, e, "host", "cpus:4;mem:1024");
+    for (size_t i = 0; i < ARRAY_COUNT(copies); i++) {
+        *copy = (struct end){0};
+        end_send(&w, copy,
+                 "{\"type\":\"REREGISTER\",\"reregister\":{\"agent\":{\"info\":{\"id\":{\"value\":"
+                 "\"M-S0\"},\"hostname\":\"%s\",\"resources\":%s},\"version\":\"1.11.0\",\"pid\":"
+                 "\"%s\"}}}",
+                 copies[i][0], amount(&w, "cpus:4;mem:1024"), copies[i][1]);
+        const Meseta__Link__ToAgent *message = end_next(copy, TO_AGENT(SHUTDOWN));
+        assert_non_null(message);
+        assert_false(message->shutdown->ends);
+        assert_string_equal(message->shutdown->message,
+                            "Agent attempted to reregister with different IP / hostname");
+    }
+    struct agent *a = map_get(&w.master->agents, "M-S0");
+    assert_ptr_equal(a->channel, &e->base);
+    assert_false(e->closed);
+    assert_string_equal(a->pid, "slave(1)@10.0.0.1:5051");
+    world_end(&w);
+    mem_free(copy);
+    mem_free(e);
+}
+
 // The link breaks: offers are rescinded, tasks stay, and what was lost on the way is asked for.
 static void test_link_breaks(void **state)
 {
@@ -496,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_heartbeats),
         cmocka_unit_test(test_unreachable_aware),
         cmocka_unit_test(test_unreachable_plain),
+        cmocka_unit_test(test_copies_of_an_agent),
         cmocka_unit_test(test_link_breaks),
         cmocka_unit_test(test_link_breaks_without_checkpoint),
         cmocka_unit_test(test_new_master_learns_from_agents),
