@@ -89,7 +89,9 @@ ROWS = [
         ("p50, ms", "tasks", figure("accept_to_running_p50_ms"), 5, False)]),
     ("command tasks on one real agent, cgroup limits", "8.7/s; 225 ms", [
         ("per second", "tasks", figure("tasks_per_second"), 500, True),
-        ("CPU of each, ms", "tasks", figure("cpu_ms_per_task"), 4, False)]),
+        ("CPU of each, ms", "tasks", figure("cpu_ms_per_task"), 4, False),
+        ("CPU of each with checkpoint, on disk, ms", "tasks", figure("checkpoint_cpu_ms_per_task"), 4, False),
+        ("the same, one at a time, ms", "tasks", figure("checkpoint_alone_cpu_ms_per_task"), 4, False)]),
     ("cold start to serving; idle memory", "70 ms; 74 MiB each", [
         ("start of the master, ms", "tasks", figure("master_start_ms"), 50, False),
         ("start of the agent, ms", "tasks", figure("agent_start_ms"), 50, False),

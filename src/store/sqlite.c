@@ -11,6 +11,8 @@
 
 struct place {
     sqlite3 *db;
+    sqlite3_stmt *begin;
+    sqlite3_stmt *commit;
     sqlite3_stmt *put;
     sqlite3_stmt *delete;
     sqlite3_stmt *all;
@@ -50,6 +52,15 @@ static int execute(struct place *place, const char *sql, const char *what, struc
     return result == SQLITE_OK ? 0 : fail(place, result, what, err);
 }
 
+// A statement that gives no rows and takes nothing.
+static int run(struct place *place, sqlite3_stmt *statement, const char *what, struct error *err)
+{
+    int result = sqlite3_step(statement);
+    int r = result == SQLITE_DONE ? 0 : fail(place, result, what, err);
+    sqlite3_reset(statement);
+    return r;
+}
+
 static int write_item(struct place *place, const struct store_item *item, struct error *err)
 {
     sqlite3_stmt *statement = item->value != NULL ? place->put : place->delete;
@@ -76,7 +87,7 @@ static int commit(void *place_, const struct store_batch *batches, size_t count,
         }
         place->syncs = place->is_synced;
     }
-    int r = execute(place, "BEGIN IMMEDIATE", "begin a transaction of the store", err);
+    int r = run(place, place->begin, "begin a transaction of the store", err);
     if (r < 0) {
         return r;
     }
@@ -86,7 +97,7 @@ static int commit(void *place_, const struct store_batch *batches, size_t count,
         }
     }
     if (r == 0) {
-        r = execute(place, "COMMIT", "commit to the store", err);
+        r = run(place, place->commit, "commit to the store", err);
     }
     if (r < 0) {
         sqlite3_exec(place->db, "ROLLBACK", NULL, NULL, NULL);
@@ -123,6 +134,8 @@ static void set_synced(void *place_, bool is_synced)
 static void free_place(void *place_)
 {
     struct place *place = place_;
+    sqlite3_finalize(place->begin);
+    sqlite3_finalize(place->commit);
     sqlite3_finalize(place->put);
     sqlite3_finalize(place->delete);
     sqlite3_finalize(place->all);
@@ -153,6 +166,12 @@ static int open_place(struct place *place, const char *path, struct error *err)
                     "set up the store", err);
     if (r == -EBUSY) {
         return error_set(err, r, "Another process has it open");
+    }
+    if (r == 0) {
+        r = prepare(place, "BEGIN IMMEDIATE", &place->begin, err);
+    }
+    if (r == 0) {
+        r = prepare(place, "COMMIT", &place->commit, err);
     }
     if (r == 0) {
         r = prepare(place, "INSERT OR REPLACE INTO entries (key, value) VALUES (?, ?)", &place->put,
