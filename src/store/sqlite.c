@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A store in one SQLite file: one table of keys and values, write-ahead log, synced at each commit.
-// The file belongs to one process at a time; a second one is refused.
+// A store in one SQLite file: one table of keys and values, write-ahead log, synced at each commit
+// unless the owner says otherwise. The file belongs to one process at a time; a second one is
+// refused.
+//
+// Commits leave the log to us (synchronous=NORMAL: SQLite syncs it only before it is moved to the
+// database), and we sync it behind those that are to be durable, with all commits before them. That
+// is what synchronous=FULL does, but it can be chosen for each commit without a statement.
 
 #include <errno.h>
 #include <sqlite3.h>
 
+#include "base/check.h"
 #include "base/mem.h"
 #include "store/backend.h"
 
@@ -16,8 +22,7 @@ struct place {
     sqlite3_stmt *put;
     sqlite3_stmt *delete;
     sqlite3_stmt *all;
-    bool is_synced; // as asked for
-    bool syncs;     // as the connection is set
+    bool is_synced; // commits are durable
 };
 
 static int code_of(int result)
@@ -75,18 +80,24 @@ static int write_item(struct place *place, const struct store_item *item, struct
     return r;
 }
 
+// Makes all that was committed durable.
+static int sync_log(struct place *place, struct error *err)
+{
+    sqlite3_file *log = NULL;
+    int result = sqlite3_file_control(place->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    if (result == SQLITE_OK) {
+        CHECK(log != NULL && log->pMethods != NULL); // it is open, as a commit went before
+        result = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+    }
+    return result == SQLITE_OK
+               ? 0
+               : error_set(err, code_of(result & 0xff), "Failed to commit to the store: %s",
+                           sqlite3_errstr(result));
+}
+
 static int commit(void *place_, const struct store_batch *batches, size_t count, struct error *err)
 {
     struct place *place = place_;
-    if (place->syncs != place->is_synced) {
-        int r = execute(place,
-                        place->is_synced ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
-                        "set up the store", err);
-        if (r < 0) {
-            return r;
-        }
-        place->syncs = place->is_synced;
-    }
     int r = run(place, place->begin, "begin a transaction of the store", err);
     if (r < 0) {
         return r;
@@ -101,8 +112,9 @@ static int commit(void *place_, const struct store_batch *batches, size_t count,
     }
     if (r < 0) {
         sqlite3_exec(place->db, "ROLLBACK", NULL, NULL, NULL);
+        return r;
     }
-    return r;
+    return place->is_synced ? sync_log(place, err) : 0;
 }
 
 static int walk(void *place_, void (*report)(void *ctx, const struct store_item *item), void *ctx,
@@ -124,7 +136,6 @@ static int walk(void *place_, void (*report)(void *ctx, const struct store_item 
     return r;
 }
 
-// In WAL mode FULL syncs the log at each commit, NORMAL only before it is moved to the database.
 static void set_synced(void *place_, bool is_synced)
 {
     struct place *place = place_;
@@ -159,7 +170,7 @@ static int open_place(struct place *place, const char *path, struct error *err)
     }
     int r = execute(place,
                     "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; "
-                    "PRAGMA synchronous=FULL; "
+                    "PRAGMA synchronous=NORMAL; "
                     "CREATE TABLE IF NOT EXISTS entries "
                     "(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID; "
                     "BEGIN IMMEDIATE; COMMIT",
@@ -192,7 +203,7 @@ int sqlite_place_open(const char *path, void **ret_place, const struct store_bac
     static const struct store_backend backend = {
         .commit = commit, .walk = walk, .set_synced = set_synced, .free = free_place};
     struct place *place = mem_zalloc(sizeof(*place));
-    place->is_synced = place->syncs = true;
+    place->is_synced = true;
     struct error why = {0};
     int r = open_place(place, path, &why);
     if (r < 0) {
