@@ -110,8 +110,10 @@ def measure_held(options, result):
             continue
         # The sizes that have a target are held for longer than the master's time between pings.
         rest = options.rest if agents in (most_own, most) else 0
-        rows.append(hold(options, agents, connections, rest, agents == most))
-        r = rows[-1]
+        r = options.failures.run(f"{agents:,} agents held", hold, options, agents, connections, rest, agents == most)
+        if r is None:
+            continue
+        rows.append(r)
         print(f"{r['agents']:10,}{r['connections']:13,}{r['tasks']:11,}{r['seconds_to_register']:13.2f}"
               f"{r['seconds']:12.2f}{r['cpu_seconds']:9.2f}{r['resident_bytes'] / (1 << 20):15.1f}"
               f"{r['bytes_per_agent'] or 0:10,}{r['bytes_per_task'] or 0:9,}{r['pings']:9,}"
@@ -329,16 +331,16 @@ def main():
     options = parser.parse_args()
     if options.quick:
         options.agents, options.shared, options.rate_agents = [300, 1000, 3000], [10000], [100, 1000]
-        options.rate_tasks, options.turn_agents, options.turn_rate = 50000, 1000, 2000
+        options.rate_tasks, options.turn_agents, options.turn_rate = 50000, 1000, 4000
         options.turn_least, options.state_agents, options.health_seconds = 4, [100, 300, 1000], 2
         options.parts, options.end_seconds = options.parts.replace(",life", ""), 2
         options.rest, options.ping = 5, 3
-    result, figures, seconds = {}, {}, {}
+    result, figures, seconds, options.failures = {}, {}, {}, programs.Failures()
     for part in options.parts.split(","):
         if part not in PARTS:
             parser.error(f"--parts: '{part}' is none of {', '.join(PARTS)}")
         began = time.monotonic()
-        figures |= PARTS[part](options, result)
+        figures |= options.failures.run(part, PARTS[part], options, result) or {}
         seconds[part] = round(time.monotonic() - began, 1)
     show(figures)
     for name, key in (("memory", "memory_exponent"), ("CPU to hold", "cpu_exponent"), ("/state", "state_exponent")):
@@ -352,6 +354,7 @@ def main():
     if options.json:
         document = {"figures": figures, "targets": {k: [TARGETS[k][1], TARGETS[k][2]] for k in figures}, "seconds": seconds, **result}
         pathlib.Path(options.json).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    options.failures.end()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -77,6 +78,26 @@ def exponent(points):
     mean_y = sum(y for _, y in logs) / len(logs)
     return (sum((x - mean_x) * (y - mean_y) for x, y in logs) /
             sum((x - mean_x) ** 2 for x, _ in logs))
+
+
+class Failures:
+    """What went wrong, told at once and again in the end: it does not take the figures of the rest with it."""
+
+    def __init__(self):
+        self.texts = []
+
+    def run(self, what, function, *arguments):
+        """The function's value, or None when it failed."""
+        try:
+            return function(*arguments)
+        except (RuntimeError, subprocess.SubprocessError, OSError) as error:
+            self.texts.append(f"{what}: {error}")
+            print(f"FAILED: {self.texts[-1]}", flush=True)
+            return None
+
+    def end(self):
+        if self.texts:
+            sys.exit("failed: " + "\n".join(self.texts))
 
 
 class World:
