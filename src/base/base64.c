@@ -10,16 +10,21 @@ static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 void base64_encode(const void *data, size_t size, struct buf *out)
 {
     const uint8_t *p = data;
-    char quad[4];
+    char quads[256], *quad = quads;
 
     buf_reserve(out, (size / 3 + 1) * 4);
-    for (; size >= 3; p += 3, size -= 3) {
+    for (; size >= 3; p += 3, size -= 3, quad += 4) {
+        if (quad == quads + sizeof(quads)) {
+            buf_append(out, quads, sizeof(quads));
+            quad = quads;
+        }
         quad[0] = alphabet[p[0] >> 2];
         quad[1] = alphabet[(p[0] & 3) << 4 | p[1] >> 4];
         quad[2] = alphabet[(p[1] & 15) << 2 | p[2] >> 6];
         quad[3] = alphabet[p[2] & 63];
-        buf_append(out, quad, 4);
     }
+    buf_append(out, quads, (size_t)(quad - quads));
+    quad = quads;
     if (size != 0) {
         uint8_t second = size == 2 ? p[1] : 0;
 

@@ -129,6 +129,12 @@ static void plan_field(struct field_plan *p, const ProtobufCFieldDescriptor *f)
     p->value_size = (uint8_t)field_value_size(f);
     uint32_t wire_type = p->is_packed ? PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED : p->wire_type;
     uint64_t tag = (uint64_t)f->id << 3 | wire_type;
+    char *key = mem_printf(",\"%s\":", f->name);
+    CHECK(strlen(key) <= UINT8_MAX);
+    p->json_key = key;
+    p->json_key_size = (uint8_t)strlen(key);
+    if ((f->flags & PROTOBUF_C_FIELD_FLAG_DEPRECATED) == 0 && f->default_value != NULL)
+        p->json_default = f->type == PROTOBUF_C_TYPE_STRING ? &f->default_value : f->default_value;
     do {
         p->tag[p->tag_size++] = (uint8_t)((tag & 0x7f) | (tag > 0x7f ? 0x80 : 0));
         tag >>= 7;

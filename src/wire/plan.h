@@ -65,8 +65,11 @@ struct field_plan {
     uint8_t value_size; // in memory
     uint8_t tag_size;
     uint8_t tag[TAG_SIZE_MAX]; // as it is written
-    uint64_t required_bit;     // in field_set.bits[0]; 0: it is optional, or not in that one
-    int32_t enum_first;        // of READ_ENUM
+    uint8_t json_key_size;
+    const char *json_key;     // `,"name":`, never freed
+    const void *json_default; // what JSON shows when it is unset; NULL: nothing
+    uint64_t required_bit;    // in field_set.bits[0]; 0: it is optional, or not in that one
+    int32_t enum_first;       // of READ_ENUM
     uint32_t enum_count;
 };
 

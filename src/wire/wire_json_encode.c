@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Messages to JSON in Mesos' dialect, straight into the buffer.
+// Messages to JSON in Mesos' dialect, straight into the buffer, by the plan of each type.
 
 #include <string.h>
 
@@ -8,9 +8,16 @@
 #include "base/check.h"
 #include "wire/field.h"
 #include "wire/json.h"
+#include "wire/plan.h"
 #include "wire/wire.h"
 
-static void put_message(struct json_writer *w, const ProtobufCMessage *m, unsigned depth);
+static void put_message(struct json_writer *w, struct wire_plan *plan, const ProtobufCMessage *m,
+                        unsigned depth);
+
+static void put_key(struct json_writer *w, const struct field_plan *f)
+{
+    json_key_text(w, f->json_key, f->json_key_size);
+}
 
 static void put_bytes(struct json_writer *w, const ProtobufCBinaryData *bytes)
 {
@@ -29,7 +36,7 @@ static void put_enum(struct json_writer *w, const ProtobufCFieldDescriptor *f, i
     }
 }
 
-static void put_value(struct json_writer *w, const ProtobufCFieldDescriptor *f, const void *value,
+static void put_value(struct json_writer *w, struct field_plan *f, const void *value,
                       unsigned depth)
 {
     switch (f->type) {
@@ -37,13 +44,13 @@ static void put_value(struct json_writer *w, const ProtobufCFieldDescriptor *f, 
         json_string(w, *(char *const *)value);
         break;
     case PROTOBUF_C_TYPE_MESSAGE:
-        put_message(w, *(ProtobufCMessage *const *)value, depth + 1);
+        put_message(w, wire_plan_child(f), *(ProtobufCMessage *const *)value, depth + 1);
         break;
     case PROTOBUF_C_TYPE_BYTES:
         put_bytes(w, value);
         break;
     case PROTOBUF_C_TYPE_ENUM:
-        put_enum(w, f, *(const int32_t *)value);
+        put_enum(w, f->field, *(const int32_t *)value);
         break;
     case PROTOBUF_C_TYPE_BOOL:
         json_bool(w, *(const protobuf_c_boolean *)value != 0);
@@ -75,77 +82,88 @@ static void put_value(struct json_writer *w, const ProtobufCFieldDescriptor *f, 
     }
 }
 
-// A map's key is always a string in JSON.
-static void put_map_key(struct json_writer *w, const ProtobufCMessage *entry)
+static const void *value_at(const ProtobufCMessage *m, const struct field_plan *f)
 {
-    const ProtobufCFieldDescriptor *f = &entry->descriptor->fields[0];
+    return (const char *)m + f->offset;
+}
+
+// A map's key is always a string in JSON.
+static void put_map_key(struct json_writer *w, struct field_plan *f, const ProtobufCMessage *entry)
+{
     if (f->type == PROTOBUF_C_TYPE_STRING) {
-        const char *key = *(char **)field_at(entry, f);
+        const char *key = *(char *const *)value_at(entry, f);
         json_key(w, key == NULL ? "" : key);
         return;
     }
     json_raw(w, "\"", 1);
     w->needs_comma = false;
-    put_value(w, f, field_at(entry, f), 0);
+    put_value(w, f, value_at(entry, f), 0);
     buf_append(w->out, "\":", 2);
     w->needs_comma = false;
 }
 
-static void put_map(struct json_writer *w, const ProtobufCFieldDescriptor *f,
-                    ProtobufCMessage **entries, size_t count, unsigned depth)
+static void put_map(struct json_writer *w, struct field_plan *f, ProtobufCMessage *const *entries,
+                    size_t count, unsigned depth)
 {
-    json_key(w, f->name);
+    struct wire_plan *plan = wire_plan_child(f);
     json_object_open(w);
     for (size_t i = 0; i < count; i++) {
-        const ProtobufCFieldDescriptor *value = &entries[i]->descriptor->fields[1];
-        put_map_key(w, entries[i]);
-        put_value(w, value, field_at(entries[i], value), depth);
+        put_map_key(w, &plan->fields[0], entries[i]);
+        put_value(w, &plan->fields[1], value_at(entries[i], &plan->fields[1]), depth);
     }
     json_object_close(w);
 }
 
-static void put_repeated(struct json_writer *w, const ProtobufCMessage *m,
-                         const ProtobufCFieldDescriptor *f, unsigned depth)
+static void put_repeated(struct json_writer *w, const ProtobufCMessage *m, struct field_plan *f,
+                         unsigned depth)
 {
-    size_t count = *field_count(m, f);
-    char *values = *(char **)field_at(m, f);
-    if (count == 0) {
+    size_t count = *field_count(m, f->field);
+    const char *values = *(char *const *)value_at(m, f);
+    put_key(w, f);
+    if (f->is_map) {
+        put_map(w, f, (ProtobufCMessage *const *)(const void *)values, count, depth);
         return;
     }
-    if (field_is_map(f)) {
-        put_map(w, f, (ProtobufCMessage **)(void *)values, count, depth);
-        return;
-    }
-    size_t value_size = field_value_size(f);
-    json_key(w, f->name);
     json_array_open(w);
     for (size_t i = 0; i < count; i++) {
-        put_value(w, f, values + i * value_size, depth);
+        put_value(w, f, values + i * f->value_size, depth);
     }
     json_array_close(w);
 }
 
-static void put_message(struct json_writer *w, const ProtobufCMessage *m, unsigned depth)
+// As field_is_set: what is required may be missing from a message that was made here.
+static bool has_value(const struct field_plan *f, const ProtobufCMessage *m)
+{
+    bool is_pointer = f->type == PROTOBUF_C_TYPE_STRING || f->type == PROTOBUF_C_TYPE_MESSAGE;
+    if (f->probe == PROBE_ALWAYS && is_pointer) {
+        return *(const void *const *)value_at(m, f) != NULL;
+    }
+    return wire_plan_has(f, m);
+}
+
+static void put_field(struct json_writer *w, const ProtobufCMessage *m, struct field_plan *f,
+                      unsigned depth)
+{
+    if (has_value(f, m)) {
+        if (f->label == PROTOBUF_C_LABEL_REPEATED) {
+            put_repeated(w, m, f, depth);
+            return;
+        }
+        put_key(w, f);
+        put_value(w, f, value_at(m, f), depth);
+    } else if (f->json_default != NULL) {
+        put_key(w, f);
+        put_value(w, f, f->json_default, depth);
+    }
+}
+
+static void put_message(struct json_writer *w, struct wire_plan *plan, const ProtobufCMessage *m,
+                        unsigned depth)
 {
     CHECK(depth <= WIRE_DEPTH_MAX);
     json_object_open(w);
-    if (m != NULL) {
-        const ProtobufCMessageDescriptor *d = m->descriptor;
-        for (unsigned i = 0; i < d->n_fields; i++) {
-            const ProtobufCFieldDescriptor *f = &d->fields[i];
-            if (f->label == PROTOBUF_C_LABEL_REPEATED) {
-                put_repeated(w, m, f, depth);
-            } else if (field_is_set(m, f)) {
-                json_key(w, f->name);
-                put_value(w, f, field_at(m, f), depth);
-            } else if (f->default_value != NULL &&
-                       (f->flags & PROTOBUF_C_FIELD_FLAG_DEPRECATED) == 0) {
-                json_key(w, f->name);
-                put_value(w, f,
-                          f->type == PROTOBUF_C_TYPE_STRING ? &f->default_value : f->default_value,
-                          depth);
-            }
-        }
+    for (uint32_t i = 0; m != NULL && i < plan->field_count; i++) {
+        put_field(w, m, &plan->fields[i], depth);
     }
     json_object_close(w);
 }
@@ -154,10 +172,10 @@ void wire_json_encode(const ProtobufCMessage *message, struct buf *out)
 {
     struct json_writer w;
     json_begin(&w, out);
-    put_message(&w, message, 1);
+    put_message(&w, wire_plan_get(message->descriptor), message, 1);
 }
 
 void wire_json_put(struct json_writer *w, const ProtobufCMessage *message)
 {
-    put_message(w, message, 1);
+    put_message(w, wire_plan_get(message->descriptor), message, 1);
 }
