@@ -40,17 +40,12 @@ static inline uint64_t read_word(const char *p)
     return word;
 }
 
-// All of one to seven bytes, some of them more than once.
-static inline uint64_t read_short(const char *p, size_t size)
+static inline uint64_t read_half_word(const char *p)
 {
-    uint32_t low, high;
+    uint32_t word;
 
-    if (size < sizeof(low))
-        return (uint64_t)(uint8_t)p[0] | (uint64_t)(uint8_t)p[size / 2] << 8 |
-               (uint64_t)(uint8_t)p[size - 1] << 16;
-    memcpy(&low, p, sizeof(low));
-    memcpy(&high, p + size - sizeof(high), sizeof(high));
-    return low | (uint64_t)high << 32;
+    memcpy(&word, p, sizeof(word));
+    return word;
 }
 
 // Both halves of the product, folded: each bit of the inputs reaches each bit of the result.
@@ -61,18 +56,27 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-// The state is secret from the first word on, so nobody outside can choose words that cancel.
+// Two words at a time, of which the last ones may overlap those before them. Both factors are
+// secret from the first words on, so nobody outside can choose words that cancel.
 uint32_t map_hash(const char *key, size_t key_size)
 {
     uint64_t state = hash_key[0] ^ key_size;
-    const char *end = key + key_size;
+    uint64_t a = 0, b = 0;
+    size_t left = key_size;
 
-    for (; end - key > 8; key += 8)
-        state = fold(state ^ read_word(key), hash_key[1]);
-    // The last word of a longer key has some bytes once more.
-    if (key_size > 0)
-        state = fold(state ^ (key_size >= 8 ? read_word(end - 8) : read_short(key, key_size)),
-                     hash_key[1]);
+    for (; left > 16; left -= 16, key += 16)
+        state = fold(hash_key[1] ^ read_word(key), state ^ read_word(key + 8));
+    if (left >= 8) {
+        a = read_word(key);
+        b = read_word(key + left - 8);
+    } else if (left >= 4) {
+        a = read_half_word(key);
+        b = read_half_word(key + left - 4);
+    } else if (left > 0) {
+        a = (uint64_t)(uint8_t)key[0] << 16 | (uint64_t)(uint8_t)key[left / 2] << 8 |
+            (uint8_t)key[left - 1];
+    }
+    state = fold(hash_key[1] ^ a, state ^ b);
     state = fold(state, hash_key[1] ^ UINT64_C(0xa0761d6478bd642f));
     return (uint32_t)(state ^ state >> 32);
 }

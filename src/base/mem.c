@@ -84,7 +84,9 @@ void *mem_alloc(size_t size)
 
 void mem_free(void *p)
 {
-    if (cache == NULL || p == NULL) {
+    if (p == NULL)
+        return;
+    if (cache == NULL) {
         free(p);
         return;
     }

@@ -23,8 +23,12 @@ void wire_pin(ProtobufCMessage *m, struct arena *arena, const void *data, size_t
     m->unknown_fields = pin;
 }
 
-static const uint8_t *skip_varint(const uint8_t *at, uint64_t *ret_value)
+static inline const uint8_t *skip_varint(const uint8_t *at, uint64_t *ret_value)
 {
+    if (*at < 0x80) {
+        *ret_value = *at;
+        return at + 1;
+    }
     uint64_t value = *at & 0x7f;
     for (unsigned shift = 7; (*at++ & 0x80) != 0 && shift < 64; shift += 7)
         value |= (uint64_t)(*at & 0x7f) << shift;
@@ -33,7 +37,7 @@ static const uint8_t *skip_varint(const uint8_t *at, uint64_t *ret_value)
 }
 
 // The end of the field that begins at `at`, and its number.
-static const uint8_t *skip_field(const uint8_t *at, uint32_t *ret_id)
+static inline const uint8_t *skip_field(const uint8_t *at, uint32_t *ret_id)
 {
     uint64_t tag, value;
     at = skip_varint(at, &tag);

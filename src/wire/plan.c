@@ -141,6 +141,17 @@ static void plan_field(struct field_plan *p, const ProtobufCFieldDescriptor *f)
     } while (tag != 0);
 }
 
+static bool ends_row(const struct wire_plan *plan, unsigned last)
+{
+    for (unsigned i = 0; i < PLAN_ROW; i++) {
+        const struct field_plan *f = &plan->fields[last - i];
+        if (f->probe != PROBE_POINTER || f->field->default_value != NULL ||
+            f->offset + i * sizeof(void *) != plan->fields[last].offset)
+            return false;
+    }
+    return true;
+}
+
 static struct wire_plan *plan_new(const ProtobufCMessageDescriptor *d)
 {
     CHECK(d->n_fields <= WIRE_FIELDS_MAX);
@@ -159,6 +170,7 @@ static struct wire_plan *plan_new(const ProtobufCMessageDescriptor *d)
         uint32_t tag = d->fields[i].id << 3 | plan->fields[i].wire_type;
         if (tag < PLAN_DIRECT_TAGS)
             plan->by_tag[tag] = &plan->fields[i];
+        plan->fields[i].ends_row = i + 1 >= PLAN_ROW && ends_row(plan, i);
     }
     plan->wraps_text = d->n_fields == 1 && d->fields[0].id == 1 &&
                        d->fields[0].label == PROTOBUF_C_LABEL_REQUIRED &&

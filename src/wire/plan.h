@@ -17,7 +17,7 @@
 #define WIRE_TLS __attribute__((tls_model("initial-exec")))
 
 // Fields with numbers up to 31 are found by their tag at once.
-enum { PLAN_DIRECT_TAGS = 32 * 8, TAG_SIZE_MAX = 5 };
+enum { PLAN_DIRECT_TAGS = 32 * 8, TAG_SIZE_MAX = 5, PLAN_ROW = 4 };
 
 struct wire_plan;
 
@@ -61,6 +61,7 @@ struct field_plan {
     bool is_oneof;
     bool is_map;
     bool is_packed;     // as it is written
+    bool ends_row;      // it and the PLAN_ROW - 1 before it are pointers that lie in a row
     uint8_t wire_type;  // of one value
     uint8_t value_size; // in memory
     uint8_t tag_size;
@@ -111,6 +112,15 @@ static inline bool wire_plan_has(const struct field_plan *f, const ProtobufCMess
         return f->field->default_value == NULL ||
                *(const void *const *)(const void *)at != f->field->default_value;
     return f->probe != PROBE_ASK || field_is_set(m, f->field);
+}
+
+// Whether all of the row that the field ends is unset: messages that are one of many have rows of
+// such fields.
+static inline bool wire_plan_row_is_unset(const struct field_plan *f, const ProtobufCMessage *m)
+{
+    uint64_t words[PLAN_ROW];
+    memcpy(words, (const char *)m + f->offset - (PLAN_ROW - 1) * sizeof(words[0]), sizeof(words));
+    return (words[0] | words[1] | words[2] | words[3]) == 0;
 }
 
 // Whether the enum has that value.

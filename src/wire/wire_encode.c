@@ -11,55 +11,52 @@
 #include "wire/plan.h"
 #include "wire/wire.h"
 
-enum { SCRATCH_SIZE_MIN = 64 * 1024, SCRATCH_SIZE_KEPT = 1024 * 1024, VARINT_SIZE_MAX = 10 };
+enum {
+    SCRATCH_SIZE_MIN = 64 * 1024,
+    SCRATCH_SIZE_KEPT = 1024 * 1024,
+    VARINT_SIZE_MAX = 10,
+    HEAD_SIZE_MAX = TAG_SIZE_MAX + VARINT_SIZE_MAX, // what stands before a value
+};
 
-// Bytes that grow towards the front.
+// A block that is filled from its end. Where it is filled down to is handed from function to
+// function, and not kept here: `at`, the first byte written.
 struct back {
     uint8_t *data;
-    uint8_t *at; // the first byte written
     uint8_t *end;
 };
 
 // Of each thread, so that a message costs no allocation.
 static _Thread_local struct back scratch WIRE_TLS;
 
-static void grow(struct back *b, size_t size)
+static __attribute__((noinline)) uint8_t *grow(struct back *b, const uint8_t *at, size_t size)
 {
-    size_t used = (size_t)(b->end - b->at);
+    size_t used = (size_t)(b->end - at);
     size_t capacity = (size_t)(b->end - b->data);
     do
         capacity = capacity > 0 ? capacity * 2 : SCRATCH_SIZE_MIN;
     while (capacity - used < size);
     uint8_t *data = mem_alloc(capacity);
     if (used > 0)
-        memcpy(data + capacity - used, b->at, used);
+        memcpy(data + capacity - used, at, used);
     mem_free(b->data);
     b->data = data;
     b->end = data + capacity;
-    b->at = b->end - used;
+    return b->end - used;
 }
 
-// Room for `size` bytes before what is there.
-static inline void need(struct back *b, size_t size)
+// Room for `size` bytes before `at`. Returns where that is now: the block may move.
+static inline uint8_t *need(struct back *b, uint8_t *at, size_t size)
 {
-    if (__builtin_expect((size_t)(b->at - b->data) < size, 0))
-        grow(b, size);
+    return __builtin_expect((size_t)(at - b->data) < size, 0) ? grow(b, at, size) : at;
 }
 
-static inline void put_bytes(struct back *b, const void *data, size_t size)
-{
-    need(b, size);
-    b->at -= size;
-    if (size > 0)
-        memcpy(b->at, data, size);
-}
+// These four are given the room that they need, and return where they wrote.
 
-static inline void put_varint(struct back *b, uint64_t value)
+static inline uint8_t *put_varint(uint8_t *at, uint64_t value)
 {
-    need(b, VARINT_SIZE_MAX);
-    if (value < 0x80) {
-        *--b->at = (uint8_t)value;
-        return;
+    if (__builtin_expect(value < 0x80, 1)) {
+        *--at = (uint8_t)value;
+        return at;
     }
     uint8_t bytes[VARINT_SIZE_MAX];
     size_t size = 0;
@@ -68,155 +65,163 @@ static inline void put_varint(struct back *b, uint64_t value)
         value >>= 7;
     } while (value != 0);
     bytes[size - 1] &= 0x7f;
-    b->at -= size;
-    memcpy(b->at, bytes, size);
+    return memcpy(at - size, bytes, size);
 }
 
-static inline void put_tag(struct back *b, const struct field_plan *f)
+static inline uint8_t *put_tag(uint8_t *at, const struct field_plan *f)
 {
-    need(b, TAG_SIZE_MAX);
-    if (f->tag_size == 1) {
-        *--b->at = f->tag[0];
-        return;
+    if (__builtin_expect(f->tag_size == 1, 1)) {
+        *--at = f->tag[0];
+        return at;
     }
-    b->at -= f->tag_size;
-    memcpy(b->at, f->tag, f->tag_size);
+    return memcpy(at - f->tag_size, f->tag, f->tag_size);
 }
 
-static void put_message(struct back *b, struct wire_plan *plan, const ProtobufCMessage *m,
-                        unsigned depth);
-
-static void put_nested(struct back *b, struct field_plan *f, const ProtobufCMessage *m,
-                       unsigned depth)
+static inline uint8_t *put_head(uint8_t *at, const struct field_plan *f, size_t size)
 {
-    // As an offset, since the buffer may move.
-    size_t before = (size_t)(b->end - b->at);
-    if (m != NULL)
-        put_message(b, wire_plan_child(f), m, depth + 1);
-    put_varint(b, (size_t)(b->end - b->at) - before);
+    return put_tag(put_varint(at, size), f);
 }
 
-static void put_text(struct back *b, const char *text)
-{
-    size_t size = text != NULL ? strlen(text) : 0;
-    put_bytes(b, text, size);
-    put_varint(b, size);
-}
-
-// One value without its tag.
-static void put_value(struct back *b, struct field_plan *f, const void *slot, unsigned depth)
+// A number without its tag.
+static inline uint8_t *put_number(uint8_t *at, const struct field_plan *f, const void *slot)
 {
     switch ((ProtobufCType)f->type) {
-    case PROTOBUF_C_TYPE_STRING:
-        put_text(b, *(char *const *)slot);
-        break;
-    case PROTOBUF_C_TYPE_MESSAGE:
-        put_nested(b, f, *(ProtobufCMessage *const *)slot, depth);
-        break;
-    case PROTOBUF_C_TYPE_BYTES: {
-        const ProtobufCBinaryData *bytes = slot;
-        put_bytes(b, bytes->data, bytes->len);
-        put_varint(b, bytes->len);
-        break;
-    }
     case PROTOBUF_C_TYPE_INT32:
     case PROTOBUF_C_TYPE_ENUM:
-        put_varint(b, (uint64_t)(int64_t) * (const int32_t *)slot);
-        break;
+        return put_varint(at, (uint64_t)(int64_t) * (const int32_t *)slot);
     case PROTOBUF_C_TYPE_UINT32:
-        put_varint(b, *(const uint32_t *)slot);
-        break;
+        return put_varint(at, *(const uint32_t *)slot);
     case PROTOBUF_C_TYPE_SINT32: {
         uint32_t value = *(const uint32_t *)slot;
-        put_varint(b, value << 1 ^ (0 - (value >> 31)));
-        break;
+        return put_varint(at, value << 1 ^ (0 - (value >> 31)));
     }
     case PROTOBUF_C_TYPE_INT64:
     case PROTOBUF_C_TYPE_UINT64:
-        put_varint(b, *(const uint64_t *)slot);
-        break;
+        return put_varint(at, *(const uint64_t *)slot);
     case PROTOBUF_C_TYPE_SINT64: {
         uint64_t value = *(const uint64_t *)slot;
-        put_varint(b, value << 1 ^ (0 - (value >> 63)));
-        break;
+        return put_varint(at, value << 1 ^ (0 - (value >> 63)));
     }
     case PROTOBUF_C_TYPE_BOOL:
-        put_varint(b, *(const protobuf_c_boolean *)slot != 0);
-        break;
-    case PROTOBUF_C_TYPE_SFIXED32:
-    case PROTOBUF_C_TYPE_FIXED32:
-    case PROTOBUF_C_TYPE_FLOAT:
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE: {
+        return put_varint(at, *(const protobuf_c_boolean *)slot != 0);
+    default:
         // The wire is little-endian, as are the machines this is built for.
         _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are copied as they are");
-        put_bytes(b, slot, f->value_size);
-        break;
-    }
+        return memcpy(at - f->value_size, slot, f->value_size);
     }
 }
 
-static void put_repeated(struct back *b, struct field_plan *f, const ProtobufCMessage *m,
-                         unsigned depth)
+static inline uint8_t *put_bytes(struct back *b, uint8_t *at, const struct field_plan *f,
+                                 const void *data, size_t size)
+{
+    at = need(b, at, size + HEAD_SIZE_MAX) - size;
+    if (size > 0)
+        memcpy(at, data, size);
+    return put_head(at, f, size);
+}
+
+static uint8_t *put_message(struct back *b, uint8_t *at, struct wire_plan *plan,
+                            const ProtobufCMessage *m, unsigned depth);
+
+static inline uint8_t *put_nested(struct back *b, uint8_t *at, struct field_plan *f,
+                                  const ProtobufCMessage *m, unsigned depth)
+{
+    // As an offset, since the block may move.
+    size_t before = (size_t)(b->end - at);
+    struct wire_plan *plan = wire_plan_child(f);
+    if (m != NULL && plan->wraps_text && !wire_is_pinned(m)) {
+        const char *text = *(char *const *)(const void *)((const char *)m + plan->fields[0].offset);
+        at = put_bytes(b, at, &plan->fields[0], text, text != NULL ? strlen(text) : 0);
+    } else if (m != NULL) {
+        at = put_message(b, at, plan, m, depth + 1);
+    }
+    at = need(b, at, HEAD_SIZE_MAX);
+    return put_head(at, f, (size_t)(b->end - at) - before);
+}
+
+// One value with its tag.
+static inline uint8_t *put_value(struct back *b, uint8_t *at, struct field_plan *f,
+                                 const void *slot, unsigned depth)
+{
+    switch ((ProtobufCType)f->type) {
+    case PROTOBUF_C_TYPE_STRING: {
+        const char *text = *(char *const *)slot;
+        return put_bytes(b, at, f, text, text != NULL ? strlen(text) : 0);
+    }
+    case PROTOBUF_C_TYPE_MESSAGE:
+        return put_nested(b, at, f, *(ProtobufCMessage *const *)slot, depth);
+    case PROTOBUF_C_TYPE_BYTES: {
+        const ProtobufCBinaryData *bytes = slot;
+        return put_bytes(b, at, f, bytes->data, bytes->len);
+    }
+    default:
+        return put_tag(put_number(need(b, at, HEAD_SIZE_MAX), f, slot), f);
+    }
+}
+
+static __attribute__((noinline)) uint8_t *put_repeated(struct back *b, uint8_t *at,
+                                                       struct field_plan *f,
+                                                       const ProtobufCMessage *m, unsigned depth)
 {
     size_t count = *(const size_t *)(const void *)((const char *)m + f->quantifier_offset);
     const char *values = *(char *const *)(const void *)((const char *)m + f->offset);
-    size_t before = (size_t)(b->end - b->at);
-    for (size_t i = count; i-- > 0;) {
-        put_value(b, f, values + i * f->value_size, depth);
-        if (!f->is_packed)
-            put_tag(b, f);
+    if (!f->is_packed) {
+        for (size_t i = count; i-- > 0;)
+            at = put_value(b, at, f, values + i * f->value_size, depth);
+        return at;
     }
-    if (f->is_packed) {
-        put_varint(b, (size_t)(b->end - b->at) - before);
-        put_tag(b, f);
-    }
+    size_t before = (size_t)(b->end - at);
+    for (size_t i = count; i-- > 0;)
+        at = put_number(need(b, at, VARINT_SIZE_MAX), f, values + i * f->value_size);
+    at = need(b, at, HEAD_SIZE_MAX);
+    return put_head(at, f, (size_t)(b->end - at) - before);
 }
 
-static void put_pinned(struct back *b, struct wire_plan *plan, const ProtobufCMessage *m,
-                       unsigned depth)
+static __attribute__((noinline)) uint8_t *put_pinned(struct back *b, uint8_t *at,
+                                                     struct wire_plan *plan,
+                                                     const ProtobufCMessage *m, unsigned depth)
 {
     const ProtobufCMessageUnknownField *pin = m->unknown_fields;
     int live = pin->tag != 0 ? wire_plan_find(plan, pin->tag) : -1;
     if (live >= 0 && wire_plan_has(&plan->fields[live], m))
-        put_repeated(b, &plan->fields[live], m, depth);
-    put_bytes(b, pin->data, pin->len);
+        at = put_repeated(b, at, &plan->fields[live], m, depth);
+    at = need(b, at, pin->len) - pin->len;
+    if (pin->len > 0)
+        memcpy(at, pin->data, pin->len);
+    return at;
 }
 
-static void put_message(struct back *b, struct wire_plan *plan, const ProtobufCMessage *m,
-                        unsigned depth)
+static uint8_t *put_message(struct back *b, uint8_t *at, struct wire_plan *plan,
+                            const ProtobufCMessage *m, unsigned depth)
 {
     CHECK(depth <= WIRE_DEPTH_MAX + 1);
-    if (wire_is_pinned(m)) {
-        put_pinned(b, plan, m, depth);
-        return;
-    }
-    for (unsigned i = plan->field_count; i-- > 0;) {
-        struct field_plan *f = &plan->fields[i];
-        if (!wire_plan_has(f, m)) {
+    if (wire_is_pinned(m))
+        return put_pinned(b, at, plan, m, depth);
+    for (struct field_plan *f = plan->fields + plan->field_count; f-- > plan->fields;) {
+        if (f->ends_row && wire_plan_row_is_unset(f, m)) {
+            f -= PLAN_ROW - 1;
             continue;
         }
-        if (f->label == PROTOBUF_C_LABEL_REPEATED) {
-            put_repeated(b, f, m, depth);
-        } else {
-            put_value(b, f, (const char *)m + f->offset, depth);
-            put_tag(b, f);
-        }
+        if (!wire_plan_has(f, m))
+            continue;
+        at = f->label == PROTOBUF_C_LABEL_REPEATED
+                 ? put_repeated(b, at, f, m, depth)
+                 : put_value(b, at, f, (const char *)m + f->offset, depth);
     }
+    return at;
 }
 
 size_t wire_pack(const ProtobufCMessage *message, const void **ret_data)
 {
-    struct back *b = &scratch;
-    if ((size_t)(b->end - b->data) > SCRATCH_SIZE_KEPT) {
-        mem_free(b->data);
-        *b = (struct back){0};
+    struct back b = scratch;
+    if ((size_t)(b.end - b.data) > SCRATCH_SIZE_KEPT) {
+        mem_free(b.data);
+        b = (struct back){0};
     }
-    b->at = b->end;
-    put_message(b, wire_plan_get(message->descriptor), message, 1);
-    *ret_data = b->at;
-    return (size_t)(b->end - b->at);
+    uint8_t *at = put_message(&b, b.end, wire_plan_get(message->descriptor), message, 1);
+    scratch = b;
+    *ret_data = at;
+    return (size_t)(b.end - at);
 }
 
 void wire_encode(const ProtobufCMessage *message, struct buf *out)

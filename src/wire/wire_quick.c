@@ -26,7 +26,9 @@ static inline void *take(struct quick *q, size_t size)
     return arena_alloc_aligned(q->arena, size, ARENA_SMALL_ALIGNMENT);
 }
 
-static const uint8_t *take_long_varint(const uint8_t *at, const uint8_t *end, uint64_t *ret_value)
+static __attribute__((noinline)) const uint8_t *take_long_varint(const uint8_t *at,
+                                                                 const uint8_t *end,
+                                                                 uint64_t *ret_value)
 {
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 70 && at < end; shift += 7) {
@@ -63,8 +65,8 @@ static inline const uint8_t *take_size(const uint8_t *at, const uint8_t *end, si
 }
 
 // Steps over a field that the message's type has not.
-static const uint8_t *skip_unknown(const struct wire_plan *plan, const uint8_t *at,
-                                   const uint8_t *end)
+static __attribute__((noinline)) const uint8_t *skip_unknown(const struct wire_plan *plan,
+                                                             const uint8_t *at, const uint8_t *end)
 {
     uint64_t tag, number;
     size_t size = 0;
@@ -236,8 +238,9 @@ static size_t count_run(const struct field_plan *f, const uint8_t *at, const uin
 }
 
 // Reads these. Returns where they end; NULL: no.
-static const uint8_t *read_run(struct quick *q, struct field_plan *f, ProtobufCMessage *m,
-                               const uint8_t *at, const uint8_t *end, unsigned depth)
+static __attribute__((noinline)) const uint8_t *read_run(struct quick *q, struct field_plan *f,
+                                                         ProtobufCMessage *m, const uint8_t *at,
+                                                         const uint8_t *end, unsigned depth)
 {
     size_t *ret_count = field_count(m, f->field), size = 0;
     size_t count = *ret_count == 0 ? count_run(f, at, end) : 0; // else: others came before
