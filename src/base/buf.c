@@ -35,14 +35,12 @@ void buf_clear(struct buf *buf)
         buf->data[0] = '\0';
 }
 
-void buf_reserve(struct buf *buf, size_t extra)
+void buf_grow(struct buf *buf, size_t extra)
 {
     size_t needed, capacity;
 
     CHECK(extra < SIZE_MAX / 4 - buf->size);
     needed = buf->size + extra + 1;
-    if (needed <= buf->capacity)
-        return;
     capacity = buf->capacity * 2 > CAPACITY_MIN ? buf->capacity * 2 : CAPACITY_MIN;
     if (capacity < needed)
         capacity = needed;

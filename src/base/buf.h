@@ -20,9 +20,9 @@ struct buf {
 #define BUF_INIT ((struct buf){0})
 
 void buf_init(struct buf *buf, size_t limit);
-void buf_free(struct buf *buf);                  // frees the bytes; the buffer may be used again
-void buf_clear(struct buf *buf);                 // keeps the memory
-void buf_reserve(struct buf *buf, size_t extra); // room for `extra` more bytes
+void buf_free(struct buf *buf);               // frees the bytes; the buffer may be used again
+void buf_clear(struct buf *buf);              // keeps the memory
+void buf_grow(struct buf *buf, size_t extra); // private
 void buf_append(struct buf *buf, const void *data, size_t size);
 void buf_puts(struct buf *buf, const char *s);
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -31,6 +31,13 @@ void buf_put_u64(struct buf *buf, unsigned long long value); // decimal
 void buf_put_i64(struct buf *buf, long long value);
 void buf_consume(struct buf *buf, size_t size); // drops bytes from the front
 char *buf_take(struct buf *buf);                // the caller frees with mem_free; never NULL
+
+// Room for `extra` more bytes.
+static inline void buf_reserve(struct buf *buf, size_t extra)
+{
+    if (extra >= buf->capacity - buf->size)
+        buf_grow(buf, extra);
+}
 
 static inline void buf_putc(struct buf *buf, char c)
 {

@@ -134,8 +134,9 @@ static void rebuild(struct map *map)
     index_fill(map);
 }
 
-static struct map_entry *find(const struct map *map, const char *key, size_t key_size,
-                              uint32_t hash)
+static inline __attribute__((always_inline)) struct map_entry *find(const struct map *map,
+                                                                    const char *key,
+                                                                    size_t key_size, uint32_t hash)
 {
     uint32_t mask = (uint32_t)index_count(map) - 1;
 

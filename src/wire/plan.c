@@ -107,6 +107,18 @@ static enum field_read read_of(const ProtobufCFieldDescriptor *f)
     }
 }
 
+static bool is_id(const ProtobufCFieldDescriptor *f)
+{
+    if (f->type != PROTOBUF_C_TYPE_MESSAGE)
+        return false;
+    const ProtobufCMessageDescriptor *d = f->descriptor;
+    return d->n_fields == 1 && d->fields[0].id == 1 &&
+           d->fields[0].label == PROTOBUF_C_LABEL_REQUIRED &&
+           d->fields[0].type == PROTOBUF_C_TYPE_STRING &&
+           d->fields[0].offset == offsetof(struct wire_id, text) &&
+           d->sizeof_message == sizeof(struct wire_id);
+}
+
 static void plan_field(struct field_plan *p, const ProtobufCFieldDescriptor *f)
 {
     p->field = f;
@@ -123,6 +135,7 @@ static void plan_field(struct field_plan *p, const ProtobufCFieldDescriptor *f)
         p->enum_count = d->n_values;
     }
     p->is_map = field_is_map(f);
+    p->is_id = is_id(f);
     p->is_packed =
         f->label == PROTOBUF_C_LABEL_REPEATED && (f->flags & PROTOBUF_C_FIELD_FLAG_PACKED) != 0;
     p->wire_type = (uint8_t)wire_type_of(f->type);
@@ -172,9 +185,6 @@ static struct wire_plan *plan_new(const ProtobufCMessageDescriptor *d)
             plan->by_tag[tag] = &plan->fields[i];
         plan->fields[i].ends_row = i + 1 >= PLAN_ROW && ends_row(plan, i);
     }
-    plan->wraps_text = d->n_fields == 1 && d->fields[0].id == 1 &&
-                       d->fields[0].label == PROTOBUF_C_LABEL_REQUIRED &&
-                       d->fields[0].type == PROTOBUF_C_TYPE_STRING;
     return plan;
 }
 

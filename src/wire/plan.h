@@ -60,6 +60,7 @@ struct field_plan {
     uint8_t label;       // ProtobufCLabel
     bool is_oneof;
     bool is_map;
+    bool is_id;         // of a message that is laid out as struct wire_id
     bool is_packed;     // as it is written
     bool ends_row;      // it and the PLAN_ROW - 1 before it are pointers that lie in a row
     uint8_t wire_type;  // of one value
@@ -74,13 +75,20 @@ struct field_plan {
     uint32_t enum_count;
 };
 
+// How a message lies in memory that has one field, a required text with the number 1, as have most
+// nested messages: FrameworkID, TaskID and so on.
+struct wire_id {
+    ProtobufCMessage base;
+    char *text;
+};
+enum { WIRE_ID_TAG = 1 << 3 | PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED };
+
 struct wire_plan {
     const ProtobufCMessageDescriptor *descriptor;
     ProtobufCMessageInit message_init; // the descriptor's
     size_t message_size;               // the same
     uint32_t field_count;
     bool has_maps;
-    bool wraps_text; // one field, a required text with the number 1: an id
     struct field_set required;
     struct field_plan *by_tag[PLAN_DIRECT_TAGS]; // the number and a value's own wire type
     struct field_plan fields[];

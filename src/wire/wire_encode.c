@@ -128,14 +128,20 @@ static inline uint8_t *put_nested(struct back *b, uint8_t *at, struct field_plan
 {
     // As an offset, since the block may move.
     size_t before = (size_t)(b->end - at);
-    struct wire_plan *plan = wire_plan_child(f);
-    if (m != NULL && plan->wraps_text && !wire_is_pinned(m)) {
-        const char *text = *(char *const *)(const void *)((const char *)m + plan->fields[0].offset);
-        at = put_bytes(b, at, &plan->fields[0], text, text != NULL ? strlen(text) : 0);
+    if (f->is_id && m != NULL && !wire_is_pinned(m)) {
+        const char *text = ((const struct wire_id *)(const void *)m)->text;
+        size_t size = text != NULL ? strlen(text) : 0;
+        at = need(b, at, size + 2 * HEAD_SIZE_MAX) - size;
+        if (size > 0)
+            memcpy(at, text, size);
+        at = put_varint(at, size);
+        *--at = WIRE_ID_TAG;
     } else if (m != NULL) {
-        at = put_message(b, at, plan, m, depth + 1);
+        at = put_message(b, at, wire_plan_child(f), m, depth + 1);
+        at = need(b, at, HEAD_SIZE_MAX);
+    } else {
+        at = need(b, at, HEAD_SIZE_MAX);
     }
-    at = need(b, at, HEAD_SIZE_MAX);
     return put_head(at, f, (size_t)(b->end - at) - before);
 }
 

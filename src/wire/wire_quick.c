@@ -161,19 +161,17 @@ static inline void read_bytes(struct quick *q, void *slot, const uint8_t *data, 
     *(ProtobufCBinaryData *)slot = (ProtobufCBinaryData){size, copy};
 }
 
-// A message that has one field, a text.
-struct wrapped {
-    ProtobufCMessage base;
-    char *text;
-};
-
-// An id, as most nested messages are; the message and its text in one piece. NULL: it is no text.
-static inline ProtobufCMessage *read_wrapped(struct quick *q, const struct wire_plan *plan,
-                                             const uint8_t *text, size_t size)
+// An id that is nothing but its text; message and text in one piece. NULL: it is not so, or no
+// text. What it takes is bound by its bytes, so the limit need not be asked.
+static inline struct wire_id *read_id(struct quick *q, const ProtobufCMessageDescriptor *descriptor,
+                                      const uint8_t *data, size_t size)
 {
-    struct wrapped *m = take(q, sizeof(*m) + size + 1);
-    *m = (struct wrapped){{.descriptor = plan->descriptor}, (char *)(m + 1)};
-    return read_text_to((uint8_t *)m->text, text, size) ? &m->base : NULL;
+    if (size < 2 || data[0] != WIRE_ID_TAG || data[1] >= 0x80 || data[1] != size - 2) {
+        return NULL;
+    }
+    struct wire_id *id = take(q, sizeof(*id) + size - 1);
+    *id = (struct wire_id){{.descriptor = descriptor}, (char *)(id + 1)};
+    return read_text_to((uint8_t *)id->text, data + 2, size - 2) ? id : NULL;
 }
 
 // Whether the entry of a map has a key and a value.
@@ -196,22 +194,25 @@ static bool read_message(struct quick *q, struct wire_plan *plan, ProtobufCMessa
 static inline ProtobufCMessage *read_nested(struct quick *q, struct field_plan *f,
                                             const uint8_t *data, size_t size, unsigned depth)
 {
-    struct wire_plan *plan = wire_plan_child(f);
-    if (depth == WIRE_DEPTH_MAX || q->arena->size > q->arena_size_max) {
+    if (depth == WIRE_DEPTH_MAX) {
         return NULL;
     }
-    ProtobufCMessage *m;
-    if (plan->wraps_text && size >= 2 && data[1] < 0x80 && data[1] == size - 2 &&
-        data[0] == plan->fields[0].tag[0]) {
-        m = read_wrapped(q, plan, data + 2, size - 2);
-    } else {
-        m = take(q, plan->message_size);
-        plan->message_init(m);
-        if (!read_message(q, plan, m, data, data + size, depth + 1)) {
-            return NULL;
+    if (f->is_id) {
+        struct wire_id *id = read_id(q, f->field->descriptor, data, size);
+        if (__builtin_expect(id != NULL, 1)) {
+            return &id->base;
         }
     }
-    if (plan->descriptor == q->pinned && m != NULL) {
+    struct wire_plan *plan = wire_plan_child(f);
+    if (q->arena->size > q->arena_size_max) {
+        return NULL;
+    }
+    ProtobufCMessage *m = take(q, plan->message_size);
+    plan->message_init(m);
+    if (!read_message(q, plan, m, data, data + size, depth + 1)) {
+        return NULL;
+    }
+    if (plan->descriptor == q->pinned) {
         wire_pin(m, q->arena, memcpy(arena_alloc_aligned(q->arena, size, 1), data, size), size, 0);
     }
     return m;
@@ -396,6 +397,9 @@ ProtobufCMessage *wire_read_quick(const ProtobufCMessageDescriptor *descriptor, 
                                   const void *data, size_t size,
                                   const ProtobufCMessageDescriptor *pinned)
 {
+    if (pinned != NULL && pinned->n_fields == 1) {
+        return NULL; // read_id pins nothing
+    }
     struct wire_plan *plan = wire_plan_get(descriptor);
     struct quick q = {arena, arena->size + wire_build_budget(size) / 2, pinned};
     ProtobufCMessage *m = take(&q, plan->message_size);
