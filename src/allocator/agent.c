@@ -447,8 +447,8 @@ static void hold_uses(struct allocator *a, struct alloc_agent *agent, const char
 static struct alloc_agent *agent_new(struct allocator *a, const char *id)
 {
     size_t size = strlen(id) + 1;
-    struct alloc_agent *agent = mem_zalloc(sizeof(*agent) + size);
-    agent->id = (char *)(agent + 1);
+    struct alloc_agent *agent = slab_take(&a->agent_slab);
+    agent->id = size <= sizeof(agent->own_id) ? agent->own_id : mem_alloc(size);
     memcpy(agent->id, id, size);
     agent->allocator = a;
     agent->is_active = true;
@@ -568,7 +568,10 @@ void alloc_agent_free(struct allocator *a, struct alloc_agent *agent)
     bits_free(&agent->blocked);
     bits_free(&agent->judged);
     bits_free(&agent->excluded);
-    mem_free(agent);
+    if (agent->id != agent->own_id) {
+        mem_free(agent->id);
+    }
+    slab_give(&a->agent_slab, agent);
 }
 
 void allocator_remove_agent(struct allocator *a, const char *agent_id)

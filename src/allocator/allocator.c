@@ -48,6 +48,11 @@ struct allocator *allocator_new(const struct allocator_options *options,
     a->callbacks = *callbacks;
     a->ctx = ctx;
     prng_seed(&a->prng, options->seed);
+    a->agent_slab = SLAB_INIT(struct alloc_agent);
+    a->role_slab = SLAB_INIT(struct alloc_role);
+    a->member_slab = SLAB_INIT(struct alloc_member);
+    a->framework_slab = SLAB_INIT(struct alloc_framework);
+    a->notes_slab = SLAB_INIT(struct alloc_notes);
     a->excluded_names = normalize_names(options->fair_sharing_excluded);
     const char *least = options->min_allocatable_resources;
     CHECK(minimums_parse(least != NULL ? least : ALLOCATOR_MIN_ALLOCATABLE, &a->minimums,

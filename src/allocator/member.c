@@ -15,7 +15,7 @@ struct alloc_framework *framework_get(struct allocator *a, const char *id, bool 
 {
     struct alloc_framework *framework = map_get(&a->frameworks, id);
     if (framework == NULL && may_make) {
-        framework = mem_zalloc(sizeof(*framework));
+        framework = slab_take(&a->framework_slab);
         framework->id = mem_strdup(id);
         framework->allocator = a;
         map_put(&a->frameworks, id, framework);
@@ -30,10 +30,10 @@ void framework_free_if_unused(struct allocator *a, struct alloc_framework *frame
     }
     map_remove(&a->frameworks, framework->id);
     constraints_free(framework->constraints);
-    framework_free_notes(framework);
+    framework_free_notes(a, framework);
     mem_free(framework->members);
     mem_free(framework->id);
-    mem_free(framework);
+    slab_give(&a->framework_slab, framework);
 }
 
 // Makes the roles above it, too.
@@ -43,7 +43,7 @@ struct alloc_role *role_get(struct allocator *a, const char *name)
     if (role != NULL) {
         return role;
     }
-    role = mem_zalloc(sizeof(*role));
+    role = slab_take(&a->role_slab);
     role->name = intern_get(name);
     role->weight = 1.0;
     const char *slash = strrchr(role->name->text, '/');
@@ -80,7 +80,7 @@ void role_free_if_unused(struct allocator *a, struct alloc_role *role)
         amounts_free(&role->firm);
         amounts_free(&role->need);
         amounts_free(&role->need_below);
-        mem_free(role);
+        slab_give(&a->role_slab, role);
         role = parent;
     }
 }
@@ -135,7 +135,7 @@ struct alloc_member *member_get(struct allocator *a, struct alloc_framework *fra
     if (!may_make) {
         return NULL;
     }
-    struct alloc_member *member = mem_zalloc(sizeof(*member));
+    struct alloc_member *member = slab_take(&a->member_slab);
     member->framework = framework;
     member->role = role_get(a, role);
     member->role->member_count++;
@@ -169,7 +169,7 @@ void member_free_if_unused(struct allocator *a, struct alloc_member *member)
     role_free_if_unused(a, member->role);
     minimums_free(member->minimums, member->minimum_count);
     amounts_free(&member->amounts);
-    mem_free(member);
+    slab_give(&a->member_slab, member);
 }
 
 // Looks only at agents with something free. What their bits say of the member stays true while it

@@ -90,8 +90,9 @@ void order_add_total(struct allocator *a, const struct resources *r, int sign)
 
 // ---- order ----
 
-static int compare(bool is_sated, double share, uint64_t allocations, const char *name,
-                   bool is_sated_y, double share_y, uint64_t allocations_y, const char *name_y)
+// By all but the name.
+static int compare_keys(bool is_sated, double share, uint64_t allocations, bool is_sated_y,
+                        double share_y, uint64_t allocations_y)
 {
     if (is_sated != is_sated_y) {
         return is_sated ? 1 : -1;
@@ -99,24 +100,23 @@ static int compare(bool is_sated, double share, uint64_t allocations, const char
     if (share != share_y) {
         return share < share_y ? -1 : 1;
     }
-    if (allocations != allocations_y) {
-        return allocations < allocations_y ? -1 : 1;
-    }
-    return name == name_y ? 0 : strcmp(name, name_y);
+    return (allocations > allocations_y) - (allocations < allocations_y);
 }
 
 static int compare_places(const struct alloc_place *x, double x_share, const struct alloc_place *y,
                           double y_share)
 {
-    return compare(x->is_sated, x_share, x->allocations, x->name, y->is_sated, y_share,
-                   y->allocations, y->name);
+    int order =
+        compare_keys(x->is_sated, x_share, x->allocations, y->is_sated, y_share, y->allocations);
+    return order != 0 || x == y ? order : strcmp(x->name, y->name);
 }
 
 static int compare_members(const struct alloc_member *x, double x_share,
                            const struct alloc_member *y, double y_share)
 {
-    return compare(x->is_sated, x_share, x->allocations, x->framework->id, y->is_sated, y_share,
-                   y->allocations, y->framework->id);
+    int order =
+        compare_keys(x->is_sated, x_share, x->allocations, y->is_sated, y_share, y->allocations);
+    return order != 0 || x == y ? order : strcmp(x->framework->id, y->framework->id);
 }
 
 int order_compare_places(const struct tree_node *x, const struct tree_node *y)
@@ -316,7 +316,7 @@ static struct tree_node *walk_ahead(struct order_walk *walk)
             .share = walk->is_member ? true_member_share(walk->a, member_at(walk->next))
                                      : true_place_share(walk->a, place_at(walk->next)),
             .node = walk->next};
-        walk->next = tree_next(walk->next);
+        walk->next = walk->next->next;
     }
 }
 
@@ -326,7 +326,7 @@ struct tree_node *order_walk_next(struct order_walk *walk)
         return walk_ahead(walk);
     }
     struct tree_node *node = walk->next;
-    walk->next = node != NULL ? tree_next(node) : NULL;
+    walk->next = node != NULL ? node->next : NULL;
     return node;
 }
 

@@ -410,18 +410,64 @@ static void prefetch_lines(const void *memory, size_t size)
 {
     enum { LINE = 64 };
     for (size_t at = 0; at < size; at += LINE) {
-        __builtin_prefetch((const char *)memory + at);
+        __builtin_prefetch((const char *)memory + at, 1);
     }
 }
 
 // Agents are looked at in random order, so memory is asked for them ahead.
-static void prefetch(const struct allocator *a, size_t i)
+static void prefetch_agent(const struct allocator *a, size_t i)
 {
     enum { AHEAD = 12 };
     if (i + AHEAD < a->dirty_count) {
         const struct alloc_agent *agent = a->dirty[i + AHEAD];
         prefetch_lines(agent, offsetof(struct alloc_agent, allocator));
-        __builtin_prefetch(agent + 1); // its id
+    }
+}
+
+// Likewise those who will be asked about the next agents: who stands second in the order, third,
+// and so on. At each distance only such memory is read as was asked for at the one before, while
+// the last agent was looked at.
+enum { AHEAD_NOTE = 1, AHEAD_FRAMEWORK, AHEAD_MEMBER, AHEAD_ROLE, AHEAD_NODE };
+
+static void prefetch_member(const struct alloc_member *member, int ahead)
+{
+    const struct alloc_framework *framework = member->framework;
+    if (ahead == AHEAD_MEMBER) {
+        prefetch_lines(member, offsetof(struct alloc_member, minimums));
+    } else if (ahead == AHEAD_FRAMEWORK) {
+        prefetch_lines(framework, sizeof(*framework));
+        __builtin_prefetch(member->bonds.previous, 1); // a new bond is linked to it
+        __builtin_prefetch(member->role->name, 1);
+    } else if (ahead == AHEAD_NOTE && framework->notes != NULL) {
+        prefetch_lines(framework_next_note(framework), sizeof(struct alloc_note));
+    }
+}
+
+static void prefetch_role(const struct alloc_role *role, int ahead)
+{
+    if (ahead == AHEAD_ROLE) {
+        prefetch_lines(role, offsetof(struct alloc_role, child_count));
+    } else if (role->order.first != NULL) {
+        prefetch_member(member_at(role->order.first), ahead);
+    }
+}
+
+static void prefetch_order(const struct allocator *a)
+{
+    const struct tree_node *node = a->root.places.first;
+    bool is_role = a->root.places.count > 1;
+    if (node != NULL && !is_role) {
+        node = place_at(node)->role->order.first;
+    }
+    for (int ahead = 0; node != NULL && ahead < AHEAD_NODE; ahead++, node = node->next) {
+        if (ahead > 0 && is_role) {
+            prefetch_role(place_at(node)->role, ahead);
+        } else if (ahead > 0) {
+            prefetch_member(member_at(node), ahead);
+        }
+    }
+    if (node != NULL) {
+        prefetch_lines(node, sizeof(struct alloc_place));
     }
 }
 
@@ -437,7 +483,10 @@ static size_t visit_dirty(struct allocator *a)
     }
     for (size_t i = 0; i < a->dirty_count; i++) {
         struct alloc_agent *agent = a->dirty[i];
-        prefetch(a, i);
+        prefetch_agent(a, i);
+        if (i + 1 < a->dirty_count) {
+            prefetch_order(a);
+        }
         agent->dirty_at = 0;
         offers += visit(a, agent, STAGE_ALL);
     }

@@ -34,6 +34,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/prng.h"
+#include "base/slab.h"
 #include "base/timer.h"
 #include "base/tree.h"
 #include "model/resource_entry.h"
@@ -78,45 +79,49 @@ struct alloc_quota {
 };
 #define AMOUNT_UNLIMITED INT64_MAX
 
-// A place in the order: a role with all below it, or a role's own members.
+// A place in the order: a role with all below it, or a role's own members. What it is compared by
+// stands in one cache line with the node.
 struct alloc_place {
     struct tree_node in_places; // of the role above, or of its own if it is_own
-    bool is_own;
-    bool is_sated;        // demand-aware: nobody here took anything of late
-    double share;         // of the basis, weighted, unless own; kept while the place is in an order
-    uint64_t allocations; // offers and uses so far
-    const char *name;     // the last part of the role's, or "."
+    double share;               // of the basis, weighted, unless own; kept while it is in an order
+    uint64_t allocations : 62;  // offers and uses so far
+    bool is_own : 1;
+    bool is_sated : 1; // demand-aware: nobody here took anything of late
+    const char *name;  // the last part of the role's, or "."
     struct alloc_role *role;
     struct amounts amounts;
 };
 
+// What an offer changes of a role stands in front.
 struct alloc_role {
+    struct alloc_place all, own;
+    struct tree places;  // `own` and the children's `all`, those with wanting members
+    struct tree order;   // its own members that want offers
+    struct amounts firm; // unreserved and non-revocable, held by it and below
     struct intern *name;
     struct alloc_role *parent; // NULL: this is the root
+    double weight;
+
     size_t child_count;
     uint32_t depth; // the root's is 0
-    double weight;
-    struct alloc_place all, own;
-    struct tree places; // `own` and the children's `all`, those with wanting members
-    struct tree order;  // its own members that want offers
     size_t member_count;
     size_t reservation_count; // entries of agents' totals that are reserved for it
     int64_t filter_count;
 
     struct alloc_quota *quota; // NULL: none
     struct amounts reserved;   // for it and below
-    struct amounts firm;       // unreserved and non-revocable, held by it and below
     struct amounts need;       // kept while there are guarantees
     struct amounts need_below; // the sum of the children's
     bool is_assured;           // need is more than need_below in something
     bool is_relaxed;           // in the allocator's list of those
 };
 
+// What an offer changes of a member, or asks of it, stands in front.
 struct alloc_member {
     struct tree_node in_order; // of its role
-    bool is_sated;             // demand-aware: it declined too often in a row
     double share;              // of the basis
-    uint64_t allocations;
+    uint64_t allocations : 63;
+    bool is_sated : 1; // demand-aware: it declined too often in a row
     struct alloc_framework *framework;
     struct alloc_role *role;
     uint32_t number;    // the bit in bitmaps
@@ -124,24 +129,43 @@ struct alloc_member {
     bool is_suppressed;
     bool is_wanting;
     bool has_minimums; // of its own
+    struct amounts amounts;
+    struct list bonds;
+
     struct alloc_minimum *minimums;
     size_t minimum_count;
     uint32_t exhausted_above; // roles from its own upwards whose limits are exhausted
     uint32_t assured_above;   // likewise, with an assured part
     uint32_t declines;        // in a row
-    struct amounts amounts;
-    struct list bonds;
 };
 
-// An offer that was made, to be told to those who ask. Its memory is used again.
+// An offer that was made, to be told to those who ask. One is written for each offer, over the
+// oldest, so it is small: two cache lines, but for offers out of the ordinary.
+enum { NOTES_KEPT = 8, NOTE_ENTRIES = 4, NOTE_ID = 47 };
 struct alloc_note {
-    struct intern *role; // NULL: there was none yet
-    char *agent_id;
-    size_t agent_id_capacity;
+    struct intern *role; // that all was allocated to; NULL: there was no offer yet
     int64_t wall_ns;
-    struct resources resources;
+    union {
+        struct note_entry {
+            struct resource_kind *kind;
+            union {
+                int64_t scalar;
+                struct ranges *ranges;
+                struct text_set *set;
+            };
+        } entries[NOTE_ENTRIES]; // one of each
+        struct alloc_note_more {
+            struct resources *resources;
+            char *agent_id;
+        } more; // where these have no room
+    };
+    uint8_t entry_count; // NOTE_MORE: `more`
+    char agent_id[NOTE_ID];
 };
-enum { NOTES_KEPT = 8 };
+enum { NOTE_MORE = NOTE_ENTRIES + 1 };
+struct alloc_notes {
+    struct alloc_note items[NOTES_KEPT];
+};
 
 struct alloc_framework {
     char *id;
@@ -152,7 +176,7 @@ struct alloc_framework {
     size_t member_count;
     struct constraints *constraints; // NULL: none
     struct allocator *allocator;
-    struct alloc_note *notes; // of the last offers; NULL: none was made
+    struct alloc_notes *notes; // of the last offers; NULL: none was made
     uint64_t offer_count;
 };
 
@@ -182,7 +206,7 @@ struct alloc_bond_slot {
     struct alloc_bond *bond;
 };
 
-enum { AGENT_OWN = 2 };
+enum { AGENT_OWN = 2, AGENT_OWN_ID = 48 };
 
 // The agents on one host.
 struct alloc_host {
@@ -217,7 +241,8 @@ struct alloc_agent {
     struct resources own_resources[AGENT_OWN];
     struct alloc_bond own_bond;
     struct alloc_bond_slot own_slots[AGENT_OWN];
-    char *id; // stands behind
+    char *id; // `own_id`, or memory of its own
+    char own_id[AGENT_OWN_ID];
 
     struct allocator *allocator;
     struct resources *total;
@@ -260,6 +285,13 @@ struct allocator {
     bool is_framework_random;
     bool is_demand_aware;
     bool is_packing;
+
+    // Memory of all that a round goes through.
+    struct slab agent_slab;
+    struct slab role_slab;
+    struct slab member_slab;
+    struct slab framework_slab;
+    struct slab notes_slab;
 
     struct map frameworks;
     struct map agents;
@@ -532,4 +564,9 @@ bool offer_is_whole(struct allocator *a, struct alloc_agent *agent, struct alloc
 // ---- why.c ----
 void framework_note_offer(struct allocator *a, struct alloc_member *member,
                           const struct alloc_agent *agent, const struct resources *offer);
-void framework_free_notes(struct alloc_framework *framework);
+// The one that the next offer takes.
+static inline struct alloc_note *framework_next_note(const struct alloc_framework *framework)
+{
+    return &framework->notes->items[framework->offer_count % NOTES_KEPT];
+}
+void framework_free_notes(struct allocator *a, struct alloc_framework *framework);

@@ -15,15 +15,34 @@
 
 // ---- offers ----
 
-static void keep_id(struct alloc_note *note, const char *id)
+static struct resource_entry entry_of(const struct alloc_note *note, size_t i)
 {
-    size_t size = strlen(id) + 1;
-    if (size > note->agent_id_capacity) {
-        mem_free(note->agent_id);
-        note->agent_id = mem_alloc(size);
-        note->agent_id_capacity = size;
+    return (struct resource_entry){
+        .kind = note->entries[i].kind, .scalar = note->entries[i].scalar, .count = 1};
+}
+
+static void clear_note(struct alloc_note *note)
+{
+    if (note->entry_count == NOTE_MORE) {
+        resources_free(note->more.resources);
+        mem_free(note->more.agent_id);
+    } else {
+        for (size_t i = 0; i < note->entry_count; i++) {
+            const struct resource_entry entry = entry_of(note, i);
+            resource_entry_drop(&entry);
+        }
     }
-    memcpy(note->agent_id, id, size);
+    note->entry_count = 0;
+    note->role = intern_drop(note->role);
+}
+
+static bool is_ordinary(const struct resources *offer, size_t id_size)
+{
+    bool is_single = true;
+    for (uint32_t i = 0; i < offer->count; i++) {
+        is_single = is_single && offer->entries[i].count == 1;
+    }
+    return is_single && offer->count <= NOTE_ENTRIES && id_size <= NOTE_ID;
 }
 
 void framework_note_offer(struct allocator *a, struct alloc_member *member,
@@ -31,31 +50,53 @@ void framework_note_offer(struct allocator *a, struct alloc_member *member,
 {
     struct alloc_framework *framework = member->framework;
     if (framework->notes == NULL) {
-        framework->notes = mem_calloc(NOTES_KEPT, sizeof(framework->notes[0]));
+        framework->notes = slab_take(&a->notes_slab);
     }
-    struct alloc_note *note = &framework->notes[framework->offer_count++ % NOTES_KEPT];
-    if (note->role == NULL) {
-        resources_init(&note->resources);
-    }
-    intern_hold(member->role->name);
-    intern_drop(note->role);
-    note->role = member->role->name;
+    struct alloc_note *note = framework_next_note(framework);
+    framework->offer_count++;
+    clear_note(note);
+    note->role = intern_hold(member->role->name);
     note->wall_ns = a->now.wall;
-    keep_id(note, agent->id);
-    resources_assign(&note->resources, offer);
+    size_t id_size = strlen(agent->id) + 1;
+    if (!is_ordinary(offer, id_size)) {
+        note->entry_count = NOTE_MORE;
+        note->more.resources = resources_copy(offer);
+        note->more.agent_id = mem_strdup(agent->id);
+        return;
+    }
+    memcpy(note->agent_id, agent->id, id_size);
+    for (; note->entry_count < offer->count; note->entry_count++) {
+        const struct resource_entry *entry = &offer->entries[note->entry_count];
+        note->entries[note->entry_count] =
+            (struct note_entry){.kind = entry->kind, .scalar = entry->scalar};
+        const struct resource_entry kept = entry_of(note, note->entry_count);
+        resource_entry_hold(&kept);
+    }
 }
 
-void framework_free_notes(struct alloc_framework *framework)
+void framework_free_notes(struct allocator *a, struct alloc_framework *framework)
 {
-    for (size_t i = 0; framework->notes != NULL && i < NOTES_KEPT; i++) {
-        struct alloc_note *note = &framework->notes[i];
-        if (note->role != NULL) {
-            note->role = intern_drop(note->role);
-            mem_free(note->agent_id);
-            resources_clear(&note->resources);
-        }
+    if (framework->notes == NULL) {
+        return;
     }
-    mem_free(framework->notes);
+    for (size_t i = 0; i < NOTES_KEPT; i++) {
+        clear_note(&framework->notes->items[i]);
+    }
+    slab_give(&a->notes_slab, framework->notes);
+}
+
+static struct resources *offered_by(const struct alloc_note *note)
+{
+    if (note->entry_count == NOTE_MORE) {
+        return resources_copy(note->more.resources);
+    }
+    struct resources *offered = resources_new();
+    for (size_t i = 0; i < note->entry_count; i++) {
+        struct resource_entry entry = entry_of(note, i);
+        entry.role = note->role;
+        resources_add_entry(offered, &entry);
+    }
+    return offered;
 }
 
 uint64_t allocator_walk_offers(const struct allocator *a, const char *framework_id,
@@ -69,8 +110,11 @@ uint64_t allocator_walk_offers(const struct allocator *a, const char *framework_
     }
     uint64_t count = framework->offer_count;
     for (uint64_t i = 0; i < count && i < NOTES_KEPT; i++) {
-        const struct alloc_note *note = &framework->notes[(count - 1 - i) % NOTES_KEPT];
-        visit(ctx, note->role->text, note->agent_id, note->wall_ns, &note->resources);
+        const struct alloc_note *note = &framework->notes->items[(count - 1 - i) % NOTES_KEPT];
+        AUTO_RESOURCES struct resources *offered = offered_by(note);
+        bool is_more = note->entry_count == NOTE_MORE;
+        visit(ctx, note->role->text, is_more ? note->more.agent_id : note->agent_id, note->wall_ns,
+              offered);
     }
     return count;
 }

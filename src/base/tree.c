@@ -47,15 +47,25 @@ static void rotate_up(struct tree *tree, struct tree_node *node)
     *link = node;
 }
 
+// Links the node with its neighbours, of which either may be missing.
+static void link_between(struct tree *tree, struct tree_node *previous, struct tree_node *node,
+                         struct tree_node *next)
+{
+    node->previous = previous;
+    node->next = next;
+    *(previous != NULL ? &previous->next : &tree->first) = node;
+    *(next != NULL ? &next->previous : &tree->last) = node;
+}
+
 static void hang(struct tree *tree, struct tree_node *node, struct tree_node *parent, bool is_right)
 {
     node->parent = parent;
     if (is_right) {
         parent->right = node;
-        tree->last = parent == tree->last ? node : tree->last;
+        link_between(tree, parent, node, parent->next);
     } else {
         parent->left = node;
-        tree->first = parent == tree->first ? node : tree->first;
+        link_between(tree, parent->previous, node, parent);
     }
     while (node->parent != NULL && node->parent->priority < node->priority) {
         rotate_up(tree, node);
@@ -91,45 +101,11 @@ void tree_insert(struct tree *tree, struct tree_node *node)
     }
 }
 
-struct tree_node *tree_next(const struct tree_node *node)
-{
-    if (node->right != NULL) {
-        struct tree_node *at = node->right;
-        while (at->left != NULL) {
-            at = at->left;
-        }
-        return at;
-    }
-    while (node->parent != NULL && node->parent->right == node) {
-        node = node->parent;
-    }
-    return node->parent;
-}
-
-static struct tree_node *previous(const struct tree_node *node)
-{
-    if (node->left != NULL) {
-        struct tree_node *at = node->left;
-        while (at->right != NULL) {
-            at = at->right;
-        }
-        return at;
-    }
-    while (node->parent != NULL && node->parent->left == node) {
-        node = node->parent;
-    }
-    return node->parent;
-}
-
 void tree_remove(struct tree *tree, struct tree_node *node)
 {
     CHECK(node->is_in);
-    if (tree->first == node) {
-        tree->first = tree_next(node);
-    }
-    if (tree->last == node) {
-        tree->last = previous(node);
-    }
+    *(node->previous != NULL ? &node->previous->next : &tree->first) = node->next;
+    *(node->next != NULL ? &node->next->previous : &tree->last) = node->previous;
     while (node->left != NULL && node->right != NULL) {
         rotate_up(tree, node->left->priority > node->right->priority ? node->left : node->right);
     }
@@ -144,10 +120,8 @@ void tree_remove(struct tree *tree, struct tree_node *node)
 
 void tree_move(struct tree *tree, struct tree_node *node)
 {
-    const struct tree_node *before = tree->first == node ? NULL : previous(node);
-    const struct tree_node *behind = tree->last == node ? NULL : tree_next(node);
-    if ((before == NULL || tree->compare(before, node) < 0) &&
-        (behind == NULL || tree->compare(node, behind) < 0)) {
+    if ((node->previous == NULL || tree->compare(node->previous, node) < 0) &&
+        (node->next == NULL || tree->compare(node, node->next) < 0)) {
         return;
     }
     tree_remove(tree, node);

@@ -5,7 +5,8 @@
 // grows; the first and the last are at hand.
 //
 // It is a treap: each node draws a priority, and stands above those with lower ones. Priorities
-// come from a generator in the tree, so that a simulated run is the same each time.
+// come from a generator in the tree, so that a simulated run is the same each time. Neighbours in
+// the order are linked, too: a walk looks at no node but those that it comes to.
 
 #pragma once
 
@@ -17,6 +18,8 @@ struct tree_node {
     struct tree_node *left;
     struct tree_node *right;
     struct tree_node *parent;
+    struct tree_node *next; // in the order; NULL: it is the last
+    struct tree_node *previous;
     uint32_t priority;
     bool is_in; // in a tree
 };
@@ -39,7 +42,6 @@ void tree_insert(struct tree *tree, struct tree_node *node); // not in a tree
 void tree_remove(struct tree *tree, struct tree_node *node);
 // To where it belongs now, after what it is compared by has changed.
 void tree_move(struct tree *tree, struct tree_node *node);
-struct tree_node *tree_next(const struct tree_node *node); // NULL: it is the last
 // Puts all in order anew, after `refresh` changed what they are compared by. `scratch` has room for
 // all.
 void tree_rebuild(struct tree *tree, struct tree_node **scratch,
@@ -47,4 +49,4 @@ void tree_rebuild(struct tree *tree, struct tree_node **scratch,
 
 // Walks in order; nothing may be added, removed or moved meanwhile.
 #define TREE_FOREACH(tree, node)                                                                   \
-    for (struct tree_node *node = (tree)->first; node != NULL; node = tree_next(node))
+    for (struct tree_node *node = (tree)->first; node != NULL; node = node->next)

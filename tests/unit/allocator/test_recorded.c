@@ -2,6 +2,7 @@
 //
 // Recorded cases: each file in cases/ is a cluster and what happens to it, line by line, with the
 // offers, shares and reasons that are expected. cases/README.md has the words.
+// And the last offers, as they are told of.
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -417,8 +418,71 @@ static void test_recorded(void **state)
     assert_true(count >= 10);
 }
 
+// ---- the last offers ----
+
+struct heard {
+    char agents[16][80];
+    int64_t cpus[16];
+    size_t entries[16];
+    size_t count;
+};
+
+static void hear(void *ctx, const char *role, const char *agent_id, int64_t wall_ns,
+                 const struct resources *offered)
+{
+    struct heard *heard = ctx;
+    assert_string_equal(role, "a");
+    assert_string_equal(resources_role(offered), "a");
+    assert_int_equal(wall_ns, 5);
+    snprintf(heard->agents[heard->count], sizeof(heard->agents[0]), "%s", agent_id);
+    heard->cpus[heard->count] = resources_scalar(offered, "cpus");
+    struct buf text = BUF_INIT;
+    resources_put_text(offered, &text);
+    for (const char *c = text.data; *c != '\0'; c++) {
+        heard->entries[heard->count] += *c == ';';
+    }
+    buf_free(&text);
+    heard->count++;
+}
+
+// The latest first, no more than are kept, whatever they are made of.
+static void test_last_offers(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, &(struct allocator_options){.seed = 3});
+    f.now.wall = 5;
+    add_framework(&f, "F1", "a", 0);
+    const char *long_id =
+        "an-agent-with-a-name-that-is-longer-than-those-that-masters-give-to-them";
+    for (int i = 1; i <= 12; i++) {
+        char id[80], text[160];
+        snprintf(id, sizeof(id), "%s%d", i % 3 == 0 ? long_id : "S", i);
+        snprintf(text, sizeof(text), "cpus:%d;mem:1024;ports:[1-%d];zones:{x,y}%s", i, i,
+                 i % 4 == 0 ? ";gold:2;disk:3" : "");
+        add_agent(&f, id, text);
+        assert_int_equal(fixture_run(&f), 1);
+    }
+    struct heard heard = {0};
+    assert_int_equal(allocator_walk_offers(f.allocator, "F1", hear, &heard), 12);
+    assert_int_equal(heard.count, 8);
+    for (size_t k = 0; k < heard.count; k++) {
+        int i = 12 - (int)k;
+        char id[80];
+        snprintf(id, sizeof(id), "%s%d", i % 3 == 0 ? long_id : "S", i);
+        assert_string_equal(heard.agents[k], id);
+        assert_int_equal(heard.cpus[k], i * 1000);
+        assert_int_equal(heard.entries[k], i % 4 == 0 ? 5 : 3);
+    }
+    assert_int_equal(allocator_walk_offers(f.allocator, "F2", hear, &heard), 0);
+    fixture_close(&f);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_recorded)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_recorded),
+        cmocka_unit_test(test_last_offers),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

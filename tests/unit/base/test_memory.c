@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/slab.h"
 
 static void error_carries_code_and_text(void **state)
 {
@@ -404,6 +405,42 @@ static void very_deep_trees_are_removed(void **state)
     assert_int_equal(access(top, F_OK), -1);
 }
 
+struct slab_thing {
+    uint64_t words[9]; // two lines
+};
+
+static void slab_gives_zeroed_lines_and_uses_them_again(void **state)
+{
+    (void)state;
+    enum { THINGS = 30000 }; // some of them in blocks of huge pages
+    struct slab slab = SLAB_INIT(struct slab_thing);
+    struct slab_thing **things = mem_calloc(THINGS, sizeof(struct slab_thing *));
+    for (int pass = 0; pass < 3; pass++) {
+        for (size_t i = 0; i < THINGS; i++) {
+            if (things[i] == NULL) {
+                things[i] = slab_take(&slab);
+                assert_int_equal((uintptr_t)things[i] % SLAB_LINE, 0);
+                for (size_t k = 0; k < ARRAY_COUNT(things[i]->words); k++) {
+                    assert_int_equal(things[i]->words[k], 0);
+                    things[i]->words[k] = i;
+                }
+            }
+        }
+        assert_int_equal(slab.taken, THINGS);
+        for (size_t i = 0; i < THINGS; i++) {
+            assert_int_equal(things[i]->words[0], i);
+            assert_int_equal(things[i]->words[8], i);
+            if (pass == 2 || i % 3 == 0) {
+                slab_give(&slab, things[i]);
+                things[i] = NULL;
+            }
+        }
+    }
+    assert_int_equal(slab.taken, 0);
+    assert_null(slab.blocks);
+    mem_free(things);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,6 +450,7 @@ int main(void)
         cmocka_unit_test(check_aborts),
         cmocka_unit_test(mem_copies),
         cmocka_unit_test(cache_gives_blocks_back),
+        cmocka_unit_test(slab_gives_zeroed_lines_and_uses_them_again),
         cmocka_unit_test(arena_gives_distinct_aligned_memory),
         cmocka_unit_test(arena_copies_text),
         cmocka_unit_test(buf_grows_and_terminates),

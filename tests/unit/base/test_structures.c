@@ -483,6 +483,7 @@ static void check_tree(const struct tree *tree, size_t count)
     {
         assert_true(before == NULL || compare_leaves(before, node) < 0);
         assert_true(node->is_in);
+        assert_ptr_equal(node->previous, before);
         assert_true(node->parent == NULL ? tree->root == node
                                          : node->parent->priority >= node->priority);
         before = node;
