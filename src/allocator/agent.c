@@ -446,10 +446,8 @@ static void hold_uses(struct allocator *a, struct alloc_agent *agent, const char
 
 static struct alloc_agent *agent_new(struct allocator *a, const char *id)
 {
-    size_t size = strlen(id) + 1;
     struct alloc_agent *agent = slab_take(&a->agent_slab);
-    agent->id = size <= sizeof(agent->own_id) ? agent->own_id : mem_alloc(size);
-    memcpy(agent->id, id, size);
+    agent->id = id_keep(agent->own_id, id);
     agent->allocator = a;
     agent->is_active = true;
     agent->retired_seen = a->retired_count;
@@ -568,9 +566,7 @@ void alloc_agent_free(struct allocator *a, struct alloc_agent *agent)
     bits_free(&agent->blocked);
     bits_free(&agent->judged);
     bits_free(&agent->excluded);
-    if (agent->id != agent->own_id) {
-        mem_free(agent->id);
-    }
+    id_free(agent->own_id, agent->id);
     slab_give(&a->agent_slab, agent);
 }
 

@@ -237,7 +237,8 @@ void allocator_remove_framework(struct allocator *a, const char *framework_id)
         struct alloc_member *member = framework->members[i];
         member->is_subscribed = false;
         member_update(a, member);
-        LIST_FOREACH (&member->bonds, struct alloc_bond, in_member, bond) {
+        BONDS_FOREACH(member, bond)
+        {
             bond_clear_filters(a, bond);
             if (bond->held != NULL) {
                 AUTO_RESOURCES struct resources *held = resources_copy(bond->held);

@@ -9,6 +9,21 @@
 #include "base/check.h"
 #include "base/mem.h"
 
+// ---- ids ----
+
+char *id_keep(char own[OWN_ID], const char *id)
+{
+    size_t size = strlen(id) + 1;
+    return size <= OWN_ID ? memcpy(own, id, size) : mem_dup(id, size);
+}
+
+void id_free(const char own[OWN_ID], char *id)
+{
+    if (id != own) {
+        mem_free(id);
+    }
+}
+
 // ---- frameworks and roles ----
 
 struct alloc_framework *framework_get(struct allocator *a, const char *id, bool may_make)
@@ -16,7 +31,7 @@ struct alloc_framework *framework_get(struct allocator *a, const char *id, bool 
     struct alloc_framework *framework = map_get(&a->frameworks, id);
     if (framework == NULL && may_make) {
         framework = slab_take(&a->framework_slab);
-        framework->id = mem_strdup(id);
+        framework->id = id_keep(framework->own_id, id);
         framework->allocator = a;
         map_put(&a->frameworks, id, framework);
     }
@@ -32,7 +47,7 @@ void framework_free_if_unused(struct allocator *a, struct alloc_framework *frame
     constraints_free(framework->constraints);
     framework_free_notes(a, framework);
     mem_free(framework->members);
-    mem_free(framework->id);
+    id_free(framework->own_id, framework->id);
     slab_give(&a->framework_slab, framework);
 }
 
@@ -140,7 +155,6 @@ struct alloc_member *member_get(struct allocator *a, struct alloc_framework *fra
     member->role = role_get(a, role);
     member->role->member_count++;
     member->number = take_number(a, member);
-    list_init(&member->bonds);
     framework->members = mem_realloc_array(framework->members, framework->member_count + 1,
                                            sizeof(struct alloc_member *));
     framework->members[framework->member_count++] = member;
@@ -149,7 +163,7 @@ struct alloc_member *member_get(struct allocator *a, struct alloc_framework *fra
 
 void member_free_if_unused(struct allocator *a, struct alloc_member *member)
 {
-    if (member->is_subscribed || !list_is_empty(&member->bonds)) {
+    if (member->is_subscribed || member->bond_count > member->bond_holes) {
         return;
     }
     CHECK(!member->is_wanting);
@@ -169,6 +183,7 @@ void member_free_if_unused(struct allocator *a, struct alloc_member *member)
     role_free_if_unused(a, member->role);
     minimums_free(member->minimums, member->minimum_count);
     amounts_free(&member->amounts);
+    mem_free(member->bonds);
     slab_give(&a->member_slab, member);
 }
 
@@ -218,9 +233,27 @@ void member_update(struct allocator *a, struct alloc_member *member)
     }
 }
 
+static void close_up_bonds(struct alloc_member *member)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < member->bond_count; i++) {
+        struct alloc_bond *bond = member->bonds[i];
+        if (bond != NULL) {
+            bond->in_member = kept;
+            member->bonds[kept++] = bond;
+        }
+    }
+    member->bond_count = kept;
+    member->bond_holes = 0;
+}
+
 void member_clear_filters(struct allocator *a, struct alloc_member *member)
 {
-    LIST_FOREACH (&member->bonds, struct alloc_bond, in_member, bond) {
+    if (member->bond_holes > member->bond_count / 2) {
+        close_up_bonds(member); // they are all looked at anyway
+    }
+    BONDS_FOREACH(member, bond)
+    {
         if (bond->filters != NULL) {
             bond_clear_filters(a, bond);
             bond_free_if_unused(a, bond);
@@ -253,6 +286,31 @@ struct alloc_bond *bond_find(const struct alloc_agent *agent, const struct alloc
     return is_there ? agent->bonds[at].bond : NULL;
 }
 
+static void enter_member(struct alloc_member *member, struct alloc_bond *bond)
+{
+    if (member->bond_count == member->bond_capacity &&
+        member->bond_holes > member->bond_count / 2) {
+        close_up_bonds(member);
+    }
+    if (member->bond_count == member->bond_capacity) {
+        member->bond_capacity = member->bond_capacity * 2 + 4;
+        member->bonds =
+            mem_realloc_array(member->bonds, member->bond_capacity, sizeof(struct alloc_bond *));
+    }
+    bond->in_member = member->bond_count;
+    member->bonds[member->bond_count++] = bond;
+}
+
+static void leave_member(struct alloc_member *member, const struct alloc_bond *bond)
+{
+    member->bonds[bond->in_member] = NULL;
+    member->bond_holes++;
+    while (member->bond_count > 0 && member->bonds[member->bond_count - 1] == NULL) {
+        member->bond_count--;
+        member->bond_holes--;
+    }
+}
+
 struct alloc_bond *bond_get(struct alloc_agent *agent, struct alloc_member *member)
 {
     size_t at = slot_place(agent, member->number);
@@ -275,7 +333,7 @@ struct alloc_bond *bond_get(struct alloc_agent *agent, struct alloc_member *memb
         agent->is_own_bond_taken ? mem_alloc(sizeof(*bond)) : &agent->own_bond;
     agent->is_own_bond_taken = true;
     *bond = (struct alloc_bond){.agent = agent, .member = member};
-    list_append(&member->bonds, &bond->in_member);
+    enter_member(member, bond);
     agent->bonds[at] = (struct alloc_bond_slot){.number = member->number, .bond = bond};
     return bond;
 }
@@ -292,7 +350,7 @@ void bond_free_if_unused(struct allocator *a, struct alloc_bond *bond)
     agent->bond_count--;
     memmove(&agent->bonds[at], &agent->bonds[at + 1],
             (agent->bond_count - at) * sizeof(agent->bonds[0]));
-    list_remove(&bond->in_member);
+    leave_member(bond->member, bond);
     if (bond == &agent->own_bond) {
         agent->is_own_bond_taken = false;
     } else {

@@ -45,6 +45,9 @@ struct constraints;
 // shares it comes after those that take something.
 enum { DECLINES_SATED = 3 };
 
+// Ids that masters give need no memory of their own.
+enum { OWN_ID = 47 };
+
 // A bit per member.
 struct bits {
     uint64_t *words;
@@ -130,7 +133,12 @@ struct alloc_member {
     bool is_wanting;
     bool has_minimums; // of its own
     struct amounts amounts;
-    struct list bonds;
+    // In the order in which they came, NULL where one went. Not a list: a new one would wait for
+    // the memory of the one before, on another agent.
+    struct alloc_bond **bonds;
+    uint32_t bond_count; // with the holes
+    uint32_t bond_holes;
+    uint32_t bond_capacity;
 
     struct alloc_minimum *minimums;
     size_t minimum_count;
@@ -141,7 +149,7 @@ struct alloc_member {
 
 // An offer that was made, to be told to those who ask. One is written for each offer, over the
 // oldest, so it is small: two cache lines, but for offers out of the ordinary.
-enum { NOTES_KEPT = 8, NOTE_ENTRIES = 4, NOTE_ID = 47 };
+enum { NOTES_KEPT = 8, NOTE_ENTRIES = 4 };
 struct alloc_note {
     struct intern *role; // that all was allocated to; NULL: there was no offer yet
     int64_t wall_ns;
@@ -160,7 +168,7 @@ struct alloc_note {
         } more; // where these have no room
     };
     uint8_t entry_count; // NOTE_MORE: `more`
-    char agent_id[NOTE_ID];
+    char agent_id[OWN_ID];
 };
 enum { NOTE_MORE = NOTE_ENTRIES + 1 };
 struct alloc_notes {
@@ -168,7 +176,7 @@ struct alloc_notes {
 };
 
 struct alloc_framework {
-    char *id;
+    char *id;      // `own_id`, or memory of its own
     bool is_added; // false: known only for what it holds on agents
     bool is_active;
     unsigned capabilities;
@@ -178,6 +186,7 @@ struct alloc_framework {
     struct allocator *allocator;
     struct alloc_notes *notes; // of the last offers; NULL: none was made
     uint64_t offer_count;
+    char own_id[OWN_ID];
 };
 
 // Refused resources, shared by the filters that refuse the same.
@@ -196,7 +205,7 @@ struct alloc_filter {
 struct alloc_bond {
     struct alloc_agent *agent;
     struct alloc_member *member;
-    struct list in_member;
+    uint32_t in_member;     // place in the member's bonds
     struct resources *held; // allocated to the member's role; NULL: nothing. agent_drop_resources
     struct alloc_filter *filters;
 };
@@ -206,7 +215,7 @@ struct alloc_bond_slot {
     struct alloc_bond *bond;
 };
 
-enum { AGENT_OWN = 2, AGENT_OWN_ID = 48 };
+enum { AGENT_OWN = 2 };
 
 // The agents on one host.
 struct alloc_host {
@@ -242,7 +251,7 @@ struct alloc_agent {
     struct alloc_bond own_bond;
     struct alloc_bond_slot own_slots[AGENT_OWN];
     char *id; // `own_id`, or memory of its own
-    char own_id[AGENT_OWN_ID];
+    char own_id[OWN_ID];
 
     struct allocator *allocator;
     struct resources *total;
@@ -470,6 +479,9 @@ void quota_free(struct alloc_quota *quota);
 void quota_forget(struct allocator *a, const struct alloc_role *role); // it goes
 
 // ---- member.c: roles, members, bonds, filters ----
+// Text of an id in `own`, if it fits, or in memory of its own.
+char *id_keep(char own[OWN_ID], const char *id);
+void id_free(const char own[OWN_ID], char *id);
 struct alloc_role *role_get(struct allocator *a, const char *name);
 void role_free_if_unused(struct allocator *a, struct alloc_role *role);
 struct alloc_member *member_get(struct allocator *a, struct alloc_framework *framework,
@@ -485,6 +497,10 @@ void framework_free_if_unused(struct allocator *a, struct alloc_framework *frame
 
 struct alloc_bond *bond_find(const struct alloc_agent *agent, const struct alloc_member *member);
 struct alloc_bond *bond_get(struct alloc_agent *agent, struct alloc_member *member);
+// Walks a member's bonds; the current one may go, none may come.
+#define BONDS_FOREACH(member, bond)                                                                \
+    for (uint32_t bond##_at_ = 0; bond##_at_ < (member)->bond_count; bond##_at_++)                 \
+        for (struct alloc_bond *bond = (member)->bonds[bond##_at_]; bond != NULL; bond = NULL)
 // Frees it when it holds nothing and has no filter.
 void bond_free_if_unused(struct allocator *a, struct alloc_bond *bond);
 void bond_add_filter(struct allocator *a, struct alloc_bond *bond, const struct resources *refused,

@@ -36,13 +36,29 @@ static void clear_note(struct alloc_note *note)
     note->role = intern_drop(note->role);
 }
 
-static bool is_ordinary(const struct resources *offer, size_t id_size)
+static bool is_ordinary(const struct alloc_agent *agent, const struct resources *offer)
 {
     bool is_single = true;
     for (uint32_t i = 0; i < offer->count; i++) {
         is_single = is_single && offer->entries[i].count == 1;
     }
-    return is_single && offer->count <= NOTE_ENTRIES && id_size <= NOTE_ID;
+    return is_single && offer->count <= NOTE_ENTRIES && agent->id == agent->own_id;
+}
+
+// Mostly the oldest note is of the same kinds, and only amounts change.
+static void put_entry(struct alloc_note *note, size_t i, const struct resource_entry *entry)
+{
+    bool is_used = i < note->entry_count;
+    const struct resource_entry old = entry_of(note, i);
+    note->entries[i] = (struct note_entry){.kind = entry->kind, .scalar = entry->scalar};
+    if (is_used && old.kind == entry->kind && entry->kind->plain) {
+        return;
+    }
+    const struct resource_entry kept = entry_of(note, i);
+    resource_entry_hold(&kept);
+    if (is_used) {
+        resource_entry_drop(&old);
+    }
 }
 
 void framework_note_offer(struct allocator *a, struct alloc_member *member,
@@ -54,24 +70,26 @@ void framework_note_offer(struct allocator *a, struct alloc_member *member,
     }
     struct alloc_note *note = framework_next_note(framework);
     framework->offer_count++;
-    clear_note(note);
-    note->role = intern_hold(member->role->name);
+    bool is_ordinary_offer = is_ordinary(agent, offer);
+    if (!is_ordinary_offer || note->entry_count > offer->count) {
+        clear_note(note);
+    }
+    if (note->role != member->role->name) {
+        intern_drop(note->role);
+        note->role = intern_hold(member->role->name);
+    }
     note->wall_ns = a->now.wall;
-    size_t id_size = strlen(agent->id) + 1;
-    if (!is_ordinary(offer, id_size)) {
+    if (!is_ordinary_offer) {
         note->entry_count = NOTE_MORE;
         note->more.resources = resources_copy(offer);
         note->more.agent_id = mem_strdup(agent->id);
         return;
     }
-    memcpy(note->agent_id, agent->id, id_size);
-    for (; note->entry_count < offer->count; note->entry_count++) {
-        const struct resource_entry *entry = &offer->entries[note->entry_count];
-        note->entries[note->entry_count] =
-            (struct note_entry){.kind = entry->kind, .scalar = entry->scalar};
-        const struct resource_entry kept = entry_of(note, note->entry_count);
-        resource_entry_hold(&kept);
+    memcpy(note->agent_id, agent->own_id, OWN_ID);
+    for (uint32_t i = 0; i < offer->count; i++) {
+        put_entry(note, i, &offer->entries[i]);
     }
+    note->entry_count = (uint8_t)offer->count;
 }
 
 void framework_free_notes(struct allocator *a, struct alloc_framework *framework)
@@ -339,7 +357,8 @@ bool allocator_explain(struct allocator *a, const char *framework_id,
 static int64_t count_filters(const struct alloc_member *member)
 {
     int64_t count = 0;
-    LIST_FOREACH (&member->bonds, struct alloc_bond, in_member, bond) {
+    BONDS_FOREACH(member, bond)
+    {
         count += bond->filters != NULL;
     }
     return count;
