@@ -125,16 +125,19 @@ struct resources *agent_get_resources(struct alloc_agent *agent)
     return resources_new();
 }
 
+static bool is_own(const struct alloc_agent *agent, const struct resources *r)
+{
+    return r >= agent->own_resources && r < agent->own_resources + AGENT_OWN;
+}
+
 struct resources *agent_drop_resources(struct alloc_agent *agent, struct resources *r)
 {
-    for (size_t i = 0; i < AGENT_OWN; i++) {
-        if (r == &agent->own_resources[i]) {
-            resources_clear(r);
-            agent->is_own_taken[i] = false;
-            return NULL;
-        }
+    if (!is_own(agent, r)) {
+        return resources_free(r);
     }
-    return resources_free(r);
+    resources_clear(r);
+    agent->is_own_taken[r - agent->own_resources] = false;
+    return NULL;
 }
 
 // ---- who would not take it ----
@@ -247,6 +250,47 @@ void agent_hold(struct allocator *a, struct alloc_agent *agent, struct alloc_mem
     } else {
         resources_add(bond->held, amount);
     }
+}
+
+const struct resources *part_of_role(const struct resources *amount, uint32_t first,
+                                     struct resources **ret_own)
+{
+    const struct intern *role = amount->entries[first].role;
+    bool is_all = first == 0;
+    CHECK(role != NULL);
+    for (uint32_t i = 0; i < amount->count; i++) {
+        if (i < first && amount->entries[i].role == role) {
+            return NULL;
+        }
+        is_all = is_all && amount->entries[i].role == role;
+    }
+    if (is_all) {
+        return amount;
+    }
+    struct resources *part = resources_new();
+    for (uint32_t i = first; i < amount->count; i++) {
+        if (amount->entries[i].role == role) {
+            resources_add_entry(part, &amount->entries[i]);
+        }
+    }
+    *ret_own = part;
+    return part;
+}
+
+void agent_hold_all(struct allocator *a, struct alloc_agent *agent, const char *framework_id,
+                    const struct resources *amount)
+{
+    struct alloc_framework *framework = framework_get(a, framework_id, true);
+    for (uint32_t i = 0; i < amount->count; i++) {
+        AUTO_RESOURCES struct resources *own = NULL;
+        const struct resources *part = part_of_role(amount, i, &own);
+        if (part != NULL) {
+            struct alloc_member *member =
+                member_get(a, framework, amount->entries[i].role->text, true);
+            agent_hold(a, agent, member, part);
+        }
+    }
+    framework_free_if_unused(a, framework);
 }
 
 static void add_available(struct alloc_agent *agent, const struct resources *amount)
@@ -429,21 +473,6 @@ void allocator_set_whitelist(struct allocator *a, const char *const *hosts, size
     }
 }
 
-// `used` may be allocated to several roles: each is held by the framework's member of that role.
-static void hold_uses(struct allocator *a, struct alloc_agent *agent, const char *framework_id,
-                      const struct resources *used)
-{
-    struct alloc_framework *framework = framework_get(a, framework_id, true);
-    for (uint32_t i = 0; i < used->count; i++) {
-        CHECK(used->entries[i].role != NULL);
-        struct alloc_member *member = member_get(a, framework, used->entries[i].role->text, true);
-        AUTO_RESOURCES struct resources *one = resources_new();
-        resources_add_entry(one, &used->entries[i]);
-        agent_hold(a, agent, member, one);
-    }
-    framework_free_if_unused(a, framework);
-}
-
 static struct alloc_agent *agent_new(struct allocator *a, const char *id)
 {
     struct alloc_agent *agent = slab_take(&a->agent_slab);
@@ -470,7 +499,7 @@ void allocator_add_agent(struct allocator *a, const char *agent_id, const struct
     agent->available = agent_get_resources(agent);
     resources_assign(agent->available, total);
     for (size_t i = 0; i < use_count; i++) {
-        hold_uses(a, agent, uses[i].framework_id, uses[i].used);
+        agent_hold_all(a, agent, uses[i].framework_id, uses[i].used);
     }
     judge_host(a, agent);
     agent_note_free(a, agent);

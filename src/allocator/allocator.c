@@ -318,36 +318,6 @@ static int64_t refuse_time(const struct allocator *a, int64_t refuse_ns)
     return refuse_ns > ALLOCATOR_REFUSE_MIN_NS ? refuse_ns : ALLOCATOR_REFUSE_MIN_NS;
 }
 
-// The part of `amount` that is allocated to the role of its entry `first`, if no earlier entry has
-// that role; else NULL.
-static struct resources *part_of_role(const struct resources *amount, uint32_t first)
-{
-    const struct intern *role = amount->entries[first].role;
-    CHECK(role != NULL);
-    for (uint32_t i = 0; i < first; i++) {
-        if (amount->entries[i].role == role) {
-            return NULL;
-        }
-    }
-    struct resources *part = resources_new();
-    for (uint32_t i = first; i < amount->count; i++) {
-        if (amount->entries[i].role == role) {
-            resources_add_entry(part, &amount->entries[i]);
-        }
-    }
-    return part;
-}
-
-static bool has_one_role(const struct resources *amount)
-{
-    for (uint32_t i = 1; i < amount->count; i++) {
-        if (amount->entries[i].role != amount->entries[0].role) {
-            return false;
-        }
-    }
-    return amount->count > 0;
-}
-
 // `part` is all of one role.
 static void recover_part(struct allocator *a, struct alloc_framework *framework,
                          struct alloc_agent *agent, const struct resources *part, int64_t refuse_ns,
@@ -377,14 +347,11 @@ void allocator_recover(struct allocator *a, const char *framework_id, const char
     if (framework == NULL || agent == NULL) {
         return; // it went, and all that it held with it
     }
-    if (has_one_role(amount)) {
-        recover_part(a, framework, agent, amount, refuse_ns, now);
-    } else {
-        for (uint32_t i = 0; i < amount->count; i++) {
-            AUTO_RESOURCES struct resources *part = part_of_role(amount, i);
-            if (part != NULL) {
-                recover_part(a, framework, agent, part, refuse_ns, now);
-            }
+    for (uint32_t i = 0; i < amount->count; i++) {
+        AUTO_RESOURCES struct resources *own = NULL;
+        const struct resources *part = part_of_role(amount, i, &own);
+        if (part != NULL) {
+            recover_part(a, framework, agent, part, refuse_ns, now);
         }
     }
     framework_free_if_unused(a, framework);
@@ -395,16 +362,7 @@ void allocator_track(struct allocator *a, const char *framework_id, const char *
 {
     struct alloc_agent *agent = agent_find(a, agent_id);
     CHECK(!a->is_running && agent != NULL);
-    struct alloc_framework *framework = framework_get(a, framework_id, true);
-    for (uint32_t i = 0; i < amount->count; i++) {
-        AUTO_RESOURCES struct resources *part = part_of_role(amount, i);
-        if (part != NULL) {
-            struct alloc_member *member =
-                member_get(a, framework, amount->entries[i].role->text, true);
-            agent_hold(a, agent, member, part);
-        }
-    }
-    framework_free_if_unused(a, framework);
+    agent_hold_all(a, agent, framework_id, amount);
 }
 
 // ---- what others want to know ----

@@ -82,10 +82,16 @@ void amount_add(struct allocator *a, struct amounts *amounts, size_t number, int
 
 void amounts_add(struct allocator *a, struct amounts *amounts, const struct amounts *by, int sign)
 {
-    for (size_t i = 0; i < by->count; i++) {
-        if (by->items[i] != 0) {
-            amount_add(a, amounts, i, sign > 0 ? by->items[i] : (int64_t) - (uint64_t)by->items[i]);
-        }
+    size_t count = by->count; // without the zeros behind
+    while (count > 0 && by->items[count - 1] == 0) {
+        count--;
+    }
+    if (count > amounts->count) {
+        amounts_reserve(amounts, a->name_count, 0);
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint64_t value = (uint64_t)by->items[i];
+        amounts->items[i] = (int64_t)((uint64_t)amounts->items[i] + (sign > 0 ? value : -value));
     }
 }
 

@@ -412,20 +412,32 @@ static void drop_covered(struct allocator *a, struct alloc_bond *bond,
     }
 }
 
+// Whether the refusal is of just that, whatever role it was allocated to. May say no to what is
+// equal in another order.
+static bool is_refusal_of(const struct alloc_refusal *refusal, const struct resources *refused)
+{
+    const struct resources *r = refusal->resources;
+    bool is_same = r->count == refused->count;
+    for (uint32_t i = 0; is_same && i < r->count; i++) {
+        const struct resource_entry *x = &r->entries[i];
+        const struct resource_entry *y = &refused->entries[i];
+        // Ranges and sets that are not one object are left to the general way.
+        is_same = x->kind == y->kind && x->scalar == y->scalar && x->count == y->count;
+    }
+    return is_same;
+}
+
 void bond_add_filter(struct allocator *a, struct alloc_bond *bond, const struct resources *refused,
                      int64_t deadline)
 {
     struct alloc_agent *agent = bond->agent;
-    struct resources *bare = resources_copy(refused);
-    resources_unallocate(bare);
     struct alloc_refusal *refusal = agent->last_refusal;
-    if (refusal != NULL && resources_is_equal(refusal->resources, bare)) {
-        resources_free(bare);
-    } else {
+    if (refusal == NULL || !is_refusal_of(refusal, refused)) {
         refusal_drop(refusal);
         refusal = mem_alloc(sizeof(*refusal));
         refusal->references = 1;
-        refusal->resources = bare;
+        refusal->resources = resources_copy(refused);
+        resources_unallocate(refusal->resources);
         agent->last_refusal = refusal;
     }
     refusal->references++;

@@ -531,6 +531,13 @@ struct resources *agent_drop_resources(struct alloc_agent *agent, struct resourc
 void agent_hold(struct allocator *a, struct alloc_agent *agent, struct alloc_member *member,
                 const struct resources *amount);
 void agent_release(struct allocator *a, struct alloc_bond *bond, const struct resources *amount);
+// The part of `amount` that is allocated to the role of its entry `first`: all of it, or new
+// resources, which `*ret_own` gets. NULL: an earlier entry has that role.
+const struct resources *part_of_role(const struct resources *amount, uint32_t first,
+                                     struct resources **ret_own);
+// For each role of `amount`, which the framework's member of that role then holds.
+void agent_hold_all(struct allocator *a, struct alloc_agent *agent, const char *framework_id,
+                    const struct resources *amount);
 // Computes what is free from the total and all bonds.
 void agent_recount(struct allocator *a, struct alloc_agent *agent);
 void alloc_agent_free(struct allocator *a, struct alloc_agent *agent);
