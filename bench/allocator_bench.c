@@ -26,11 +26,12 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/prng.h"
+#include "model/resource_entry.h"
 
 struct note {
     uint32_t framework;
     uint32_t agent;
-    struct resources *resources;
+    struct resources resources; // not to be moved
 };
 
 struct bench {
@@ -38,6 +39,7 @@ struct bench {
     struct instant now;
     struct note *notes; // of the last round
     size_t note_count;
+    size_t note_capacity;
     size_t agents, frameworks, roles;
     bool is_mixed; // agents are of various sizes
 };
@@ -54,15 +56,17 @@ static double clock_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
-// What a master does least of all: it notes who got what.
+// What a master does least of all: it notes who got what, in memory that lies ready.
 static void on_offer(void *ctx, const char *framework_id, const char *role, const char *agent_id,
                      const struct resources *offered)
 {
     (void)role;
     struct bench *b = ctx;
-    b->notes[b->note_count++] = (struct note){.framework = (uint32_t)atoi(framework_id + 1),
-                                              .agent = (uint32_t)atoi(agent_id + 1),
-                                              .resources = resources_copy(offered)};
+    CHECK(b->note_count < b->note_capacity);
+    struct note *note = &b->notes[b->note_count++];
+    note->framework = (uint32_t)atoi(framework_id + 1);
+    note->agent = (uint32_t)atoi(agent_id + 1);
+    resources_assign(&note->resources, offered);
 }
 
 static double run_ms(struct bench *b, size_t expected)
@@ -80,8 +84,9 @@ static void recover_all(struct bench *b, int64_t refuse_ns)
         char framework[24], agent[24];
         snprintf(framework, sizeof(framework), "F%u", b->notes[i].framework);
         snprintf(agent, sizeof(agent), "S%u", b->notes[i].agent);
-        allocator_recover(b->allocator, framework, agent, b->notes[i].resources, refuse_ns, b->now);
-        resources_free(b->notes[i].resources);
+        allocator_recover(b->allocator, framework, agent, &b->notes[i].resources, refuse_ns,
+                          b->now);
+        resources_clear(&b->notes[i].resources);
     }
     b->note_count = 0;
 }
@@ -91,7 +96,12 @@ static void fill(struct bench *b)
     const struct allocator_options options = {.seed = 1};
     const struct allocator_callbacks callbacks = {.offer = on_offer};
     b->allocator = allocator_new(&options, &callbacks, b);
-    b->notes = mem_calloc(b->agents, sizeof(b->notes[0]));
+    // An offer for each agent, and as many more as quotas, or a task that ended, may make.
+    b->note_capacity = 2 * (b->agents + b->roles);
+    b->notes = mem_calloc(b->note_capacity, sizeof(b->notes[0]));
+    for (size_t i = 0; i < b->note_capacity; i++) {
+        resources_init(&b->notes[i].resources);
+    }
     for (size_t i = 0; i < b->frameworks; i++) {
         char id[24], name[32];
         snprintf(id, sizeof(id), "F%zu", i);
@@ -139,8 +149,8 @@ static double task_ms(struct bench *b)
     struct resources *task = NULL;
     CHECK(resources_parse("cpus:1;mem:100", "*", &task, NULL) == 0);
     struct note *note = &b->notes[b->note_count / 2];
-    while (resources_scalar(note->resources, "cpus") < 1000 ||
-           resources_scalar(note->resources, "mem") < 100000) {
+    while (resources_scalar(&note->resources, "cpus") < 1000 ||
+           resources_scalar(&note->resources, "mem") < 100000) {
         note++;
         CHECK(note < b->notes + b->note_count);
     }
@@ -149,13 +159,11 @@ static double task_ms(struct bench *b)
     snprintf(agent, sizeof(agent), "S%u", note->agent);
     snprintf(role, sizeof(role), "role%zu", note->framework % b->roles);
     resources_allocate(task, role);
-    size_t before = b->note_count;
-    b->notes = mem_realloc_array(b->notes, before + 1, sizeof(b->notes[0]));
     double start = clock_ms();
     allocator_recover(b->allocator, framework, agent, task, -1, b->now);
     CHECK(allocator_run(b->allocator, b->now) == 1);
     double took = clock_ms() - start;
-    resources_subtract(note->resources, task);
+    resources_subtract(&note->resources, task);
     resources_free(task);
     return took;
 }
@@ -239,7 +247,7 @@ static void measure(const struct size *size, FILE *json, bool *has_rows)
                       .is_mixed = size->is_mixed,
                       .now = {.mono = NS_PER_S}};
     fill(&b);
-    enum { OFFERS = 400000, CYCLES = 5 }; // so many offers at least, and so many cycles
+    enum { OFFERS = 400000, CYCLES = 8 }; // so many offers at least, and so many cycles
     double first = run_ms(&b, b.agents);
     double cycle = cycle_ms(&b, OFFERS / b.agents > CYCLES ? OFFERS / b.agents : CYCLES);
     double task = task_ms(&b);
@@ -272,8 +280,6 @@ static void measure_quotas(size_t agents, size_t roles, FILE *json, bool *has_ro
     struct bench b = {
         .agents = agents, .frameworks = roles, .roles = roles, .now = {.mono = NS_PER_S}};
     fill(&b);
-    mem_free(b.notes);
-    b.notes = mem_calloc(2 * (agents + roles), sizeof(b.notes[0]));
     int64_t total, mem, held;
     allocator_get_amounts(b.allocator, "cpus", &total, &held);
     allocator_get_amounts(b.allocator, "mem", &mem, &held);
