@@ -108,11 +108,11 @@ static struct resource_entry *find_slowly(const struct resources *r,
 }
 
 // The entry that matches, searched from *cursor on and round; moves *cursor behind it. No other one
-// is of a plain kind and the same role.
+// is of the same kind and role, if that can be divided.
 static inline struct resource_entry *find(const struct resources *r,
                                           const struct resource_entry *wanted, uint32_t *cursor)
 {
-    if (wanted->kind->plain) {
+    if (!is_indivisible(wanted->kind)) {
         for (uint32_t at = *cursor; at < r->count; at++) {
             struct resource_entry *entry = &r->entries[at];
             if (entry->kind == wanted->kind && entry->role == wanted->role) {
