@@ -82,7 +82,8 @@ static inline uint8_t *put_head(uint8_t *at, const struct field_plan *f, size_t 
     return put_tag(put_varint(at, size), f);
 }
 
-// A number without its tag.
+// A number without its tag. The wire is little-endian, as are the machines this is built for.
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are copied as they are");
 static inline uint8_t *put_number(uint8_t *at, const struct field_plan *f, const void *slot)
 {
     switch ((ProtobufCType)f->type) {
@@ -105,8 +106,6 @@ static inline uint8_t *put_number(uint8_t *at, const struct field_plan *f, const
     case PROTOBUF_C_TYPE_BOOL:
         return put_varint(at, *(const protobuf_c_boolean *)slot != 0);
     default:
-        // The wire is little-endian, as are the machines this is built for.
-        _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are copied as they are");
         return memcpy(at - f->value_size, slot, f->value_size);
     }
 }
@@ -203,7 +202,8 @@ static uint8_t *put_message(struct back *b, uint8_t *at, struct wire_plan *plan,
     CHECK(depth <= WIRE_DEPTH_MAX + 1);
     if (wire_is_pinned(m))
         return put_pinned(b, at, plan, m, depth);
-    for (struct field_plan *f = plan->fields + plan->field_count; f-- > plan->fields;) {
+    for (struct field_plan *f = plan->fields + plan->field_count; f > plan->fields;) {
+        f--;
         if (f->ends_row && wire_plan_row_is_unset(f, m)) {
             f -= PLAN_ROW - 1;
             continue;

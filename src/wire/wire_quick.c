@@ -283,8 +283,11 @@ static inline bool read_sized(struct quick *q, struct field_plan *f, void *slot,
         *message = read_nested(q, f, data, size, depth);
         return *message != NULL;
     }
+    if (f->read != READ_BYTES) {
+        return false; // a member of a oneof has not the room
+    }
     read_bytes(q, slot, data, size);
-    return f->read == READ_BYTES;
+    return true;
 }
 
 static inline bool store_number(const struct field_plan *f, void *slot, uint64_t number)

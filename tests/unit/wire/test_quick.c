@@ -201,6 +201,7 @@ static void test_odd(void **state)
         {HTTP_CHECK, BYTES("\x08\x50\x20\xc8\x01"), false},
         {HTTP_CHECK, BYTES("\x08\x50\x22\x02\xc8\x01"), false},
         {SELECTOR, BYTES("\x08\x03"), false},
+        {SELECTOR, BYTES("\x12\x01x"), false},
         // A map's entry without its key or its value, and keys that come twice.
         {TASK, BYTES("\x0a\x01n\x12\x02\x0a\x00\x1a\x02\x0a\x00\x7a\x00"), false},
         {TASK,
