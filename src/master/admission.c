@@ -203,14 +203,20 @@ static int check_description(const struct master *m,
     return r < 0 ? error_wrap(err, r, "its resources are not valid") : 0;
 }
 
+static bool has_revocable(Mesos__V1__Resource *const *messages, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (messages[i]->revocable != NULL)
+            return true;
+    }
+    return false;
+}
+
 static void add_revocable(struct resources *total, Mesos__V1__Resource *const *messages,
                           size_t count)
 {
-    bool has_any = false;
-    for (size_t i = 0; i < count && !has_any; i++)
-        has_any = messages[i]->revocable != NULL;
     AUTO_RESOURCES struct resources *some = NULL;
-    if (!has_any || resources_from_proto(messages, count, &some, NULL) < 0)
+    if (!has_revocable(messages, count) || resources_from_proto(messages, count, &some, NULL) < 0)
         return; // what is not sound is refused later
     AUTO_RESOURCES struct resources *revocable = resources_revocable(some);
     resources_unallocate(revocable);
@@ -229,6 +235,8 @@ void master_agent_add_revocable(struct master *m, const Meseta__Link__ToMaster__
                           on_agent->executors[k]->n_resources);
         for (size_t k = 0; k < on_agent->n_tasks; k++) {
             const Mesos__V1__Task *task = on_agent->tasks[k];
+            if (!has_revocable(task->resources, task->n_resources))
+                continue;
             const struct task *t = f != NULL ? map_get(&f->tasks, task->task_id->value) : NULL;
             if (master_task_state_counts(task->state) || (t != NULL && t->holds))
                 add_revocable(total, task->resources, task->n_resources);
@@ -243,6 +251,10 @@ static int take(struct resources *left, struct resources *some, struct error *er
     resources_unallocate(some);
     if (!resources_covers(left, some))
         return error_set(err, -EINVAL, "more than the agent has left");
+    if (!resources_has_shared(some)) {
+        resources_subtract(left, some);
+        return 0;
+    }
     AUTO_RESOURCES struct resources *divided = resources_non_shared(some);
     resources_subtract(left, divided);
     return 0;
@@ -367,7 +379,7 @@ static int check_tasks(struct master *m, Meseta__Link__ToMaster__Reregister *mes
     int r = 0;
     for (size_t i = 0; r == 0 && i < message->n_frameworks; i++)
         r = check_framework(m, message->frameworks[i]->info, err);
-    if (r == 0)
+    if (r == 0 && known != NULL)
         r = take_named(m, known, message, PASS_BOOKED, left, err);
     if (r == 0 && known != NULL)
         take_unnamed(m, known, message, left);
@@ -479,6 +491,37 @@ static bool close_if_old(struct master *m, const struct agent *known,
     return true;
 }
 
+// An agent that is in the registry and not in the books. Takes over `total`.
+static void take_over(struct master *m, struct master_channel *channel,
+                      Meseta__Link__ToMaster__Reregister *message, struct resources *total)
+{
+    const char *id = message->agent->info->id->value;
+    replace_at(m, message->agent->pid, id);
+    bool was_recovered = map_has(&m->recovered, id);
+    bool was_unreachable = map_has(&m->unreachable, id);
+    master_recovered_remove(m, id);
+    master_unreachable_remove(m, id);
+    struct agent *a = master_agent_add(m, message->agent, id, total);
+    a->reregistered = m->now.wall;
+    a->returned = m->now.mono;
+    a->active = true;
+    a->channel = channel;
+    a->channel_number = channel->number;
+    channel->agent = a;
+    master_count(m, COUNT_SLAVE_REREGISTRATIONS);
+    master_agent_take_over(a, message, was_unreachable, was_recovered);
+}
+
+// Whether the registry has the agent just as it describes itself, and nothing is under way there
+// that would change that. Then nothing has to be written before it is admitted.
+static bool is_registered_as(const struct master *m, const Mesos__V1__AgentInfo *info)
+{
+    const char *id = info->id->value;
+    const struct recovered_agent *r = map_get(&m->recovered, id);
+    return r != NULL && !r->marking && !map_has(&m->writing, id) && !map_has(&m->unreachable, id) &&
+           wire_is_equal(&r->info->base, &info->base);
+}
+
 void master_agent_reregister(struct master *m, struct master_channel *channel,
                              Meseta__Link__ToMaster *message)
 {
@@ -550,6 +593,10 @@ void master_agent_reregister(struct master *m, struct master_channel *channel,
         master_agent_return(known, message->reregister);
         return;
     }
+    if (known == NULL && is_registered_as(m, description->info)) {
+        take_over(m, channel, message->reregister, TAKE_PTR(total));
+        return;
+    }
     struct admission *admission =
         begin(m, known != NULL ? UPDATE_KNOWN : ADMIT_AGAIN, id, channel, message);
     admission->total = TAKE_PTR(total);
@@ -593,25 +640,13 @@ static void admit_again(struct admission *admission)
         await_return(m, message->agent->info);
         return;
     }
-    replace_at(m, message->agent->pid, id);
     if (known != NULL) {
+        replace_at(m, message->agent->pid, id);
         master_agent_connect(known, channel);
         master_agent_return(known, message);
         return;
     }
-    bool was_recovered = map_has(&m->recovered, id);
-    bool was_unreachable = map_has(&m->unreachable, id);
-    master_recovered_remove(m, id);
-    master_unreachable_remove(m, id);
-    struct agent *a = master_agent_add(m, message->agent, id, TAKE_PTR(admission->total));
-    a->reregistered = m->now.wall;
-    a->returned = m->now.mono;
-    a->active = true;
-    a->channel = channel;
-    a->channel_number = channel->number;
-    channel->agent = a;
-    master_count(m, COUNT_SLAVE_REREGISTRATIONS);
-    master_agent_take_over(a, message, was_unreachable, was_recovered);
+    take_over(m, channel, message, TAKE_PTR(admission->total));
 }
 
 // ---- unreachable ----

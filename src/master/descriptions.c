@@ -4,8 +4,6 @@
 // version. It is kept once for all who say the same, and is never changed. Found by a hash of its
 // bytes; if two that differ have the same, the second is kept by itself.
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "master/internal.h"
@@ -15,15 +13,19 @@ struct shared_description {
     size_t holders; // agents
     struct arena *arena;
     Meseta__Link__AgentDescription *parts;
+    size_t size;
+    const void *bytes; // `parts`, encoded; in the arena
 };
 
 static struct shared_description *make_description(const Meseta__Link__AgentDescription *parts,
-                                                   const char *key)
+                                                   const void *bytes, size_t size, const char *key)
 {
     struct shared_description *d = mem_zalloc(sizeof(*d));
-    snprintf(d->key, sizeof(d->key), "%s", key);
+    memcpy(d->key, key, sizeof(d->key));
     d->holders = 1;
     d->arena = arena_new(1024, 0);
+    d->size = size;
+    d->bytes = arena_dup(d->arena, bytes, size);
     d->parts = WIRE_COPY(d->arena, Meseta__Link__AgentDescription, parts);
     return d;
 }
@@ -44,16 +46,16 @@ struct shared_description *master_description_hold(
     parts.capabilities = description->capabilities;
     const void *bytes;
     size_t size = wire_pack(&parts.base, &bytes);
-    char key[32];
-    snprintf(key, sizeof(key), "%08" PRIx32 "-%zx", map_hash(bytes, size), size);
+    char key[32] = "";
+    text_format(key, sizeof(key), "%zu-%zu", (size_t)map_hash(bytes, size), size);
     struct shared_description *known = map_get(&m->descriptions, key);
     if (known == NULL) {
-        known = make_description(&parts, key);
+        known = make_description(&parts, bytes, size, key);
         map_put(&m->descriptions, key, known);
-    } else if (wire_is_equal(&known->parts->base, &parts.base)) {
+    } else if (known->size == size && memcmp(known->bytes, bytes, size) == 0) {
         known->holders++;
     } else {
-        known = make_description(&parts, key);
+        known = make_description(&parts, bytes, size, key);
     }
     return known;
 }

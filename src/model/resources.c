@@ -383,6 +383,16 @@ bool resources_is_empty(const struct resources *r)
     return r->count == 0;
 }
 
+bool resources_has_shared(const struct resources *r)
+{
+    for (uint32_t i = 0; i < r->count; i++) {
+        if (r->entries[i].kind->shared) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool resources_contains(const struct resources *r, const struct resources *part)
 {
     uint32_t cursor = 0;

@@ -58,6 +58,7 @@ struct json_writer;
 bool resources_put_simple_json(const struct resources *r, struct json_writer *w);
 
 bool resources_is_empty(const struct resources *r);
+bool resources_has_shared(const struct resources *r);
 bool resources_is_equal(const struct resources *a, const struct resources *b);
 // Whether they are equal and in the same order, so that they look the same in every form; and a
 // number that is the same then.

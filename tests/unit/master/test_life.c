@@ -469,6 +469,39 @@ static void test_registry_is_recovered(void **state)
     mem_free(s);
 }
 
+// A new master writes nothing for an agent that is as the registry has it; one that is something
+// else now waits until that is durable.
+static void test_a_known_agent_returns_at_once(void **state)
+{
+    (void)state;
+    struct world w;
+    world_begin(&w, NULL);
+    struct end *e = mem_zalloc(4 * sizeof(*e));
+    end_register(&w, &e[0], "5051", "cpus:1");
+    end_register(&w, &e[1], "5052", "cpus:1");
+    world_fail_over(&w);
+    size_t applied = w.applied_count;
+    w.hold_writes = true;
+    for (int i = 0; i < 2; i++) {
+        end_send(&w, &e[2 + i],
+                 "{\"type\":\"REREGISTER\",\"reregister\":{\"agent\":{\"info\":{\"id\":{\"value\":"
+                 "\"M-S%d\"},\"hostname\":\"505%d\",\"resources\":%s},\"version\":\"1.11.0\","
+                 "\"pid\":\"slave(1)@10.0.0.1:505%d\"}}}",
+                 i, i + 1, amount(&w, i == 0 ? "cpus:1" : "cpus:2"), i + 1);
+    }
+    assert_non_null(end_next(&e[2], TO_AGENT(REREGISTERED)));
+    assert_null(end_next(&e[3], TO_AGENT(REREGISTERED)));
+    assert_non_null(map_get(&w.master->agents, "M-S0"));
+    assert_null(map_get(&w.master->agents, "M-S1"));
+    assert_int_equal(w.applied_count, applied + 2); // the other one, and that it is reachable
+    w.hold_writes = false;
+    world_settle(&w);
+    assert_non_null(end_next(&e[3], TO_AGENT(REREGISTERED)));
+    assert_int_equal(w.master->recovered.count, 0);
+    world_end(&w);
+    mem_free(e);
+}
+
 static void test_same_address_registers_anew(void **state)
 {
     (void)state;
@@ -537,6 +570,7 @@ int main(void)
         cmocka_unit_test(test_admission_waits_for_the_registry),
         cmocka_unit_test(test_registry_is_recovered),
         cmocka_unit_test(test_same_address_registers_anew),
+        cmocka_unit_test(test_a_known_agent_returns_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
