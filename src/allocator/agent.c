@@ -11,7 +11,13 @@
 
 struct alloc_agent *agent_find(const struct allocator *a, const char *id)
 {
-    return map_get(&a->agents, id);
+    struct alloc_agent *agent = a->recent_agent;
+    if (agent != NULL && strcmp(agent->id, id) == 0) {
+        return agent;
+    }
+    agent = map_get(&a->agents, id);
+    ((struct allocator *)(uintptr_t)a)->recent_agent = agent;
+    return agent;
 }
 
 void agent_mark_dirty(struct allocator *a, struct alloc_agent *agent)
@@ -581,6 +587,7 @@ void alloc_agent_free(struct allocator *a, struct alloc_agent *agent)
     leave_host(a, agent);
     order_add_total(a, agent->total, -1);
     map_remove(&a->agents, agent->id);
+    a->recent_agent = NULL;
     if (agent->last_refusal != NULL) {
         CHECK(agent->last_refusal->references == 1);
         resources_free(agent->last_refusal->resources);

@@ -28,13 +28,18 @@ void id_free(const char own[OWN_ID], char *id)
 
 struct alloc_framework *framework_get(struct allocator *a, const char *id, bool may_make)
 {
-    struct alloc_framework *framework = map_get(&a->frameworks, id);
+    struct alloc_framework *framework = a->recent_framework;
+    if (framework != NULL && strcmp(framework->id, id) == 0) {
+        return framework;
+    }
+    framework = map_get(&a->frameworks, id);
     if (framework == NULL && may_make) {
         framework = slab_take(&a->framework_slab);
         framework->id = id_keep(framework->own_id, id);
         framework->allocator = a;
         map_put(&a->frameworks, id, framework);
     }
+    a->recent_framework = framework;
     return framework;
 }
 
@@ -44,6 +49,7 @@ void framework_free_if_unused(struct allocator *a, struct alloc_framework *frame
         return;
     }
     map_remove(&a->frameworks, framework->id);
+    a->recent_framework = NULL;
     constraints_free(framework->constraints);
     framework_free_notes(a, framework);
     mem_free(framework->members);

@@ -304,7 +304,9 @@ struct allocator {
 
     struct map frameworks;
     struct map agents;
-    struct map roles; // without the root
+    struct alloc_framework *recent_framework; // the last that was found; a memory of framework_get
+    struct alloc_agent *recent_agent;         // the same of agent_find
+    struct map roles;                         // without the root
     struct alloc_role root;
 
     // Scalar names in order of appearance, with the cluster's totals.

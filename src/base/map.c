@@ -257,6 +257,8 @@ void map_add_borrowed(struct map *map, const char *key, void *value)
 
 void *map_remove(struct map *map, const char *key)
 {
+    if (map->count == 0)
+        return NULL;
     size_t key_size = strlen(key);
     struct map_entry *entry = find(map, key, key_size, map_hash(key, key_size));
     void *value;
