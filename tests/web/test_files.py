@@ -94,6 +94,26 @@ def test_a_running_tasks_log_grows(cluster, master, agent, scheduler, pages):
     scheduler.kill("growing")
 
 
+def test_who_scrolls_up_while_the_end_is_looked_at_gets_what_was_before(cluster, master, agent, scheduler, pages):
+    run(cluster, scheduler, agent, "seq -f 'line %g of many' 60000", "busy")
+    page = pages(master, address("/agents/%s/file" % agent_id(master), path=sandbox(agent, scheduler, "busy") + "/stdout"))
+    page.wait_text("line 60000 of many", "document.querySelector('.reader')")
+    # Every answer takes a while from here on, and a look is under way when the top is reached.
+    page.run("""(() => {
+        const plain = window.fetch;
+        window.looks = 0;
+        window.fetch = async (...order) => {
+            window.looks += 1;
+            await new Promise((done) => setTimeout(done, 500));
+            return plain(...order).finally(() => { window.looks -= 1; });
+        };
+        document.querySelector('.reader').scrollTop = 2000;
+    })()""")
+    page.wait("document.querySelector('#follow').textContent === 'Follow the end'")
+    page.wait("window.looks > 0 && (document.querySelector('.reader').scrollTop = 0, true)")
+    page.wait("document.querySelector('.reader').scrollTop > 0")
+
+
 def test_a_link_to_a_place_shows_that_place(cluster, master, agent, scheduler, pages):
     directory = run(cluster, scheduler, agent, "seq -f 'line %g of many' 60000", "long")
     with open(os.path.join(directory, "stdout"), encoding="utf-8") as file:

@@ -15,6 +15,7 @@ const LOOK_MS = 1000; // between looks at the file's end while it grows
 const LOOK_MAX_MS = 5000; // and while it does not
 const EDGE = 600; // pixels: so near to an edge more is loaded
 const WRAP = 'meseta.wrap';
+const LOOK = 0, MORE = 1, JUMP = 2; // what a wish that comes while the reader is busy is worth
 
 /** Follows and pages through one file. The view is told of each change by `draw`. */
 class Reader {
@@ -36,11 +37,12 @@ class Reader {
     document.removeEventListener('visibilitychange', this.wake);
   }
 
-  /** Runs one thing at a time; what somebody asked for (`must`) waits. Errors are shown; the next look tries again. */
-  async run(work, must = false) {
+  /** Runs one thing at a time. The newest wish waits: a look none, and a jump gives way to another jump only. Errors are
+   * shown; the next look tries again. */
+  async run(work, rank) {
     if (this.controller.signal.aborted) return;
     if (this.isBusy) {
-      if (must) this.waiting = work;
+      if (rank !== LOOK && (rank === JUMP || this.waiting?.rank !== JUMP)) this.waiting = { work, rank };
       return;
     }
     this.isBusy = true;
@@ -61,7 +63,7 @@ class Reader {
     const { waiting } = this;
     this.waiting = null;
     if (waiting) {
-      this.run(waiting);
+      this.run(waiting.work, waiting.rank);
       return;
     }
     if (!document.hidden) this.timer = setTimeout(() => this.look(), this.error ? LOOK_MAX_MS : this.wait);
@@ -78,7 +80,7 @@ class Reader {
       this.window.reset(piece);
       this.size = Math.max(this.size, piece.end);
       if (at !== null && start > 0) this.window.prepend(await this.before(signal));
-    }, true);
+    }, JUMP);
   }
 
   before(signal) {
@@ -88,7 +90,9 @@ class Reader {
 
   earlier() {
     if (this.window.start === 0 || this.isBinary) return;
-    this.run(async (signal) => this.window.prepend(await this.before(signal)));
+    this.run(async (signal) => {
+      if (this.window.start > 0) this.window.prepend(await this.before(signal));
+    }, MORE);
   }
 
   /** What follows the window: new text at the file's end, or what one scrolls down to. */
@@ -98,7 +102,7 @@ class Reader {
       const piece = await read(this.agent, this.path, this.window.end, PIECE, signal);
       if (piece.end > piece.start) this.window.append(piece);
       this.size = Math.max(this.size, this.window.end);
-    });
+    }, MORE);
   }
 
   /** At the window's end new text is taken; elsewhere only the size is looked at. */
@@ -127,7 +131,7 @@ class Reader {
         if (piece.end === piece.start) break;
         this.window.append(piece);
       }
-    });
+    }, LOOK);
   }
 }
 
