@@ -295,6 +295,18 @@ void cli_json_put(const ProtobufCMessage *message); // one object and a line's e
 // {"agent_id": "...", "done": "drain"}: the outcome of an operation.
 void cli_json_put_done(const char *key, const char *id, const char *done);
 
+// Items as they were asked for: ids one a line, elements of a JSON array, or rows of a table.
+struct cli_list {
+    struct cli *cli;
+    struct cli_table *table;
+    struct cli_json_list json;
+};
+void cli_list_open(struct cli_list *list, struct cli *cli, const struct cli_column *columns,
+                   size_t column_count);
+// True: it is to be a row of `table`, which the caller adds.
+bool cli_list_put(struct cli_list *list, const char *id, const ProtobufCMessage *message);
+void cli_list_close(struct cli_list *list, const char *text_if_empty); // see cli_table_print_or
+
 // Writes to standard output; ends the program quietly when nobody reads any more.
 void cli_write(const void *data, size_t size);
 void cli_flush(void);

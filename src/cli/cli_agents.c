@@ -81,25 +81,6 @@ static void count_task(void *ctx, enum cli_task_list list, const Mesos__V1__Task
     }
 }
 
-static void list_plainly(struct cli *cli, agent_message *const *agents, size_t count)
-{
-    struct cli_json_list list;
-    if (cli->output == CLI_JSON) {
-        cli_json_list_open(&list);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (cli->output == CLI_JSON) {
-            cli_json_list_put(&list, &agents[i]->base);
-        } else {
-            cli_write(id_of(agents[i]), strlen(id_of(agents[i])));
-            cli_write("\n", 1);
-        }
-    }
-    if (cli->output == CLI_JSON) {
-        cli_json_list_close(&list);
-    }
-}
-
 int cli_agent_list(struct cli *cli, struct error *err)
 {
     static const struct cli_column columns[] = {
@@ -113,19 +94,21 @@ int cli_agent_list(struct cli *cli, struct error *err)
     if (r != 0) {
         return r;
     }
-    if (cli->ids_only || cli->output == CLI_JSON) {
-        list_plainly(cli, agents, count);
-        return 0;
-    }
+    struct cli_list list;
+    cli_list_open(&list, cli, columns, ARRAY_COUNT(columns));
     struct counting counting = {.arena = cli->arena};
-    r = cli_master_walk_tasks(cli, count_task, &counting, err);
-    struct cli_table *table = cli_table_new(cli, columns, ARRAY_COUNT(columns));
+    if (cli->output == CLI_TABLE && !cli->ids_only) {
+        r = cli_master_walk_tasks(cli, count_task, &counting, err);
+    }
     for (size_t i = 0; r == 0 && i < count; i++) {
-        add_agent(cli, table, agents[i], map_get(&counting.counts, id_of(agents[i])));
+        const char *id = id_of(agents[i]);
+        if (cli_list_put(&list, id, &agents[i]->base)) {
+            add_agent(cli, list.table, agents[i], map_get(&counting.counts, id));
+        }
     }
     map_free(&counting.counts);
     if (r == 0) {
-        cli_table_print_or(table, "There are no agents.");
+        cli_list_close(&list, "There are no agents.");
     }
     return r;
 }
@@ -260,21 +243,28 @@ int cli_agent_drain(struct cli *cli, struct error *err)
     return r != 0 ? r : done(cli, id.value, "drain", "is draining");
 }
 
+// What needs nothing but the agent: the word's call is sent, and what it came to is told.
+static int call_about_agent(struct cli *cli, Mesos__V1__Master__Call *call,
+                            Mesos__V1__AgentID *id /* in the call */, const char *verb,
+                            const char *text, struct error *err)
+{
+    int r = resolve(cli, id, err);
+    if (r == 0) {
+        call->has_type = true;
+        r = cli_master_call(cli, call, NULL, err);
+    }
+    return r != 0 ? r : done(cli, id->value, verb, text);
+}
+
 int cli_agent_deactivate(struct cli *cli, struct error *err)
 {
     Mesos__V1__AgentID id = MESOS__V1__AGENT_ID__INIT;
     Mesos__V1__Master__Call__DeactivateAgent body = MESOS__V1__MASTER__CALL__DEACTIVATE_AGENT__INIT;
     Mesos__V1__Master__Call call = MESOS__V1__MASTER__CALL__INIT;
-    int r = resolve(cli, &id, err);
-    if (r != 0) {
-        return r;
-    }
     body.agent_id = &id;
-    call.has_type = true;
     call.type = MESOS__V1__MASTER__CALL__TYPE__DEACTIVATE_AGENT;
     call.deactivate_agent = &body;
-    r = cli_master_call(cli, &call, NULL, err);
-    return r != 0 ? r : done(cli, id.value, "deactivate", "is deactivated");
+    return call_about_agent(cli, &call, &id, "deactivate", "is deactivated", err);
 }
 
 int cli_agent_reactivate(struct cli *cli, struct error *err)
@@ -282,16 +272,10 @@ int cli_agent_reactivate(struct cli *cli, struct error *err)
     Mesos__V1__AgentID id = MESOS__V1__AGENT_ID__INIT;
     Mesos__V1__Master__Call__ReactivateAgent body = MESOS__V1__MASTER__CALL__REACTIVATE_AGENT__INIT;
     Mesos__V1__Master__Call call = MESOS__V1__MASTER__CALL__INIT;
-    int r = resolve(cli, &id, err);
-    if (r != 0) {
-        return r;
-    }
     body.agent_id = &id;
-    call.has_type = true;
     call.type = MESOS__V1__MASTER__CALL__TYPE__REACTIVATE_AGENT;
     call.reactivate_agent = &body;
-    r = cli_master_call(cli, &call, NULL, err);
-    return r != 0 ? r : done(cli, id.value, "reactivate", "is active again");
+    return call_about_agent(cli, &call, &id, "reactivate", "is active again", err);
 }
 
 int cli_agent_gone(struct cli *cli, struct error *err)

@@ -73,29 +73,6 @@ static void add_framework(struct cli *cli, struct cli_table *table,
     cli_table_add(table, cli_text_since(arena, cli_seconds(framework->registered_time)));
 }
 
-static void list_plainly(struct cli *cli, const Mesos__V1__Master__Response__GetFrameworks *all,
-                         size_t count)
-{
-    struct cli_json_list list;
-    if (cli->output == CLI_JSON) {
-        cli_json_list_open(&list);
-    }
-    for (size_t i = 0; i < count; i++) {
-        const framework_message *framework = i < all->n_frameworks
-                                                 ? all->frameworks[i]
-                                                 : all->completed_frameworks[i - all->n_frameworks];
-        if (cli->output == CLI_JSON) {
-            cli_json_list_put(&list, &framework->base);
-        } else {
-            cli_write(id_of(framework), strlen(id_of(framework)));
-            cli_write("\n", 1);
-        }
-    }
-    if (cli->output == CLI_JSON) {
-        cli_json_list_close(&list);
-    }
-}
-
 int cli_framework_list(struct cli *cli, struct error *err)
 {
     static const struct cli_column columns[] = {
@@ -109,23 +86,24 @@ int cli_framework_list(struct cli *cli, struct error *err)
         return r;
     }
     size_t count = all->n_frameworks + (cli_has_flag(cli, "all") ? all->n_completed_frameworks : 0);
-    if (cli->ids_only || cli->output == CLI_JSON) {
-        list_plainly(cli, all, count);
-        return 0;
-    }
+    struct cli_list list;
+    cli_list_open(&list, cli, columns, ARRAY_COUNT(columns));
     struct counting counting = {.arena = cli->arena};
-    r = cli_master_walk_tasks(cli, count_task, &counting, err);
-    struct cli_table *table = cli_table_new(cli, columns, ARRAY_COUNT(columns));
+    if (cli->output == CLI_TABLE && !cli->ids_only) {
+        r = cli_master_walk_tasks(cli, count_task, &counting, err);
+    }
     for (size_t i = 0; r == 0 && i < count; i++) {
         bool is_completed = i >= all->n_frameworks;
         const framework_message *framework =
             is_completed ? all->completed_frameworks[i - all->n_frameworks] : all->frameworks[i];
-        add_framework(cli, table, framework, is_completed,
-                      map_get(&counting.counts, id_of(framework)));
+        const char *id = id_of(framework);
+        if (cli_list_put(&list, id, &framework->base)) {
+            add_framework(cli, list.table, framework, is_completed, map_get(&counting.counts, id));
+        }
     }
     map_free(&counting.counts);
     if (r == 0) {
-        cli_table_print_or(table, "There are no frameworks.");
+        cli_list_close(&list, "There are no frameworks.");
     }
     return r;
 }
@@ -363,25 +341,18 @@ static void add_inverse(struct cli *cli, struct cli_table *table,
                    cli_text_resources(cli->arena, offer->resources, offer->n_resources));
 }
 
-static void put_offers(struct cli *cli, const framework_message *framework, struct cli_table *table,
-                       struct cli_json_list *list)
+static void put_offers(struct cli_list *list, const framework_message *framework)
 {
-    size_t count = framework->n_offers + framework->n_inverse_offers;
-    for (size_t i = 0; i < count; i++) {
-        bool is_inverse = i >= framework->n_offers;
-        const Mesos__V1__Offer *offer = is_inverse ? NULL : framework->offers[i];
-        const Mesos__V1__InverseOffer *inverse =
-            is_inverse ? framework->inverse_offers[i - framework->n_offers] : NULL;
-        if (cli->output == CLI_JSON) {
-            cli_json_list_put(list, is_inverse ? &inverse->base : &offer->base);
-        } else if (cli->ids_only) {
-            const char *id = is_inverse ? inverse->id->value : offer->id->value;
-            cli_write(id, strlen(id));
-            cli_write("\n", 1);
-        } else if (is_inverse) {
-            add_inverse(cli, table, inverse);
-        } else {
-            add_offer(cli, table, offer);
+    for (size_t i = 0; i < framework->n_offers; i++) {
+        const Mesos__V1__Offer *offer = framework->offers[i];
+        if (cli_list_put(list, offer->id->value, &offer->base)) {
+            add_offer(list->cli, list->table, offer);
+        }
+    }
+    for (size_t i = 0; i < framework->n_inverse_offers; i++) {
+        const Mesos__V1__InverseOffer *inverse = framework->inverse_offers[i];
+        if (cli_list_put(list, inverse->id->value, &inverse->base)) {
+            add_inverse(list->cli, list->table, inverse);
         }
     }
 }
@@ -398,18 +369,11 @@ int cli_offer_list(struct cli *cli, struct error *err)
     if (r != 0) {
         return r;
     }
-    struct cli_table *table = cli_table_new(cli, columns, ARRAY_COUNT(columns));
-    struct cli_json_list list;
-    if (cli->output == CLI_JSON) {
-        cli_json_list_open(&list);
-    }
+    struct cli_list list;
+    cli_list_open(&list, cli, columns, ARRAY_COUNT(columns));
     for (size_t i = 0; i < all->n_frameworks; i++) {
-        put_offers(cli, all->frameworks[i], table, &list);
+        put_offers(&list, all->frameworks[i]);
     }
-    if (cli->output == CLI_JSON) {
-        cli_json_list_close(&list);
-    } else if (!cli->ids_only) {
-        cli_table_print_or(table, "There are no offers.");
-    }
+    cli_list_close(&list, "There are no offers.");
     return 0;
 }

@@ -386,3 +386,36 @@ int cli_confirm(struct cli *cli, const char *question, struct error *err)
     }
     return 0;
 }
+
+// ---- lists ----
+
+void cli_list_open(struct cli_list *list, struct cli *cli, const struct cli_column *columns,
+                   size_t column_count)
+{
+    list->cli = cli;
+    list->table = cli_table_new(cli, columns, column_count);
+    cli_json_list_open(&list->json);
+}
+
+bool cli_list_put(struct cli_list *list, const char *id, const ProtobufCMessage *message)
+{
+    if (list->cli->output == CLI_JSON) {
+        cli_json_list_put(&list->json, message);
+        return false;
+    }
+    if (list->cli->ids_only) {
+        put(id);
+        put("\n");
+        return false;
+    }
+    return true;
+}
+
+void cli_list_close(struct cli_list *list, const char *text_if_empty)
+{
+    if (list->cli->output == CLI_JSON) {
+        cli_json_list_close(&list->json);
+    } else if (!list->cli->ids_only) {
+        cli_table_print_or(list->table, text_if_empty);
+    }
+}

@@ -13,12 +13,6 @@
 
 typedef Mesos__V1__Quota__QuotaConfig quota_message;
 
-static void put_id(const char *id)
-{
-    cli_write(id, strlen(id));
-    cli_write("\n", 1);
-}
-
 static int done(struct cli *cli, const char *role, const char *verb, const char *text)
 {
     if (cli->output == CLI_JSON) {
@@ -78,28 +72,17 @@ int cli_quota_list(struct cli *cli, struct error *err)
     if (r != 0) {
         return r;
     }
-    struct cli_table *table = cli_table_new(cli, columns, ARRAY_COUNT(columns));
-    struct cli_json_list list;
-    if (cli->output == CLI_JSON) {
-        cli_json_list_open(&list);
-    }
+    struct cli_list list;
+    cli_list_open(&list, cli, columns, ARRAY_COUNT(columns));
     for (size_t i = 0; i < status->n_configs; i++) {
         const quota_message *config = status->configs[i];
-        if (cli->output == CLI_JSON) {
-            cli_json_list_put(&list, &config->base);
-        } else if (cli->ids_only) {
-            put_id(config->role);
-        } else {
-            cli_table_add(table, config->role);
-            cli_table_add(table, guarantees_of(cli->arena, config));
-            cli_table_add(table, limits_of(cli->arena, config));
+        if (cli_list_put(&list, config->role, &config->base)) {
+            cli_table_add(list.table, config->role);
+            cli_table_add(list.table, guarantees_of(cli->arena, config));
+            cli_table_add(list.table, limits_of(cli->arena, config));
         }
     }
-    if (cli->output == CLI_JSON) {
-        cli_json_list_close(&list);
-    } else if (!cli->ids_only) {
-        cli_table_print_or(table, "There are no quotas.");
-    }
+    cli_list_close(&list, "There are no quotas.");
     return 0;
 }
 
@@ -211,27 +194,16 @@ int cli_weight_list(struct cli *cli, struct error *err)
         return r;
     }
     const Mesos__V1__Master__Response__GetWeights *weights = response->get_weights;
-    struct cli_table *table = cli_table_new(cli, columns, ARRAY_COUNT(columns));
-    struct cli_json_list list;
-    if (cli->output == CLI_JSON) {
-        cli_json_list_open(&list);
-    }
+    struct cli_list list;
+    cli_list_open(&list, cli, columns, ARRAY_COUNT(columns));
     for (size_t i = 0; weights != NULL && i < weights->n_weight_infos; i++) {
         const Mesos__V1__WeightInfo *weight = weights->weight_infos[i];
-        if (cli->output == CLI_JSON) {
-            cli_json_list_put(&list, &weight->base);
-        } else if (cli->ids_only) {
-            put_id(weight->role != NULL ? weight->role : "*");
-        } else {
-            cli_table_add(table, weight->role);
-            cli_table_add(table, cli_text_amount(cli->arena, weight->weight));
+        if (cli_list_put(&list, weight->role != NULL ? weight->role : "*", &weight->base)) {
+            cli_table_add(list.table, weight->role);
+            cli_table_add(list.table, cli_text_amount(cli->arena, weight->weight));
         }
     }
-    if (cli->output == CLI_JSON) {
-        cli_json_list_close(&list);
-    } else if (!cli->ids_only) {
-        cli_table_print_or(table, "No weight was set: every role weighs 1.");
-    }
+    cli_list_close(&list, "No weight was set: every role weighs 1.");
     return 0;
 }
 
@@ -300,25 +272,14 @@ int cli_role_list(struct cli *cli, struct error *err)
         return r;
     }
     const Mesos__V1__Master__Response__GetRoles *roles = response->get_roles;
-    struct cli_table *table = cli_table_new(cli, columns, ARRAY_COUNT(columns));
-    struct cli_json_list list;
-    if (cli->output == CLI_JSON) {
-        cli_json_list_open(&list);
-    }
+    struct cli_list list;
+    cli_list_open(&list, cli, columns, ARRAY_COUNT(columns));
     for (size_t i = 0; roles != NULL && i < roles->n_roles; i++) {
         const Mesos__V1__Role *role = roles->roles[i];
-        if (cli->output == CLI_JSON) {
-            cli_json_list_put(&list, &role->base);
-        } else if (cli->ids_only) {
-            put_id(role->name);
-        } else {
-            add_role(cli, table, role, quotas);
+        if (cli_list_put(&list, role->name, &role->base)) {
+            add_role(cli, list.table, role, quotas);
         }
     }
-    if (cli->output == CLI_JSON) {
-        cli_json_list_close(&list);
-    } else if (!cli->ids_only) {
-        cli_table_print_or(table, "There are no roles.");
-    }
+    cli_list_close(&list, "There are no roles.");
     return 0;
 }
