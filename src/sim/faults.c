@@ -224,10 +224,44 @@ static void tear_down(struct sim *sim)
     master_host_teardown(leader, f->id);
 }
 
+// To an agent, or to what runs there. False: it is none of these.
+static bool happen_to_agent(struct agent_host *a, enum fault fault)
+{
+    struct sim *sim = a->sim;
+    switch (fault) {
+    case FAULT_AGENT_CRASH:
+        agent_host_crash(a, draw_spread(sim, 10 * NS_PER_MS, 300 * NS_PER_S));
+        return true;
+    case FAULT_AGENT_STOP:
+        agent_host_stop(a);
+        return true;
+    case FAULT_EXECUTOR_STREAM:
+        containers_break_stream(a);
+        return true;
+    case FAULT_EXECUTOR_DEATH:
+        containers_kill_one(a);
+        return true;
+    case FAULT_AGENT_KILL:
+        agent_host_kill_in_turn(a);
+        return true;
+    case FAULT_AGENT_LEAVE:
+        agent_host_leave(a);
+        return true;
+    case FAULT_AGENT_REBOOT:
+        if (chance(sim, 0.3))
+            agent_host_reboot(a, draw_spread(sim, NS_PER_S, 300 * NS_PER_S));
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void happen(struct sim *sim, enum fault fault)
 {
     struct agent_host *a = &sim->agents[draw(sim, sim->config.agent_count)];
     struct framework_host *f = &sim->frameworks[draw(sim, sim->config.framework_count)];
+    if (happen_to_agent(a, fault))
+        return;
     switch (fault) {
     case FAULT_BREAK:
         net_break_one(sim);
@@ -249,12 +283,6 @@ static void happen(struct sim *sim, enum fault fault)
     case FAULT_MASTER_CRASH:
         crash_master(sim);
         break;
-    case FAULT_AGENT_CRASH:
-        agent_host_crash(a, draw_spread(sim, 10 * NS_PER_MS, 300 * NS_PER_S));
-        break;
-    case FAULT_AGENT_STOP:
-        agent_host_stop(a);
-        break;
     case FAULT_FRAMEWORK_RESTART:
         framework_restart(f);
         break;
@@ -264,24 +292,8 @@ static void happen(struct sim *sim, enum fault fault)
     case FAULT_OPERATOR_TEARDOWN:
         tear_down(sim);
         break;
-    case FAULT_EXECUTOR_STREAM:
-        containers_break_stream(a);
-        break;
     case FAULT_STALL:
         net_stall_one(sim, draw_spread(sim, 100 * NS_PER_MS, 60 * NS_PER_S));
-        break;
-    case FAULT_EXECUTOR_DEATH:
-        containers_kill_one(a);
-        break;
-    case FAULT_AGENT_KILL:
-        agent_host_kill_in_turn(a);
-        break;
-    case FAULT_AGENT_LEAVE:
-        agent_host_leave(a);
-        break;
-    case FAULT_AGENT_REBOOT:
-        if (chance(sim, 0.3))
-            agent_host_reboot(a, draw_spread(sim, NS_PER_S, 300 * NS_PER_S));
         break;
     case FAULT_OPERATOR:
         operator_act(sim);
@@ -305,8 +317,15 @@ static void happen(struct sim *sim, enum fault fault)
     case FAULT_CANDIDATE_REMOVED:
         zoo_remove_candidate(sim);
         break;
+    case FAULT_AGENT_CRASH:
+    case FAULT_AGENT_STOP:
+    case FAULT_AGENT_KILL:
+    case FAULT_AGENT_LEAVE:
+    case FAULT_AGENT_REBOOT:
+    case FAULT_EXECUTOR_STREAM:
+    case FAULT_EXECUTOR_DEATH:
     case FAULT_COUNT:
-        break;
+        break; // an agent's
     }
 }
 

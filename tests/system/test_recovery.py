@@ -225,6 +225,8 @@ def test_unacknowledged_update_comes_once_more_and_then_no_more(cluster, agent, 
     scheduler.acknowledge(again["update"]["status"])
     assert scheduler.wait_end(task_id)["state"] == "TASK_FINISHED"
     seen = uuids_of(scheduler, task_id)
+    # The acknowledgement has come to the agent when its task is over for it.
+    wait_for(lambda: not agent.state()["frameworks"], what="the last acknowledgement")
     agent.kill()
     come_back(cluster, agent)
     time.sleep(0.5)
