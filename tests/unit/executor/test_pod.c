@@ -65,6 +65,9 @@ static int teardown(void **state)
 {
     struct world *w = *state;
     pod_free(w->pod);
+    if (w->task_wait.request != NULL) {
+        fake_agent_refuse(&w->task_wait, 503, "The test is over");
+    }
     fake_agent_close(&w->agent);
     env_free(w->env);
     mem_free(w);
