@@ -33,8 +33,8 @@ size_t name_number(struct allocator *a, struct intern *name)
     size_t number = a->name_count++;
     a->names = mem_realloc_array(a->names, a->name_count, sizeof(struct intern *));
     a->is_excluded = mem_realloc_array(a->is_excluded, a->name_count, sizeof(bool));
-    a->names[number] = intern_hold(name);
     a->is_excluded[number] = is_name_excluded(a, name->text);
+    a->names[number] = intern_hold(name);
     return number;
 }
 
