@@ -241,18 +241,22 @@ def measure_state(options, result):
     print(f"\n{'agents':>10}{'tasks':>11}{'/state, MB':>12}{'CPU, ms':>10}{'µs/task':>10}")
     rows = []
     for agents in options.state_agents:
-        r = state_row(options, agents, agents == options.state_agents[-1])
+        r = state_row(options, agents, agents == options.health_agents)
         rows.append(r)
         print(f"{r['agents']:10,}{r['tasks']:11,}{r['bytes'] / 1e6:12.1f}{1000 * r['cpu_seconds']:10.2f}"
               f"{r['us_per_task']:10.2f}", flush=True)
     result["state"] = rows
     result["state_exponent"] = rounded(programs.exponent([(r["tasks"], r["cpu_seconds"]) for r in rows]))
-    print(f"\n/health of {rows[-1]['tasks']:,} tasks, ms" + f"{'p50':>10}{'p99':>10}{'polled: p50':>14}{'p99':>10}")
-    for h in rows[-1]["health"]:
+    figures = {"state_us_per_task": rows[-1]["us_per_task"]}
+    health = [h for r in rows for h in r["health"]]
+    if not health:
+        return figures
+    print(f"\n/health, {options.health_agents * TASKS_PER_AGENT:,} tasks, ms{'p50':>10}{'p99':>10}{'polled: p50':>14}{'p99':>10}")
+    for h in health:
         print(f"{'':28}{h['alone_ms']['p50']:10.3f}{h['alone_ms']['p99']:10.3f}{h['polled_ms']['p50']:14.3f}"
               f"{h['polled_ms']['p99']:10.3f}")
-    ratios = [h["polled_ms"]["p99"] / h["alone_ms"]["p99"] for h in rows[-1]["health"]]
-    return {"state_us_per_task": rows[-1]["us_per_task"], "health_ratio": round(statistics.median(ratios), 2)}
+    ratios = [h["polled_ms"]["p99"] / h["alone_ms"]["p99"] for h in health]
+    return figures | {"health_ratio": round(statistics.median(ratios), 2)}
 
 
 def measure_life(options, result):
@@ -322,7 +326,9 @@ def main():
     parser.add_argument("--turn_agents", type=int, default=10000)
     parser.add_argument("--turn_rate", type=float, default=10000, help="tasks per second")
     parser.add_argument("--turn_least", type=float, default=6, help="seconds that a turn-round is measured, at least")
-    parser.add_argument("--state_agents", type=numbers, default=[300, 1000, 3000, 10000])
+    parser.add_argument("--state_agents", type=numbers, default=[3000, 6000, 10000, 20000],
+                        help="sizes whose records no cache holds")
+    parser.add_argument("--health_agents", type=int, default=10000, help="of those sizes, where /health is asked for")
     parser.add_argument("--health_seconds", type=float, default=5)
     parser.add_argument("--life_tasks", type=numbers, default=[2000, 8000])
     parser.add_argument("--quick", action="store_true", help="smaller sizes, and no valgrind")
@@ -333,6 +339,7 @@ def main():
         options.agents, options.shared, options.rate_agents = [300, 1000, 3000], [10000], [100, 1000]
         options.rate_tasks, options.turn_agents, options.turn_rate = 50000, 1000, 4000
         options.turn_least, options.state_agents, options.health_seconds = 4, [100, 300, 1000], 2
+        options.health_agents = 1000
         options.parts, options.end_seconds = options.parts.replace(",life", ""), 2
         options.rest, options.ping = 5, 3
     result, figures, seconds, options.failures = {}, {}, {}, programs.Failures()

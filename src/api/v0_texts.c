@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// See v0_texts.h. A table by hash, of one place each: who comes later takes it.
+// See v0_texts.h. A table by hash, of two places each: who comes later takes the one that was not
+// taken last.
 
 #include "api/v0_texts.h"
 
 #include "api/v0_json.h"
 #include "base/mem.h"
 
-enum { PLACES = 64 };
+enum { SLOTS = 64, PLACES = 2 };
 
 struct remembered {
     struct resources *resources; // NULL: nothing yet
@@ -15,8 +16,13 @@ struct remembered {
     struct buf full;
 };
 
-struct v0_texts {
+struct slot {
     struct remembered places[PLACES];
+    unsigned next; // place to be taken
+};
+
+struct v0_texts {
+    struct slot slots[SLOTS];
 };
 
 struct v0_texts *v0_texts_new(void)
@@ -24,24 +30,35 @@ struct v0_texts *v0_texts_new(void)
     return mem_zalloc(sizeof(struct v0_texts));
 }
 
+static void slot_free(struct slot *slot)
+{
+    for (size_t i = 0; i < PLACES; i++) {
+        resources_free(slot->places[i].resources);
+        buf_free(&slot->places[i].text);
+        buf_free(&slot->places[i].full);
+    }
+}
+
 struct v0_texts *v0_texts_free(struct v0_texts *texts)
 {
     if (texts == NULL)
         return NULL;
-    for (size_t i = 0; i < PLACES; i++) {
-        resources_free(texts->places[i].resources);
-        buf_free(&texts->places[i].text);
-        buf_free(&texts->places[i].full);
-    }
+    for (size_t i = 0; i < SLOTS; i++)
+        slot_free(&texts->slots[i]);
     mem_free(texts);
     return NULL;
 }
 
 static struct remembered *find(struct v0_texts *texts, const struct resources *r)
 {
-    struct remembered *place = &texts->places[resources_hash(r) % PLACES];
-    if (place->resources != NULL && resources_is_same(place->resources, r))
-        return place;
+    struct slot *slot = &texts->slots[resources_hash(r) % SLOTS];
+    for (size_t i = 0; i < PLACES; i++) {
+        struct remembered *place = &slot->places[i];
+        if (place->resources != NULL && resources_is_same(place->resources, r))
+            return place;
+    }
+    struct remembered *place = &slot->places[slot->next];
+    slot->next = (slot->next + 1) % PLACES;
     resources_free(place->resources);
     place->resources = resources_copy(r);
     buf_clear(&place->text);
