@@ -105,7 +105,7 @@ static void warn_of_refusals(struct http_server *server, struct instant now)
     if (server->refusals_told == 0 || now.mono - server->refusals_told >= REFUSALS_TOLD_NS) {
         log_warning("Refused %zu new connections: %zu are open, and this process may have %" PRIu64
                     " files open (ulimit -n)",
-                    server->refused_count, server->conn_count, server->fd_limit);
+                    server->refused_count, transport_count(), server->fd_limit);
         server->refused_count = 0;
         server->refusals_told = now.mono;
     }
