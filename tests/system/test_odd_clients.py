@@ -168,7 +168,7 @@ def test_more_connections_than_files(cluster):
     try:
         while is_taken(master, busy):
             assert len(busy) < 64
-        assert "may have 64 files open" in master.read_log()
+        wait_for(lambda: "may have 64 files open" in master.read_log(), what="the log to tell")
         assert len(os.listdir("/proc/%d/fd" % master.pid)) < 64  # some are kept for the master's own files
     finally:
         for sock in busy:
