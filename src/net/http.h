@@ -22,13 +22,13 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "env/env.h"
+#include "net/transport.h"
 
 struct http_server;
 struct http_request;
 struct http_stream;
 struct http_blob;
 struct http_packing;
-struct transport;
 
 struct http_header {
     const char *name;
@@ -78,10 +78,10 @@ const char *http_form(struct http_request *r, const char *name);
 // texts are constants.
 enum { HTTP_ANSWER_HEADERS_MAX = 4 };
 void http_add_answer_header(struct http_request *r, const char *name, const char *value);
-bool http_accepts_gzip(const struct http_request *r);    // by its Accept-Encoding
-const char *http_peer(const struct http_request *r);     // "127.0.0.1:40312"
-const char *http_local_ip(const struct http_request *r); // the address it came in on
-struct arena *http_arena(struct http_request *r);        // lives as long as the request
+bool http_accepts_gzip(const struct http_request *r); // by its Accept-Encoding
+// "127.0.0.1:40312"; "" when the connection has gone.
+void http_peer(const struct http_request *r, char ret_name[TRANSPORT_NAME_SIZE]);
+struct arena *http_arena(struct http_request *r); // lives as long as the request
 // Of a request that is handed over in parts, from the handler: `on_part` gets the body as it comes,
 // `is_last` with the last part (which may be empty). It never runs inside the handler. An answer
 // before the last part ends the connection.

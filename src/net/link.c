@@ -151,7 +151,6 @@ static struct link *link_new(struct env *env, const struct link_callbacks *callb
     list_init(&link->hook.link);
     link->hook.run = on_link_hook;
     frame_reader_init(&link->frames, LINK_FRAME_SIZE_MAX);
-    env_timer_set(env, &link->timer, OPEN_LIMIT_NS);
     return link;
 }
 
@@ -271,8 +270,8 @@ struct link *link_accept(struct env *env, struct http_request *request,
     }
     struct link *link = link_new(env, callbacks, ctx);
     link->state = LINK_UPGRADING;
-    env_timer_cancel(env, &link->timer); // HTTP ends it one way or the other
-    snprintf(link->peer, sizeof(link->peer), "%s", http_peer(request));
+    // No timer yet: HTTP ends it one way or the other.
+    http_peer(request, link->peer);
     http_upgrade(request, LINK_PROTOCOL, on_upgraded, link);
     return link;
 }
@@ -371,6 +370,7 @@ struct link *link_connect(struct env *env, const char *host, uint16_t port,
 {
     struct link *link = link_new(env, callbacks, ctx);
     bool bare_ip6 = strchr(host, ':') != NULL && host[0] != '[';
+    env_timer_set(env, &link->timer, OPEN_LIMIT_NS);
     link->host = mem_printf(bare_ip6 ? "[%s]:%u" : "%s:%u", host, port);
     link->transport = transport_connect(env, host, port, &transport_callbacks, link);
     return link;
@@ -380,6 +380,7 @@ struct link *link_connect_from(struct env *env, const char *source, const char *
                                const struct link_callbacks *callbacks, void *ctx)
 {
     struct link *link = link_new(env, callbacks, ctx);
+    env_timer_set(env, &link->timer, OPEN_LIMIT_NS);
     link->host = mem_printf("%s:%u", host, port);
     link->transport = transport_connect_from(env, source, host, port, &transport_callbacks, link);
     return link;

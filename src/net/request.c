@@ -121,30 +121,18 @@ const char *http_form(struct http_request *r, const char *name)
     return find_field(r, body, size, name);
 }
 
-static const char *keep_name(const struct http_request *r,
-                             void (*get)(const struct transport *t, char *ret))
-{
-    char name[TRANSPORT_NAME_SIZE] = "";
-    if (r->conn != NULL) {
-        get(conn_transport(r->conn), name);
-    }
-    return arena_strdup(http_arena((struct http_request *)(uintptr_t)r), name);
-}
-
 void http_add_answer_header(struct http_request *r, const char *name, const char *value)
 {
     CHECK(r->answer_header_count < HTTP_ANSWER_HEADERS_MAX);
     r->answer_headers[r->answer_header_count++] = (struct http_header){name, value};
 }
 
-const char *http_peer(const struct http_request *r)
+void http_peer(const struct http_request *r, char ret_name[TRANSPORT_NAME_SIZE])
 {
-    return keep_name(r, transport_peer);
-}
-
-const char *http_local_ip(const struct http_request *r)
-{
-    return keep_name(r, transport_local_ip);
+    ret_name[0] = '\0';
+    if (r->conn != NULL) {
+        transport_peer(conn_transport(r->conn), ret_name);
+    }
 }
 
 void http_on_part(struct http_request *r,
