@@ -228,7 +228,7 @@ def main():
     parser.add_argument("--standby_agents", type=numbers, default=[10, 1000, 3000, 10000],
                         help="the sizes with ZooKeeper; empty: none")
     parser.add_argument("--runs", type=int, default=3, help="deaths at each size; the median is taken")
-    parser.add_argument("--standby_runs", type=int, default=1, help="the same with ZooKeeper")
+    parser.add_argument("--standby_runs", type=int, default=3, help="the same with ZooKeeper")
     parser.add_argument("--quick", action="store_true", help="fewer sizes, one death each, no ZooKeeper")
     parser.add_argument("--directory", help="where the registry lies (default: $TMPDIR)")
     parser.add_argument("--json", help="writes the figures to this file")
