@@ -251,6 +251,9 @@ static __attribute__((noinline)) const uint8_t *read_run(struct quick *q, struct
     void **values = take(q, count * sizeof(*values));
     for (size_t i = 0; i < count; i++) {
         at = take_size(at + (i > 0 ? f->tag_size : 0), end, &size);
+        if (at == NULL) {
+            return NULL; // count_run has seen that it is not
+        }
         values[i] = f->read == READ_TEXTS ? (void *)read_text(q, at, size)
                                           : (void *)read_nested(q, f, at, size, depth);
         if (values[i] == NULL || (f->is_map && !is_whole_entry(values[i]))) {
