@@ -225,6 +225,18 @@ static void ask_about(struct agent *a, struct framework *f, const char **task_id
     master_agent_send(a, message);
 }
 
+// Tasks that had ended and that the agent does not name are over: it forgets one when its end was
+// acknowledged, which another master may have passed on. Asked, it could only say that the task was
+// dropped, after the framework heard the true end.
+static void finish_missing(struct agent *a, const struct map *named)
+{
+    LIST_FOREACH (&a->tasks, struct task, by_agent, t) {
+        if (task_state_is_terminal(t->state) &&
+            !map_has(named, pair(a->master->scratch, t->framework->id, t->id)))
+            master_task_finish(t);
+    }
+}
+
 static void ask_about_missing(struct agent *a, const struct map *named)
 {
     struct arena *arena = a->master->scratch;
@@ -276,6 +288,7 @@ void master_agent_return(struct agent *a, Meseta__Link__ToMaster__Reregister *me
         if (!is_named(&executors, e))
             master_executor_remove(e, true);
     }
+    finish_missing(a, &tasks);
     ask_about_missing(a, &tasks);
     for (size_t i = 0; i < message->n_frameworks; i++) {
         Meseta__Link__FrameworkOnAgent *on_agent = message->frameworks[i];

@@ -198,6 +198,26 @@ static void test_retry_is_older_than_a_launch(void **state)
     end(c);
 }
 
+// A task ended, and the agent forgot it, since another master passed its acknowledgement on. To the
+// master that comes back it is over, too: the agent is not asked about it.
+static void test_end_acknowledged_through_another_master(void **state)
+{
+    (void)state;
+    struct scene *c = begin();
+    subscribe(c, 0, NULL);
+    struct framework *f = map_get(&c->w.master->frameworks, c->s[0].framework_id);
+    reregister(c, 0, "OLD-S1", "cpus:2;mem:64", "");
+    launch(c, "t", "cpus:1;mem:32", "\"command\":{\"value\":\"x\"}");
+    end_update(&c->w, &c->e[0], f->id, "t", "TASK_KILLED", 'a');
+    assert_int_equal(f->tasks.count, 1);
+    reregister(c, 1, "OLD-S1", "cpus:2;mem:64", "");
+    assert_non_null(end_next(&c->e[1], TO_AGENT(REREGISTERED)));
+    assert_null(end_next(&c->e[1], TO_AGENT(RECONCILE)));
+    assert_int_equal(f->tasks.count, 0);
+    assert_int_equal(f->completed_count, 1);
+    end(c);
+}
+
 // A reregistration that comes late over an older link than the one that the agent was admitted
 // over: it is older than all that was said since, and the end of that link.
 static void test_late_reregistration_over_an_older_link(void **state)
@@ -468,6 +488,7 @@ int main(void)
         cmocka_unit_test(test_registered_twice_at_once),
         cmocka_unit_test(test_reregistered_twice_at_once),
         cmocka_unit_test(test_pending_reregistration_is_older),
+        cmocka_unit_test(test_end_acknowledged_through_another_master),
         cmocka_unit_test(test_late_reregistration_over_an_older_link),
         cmocka_unit_test(test_end_of_an_earlier_executor),
         cmocka_unit_test(test_another_executor_is_named),
