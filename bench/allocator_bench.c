@@ -315,12 +315,12 @@ static void measure_quotas(size_t agents, size_t roles, FILE *json, bool *has_ro
 
 // Growth is told of those with ten agents to a framework and to a role.
 static const struct size sizes[] = {
-    {2500, 250, 250, false},       {5000, 500, 500, false},    {10000, 1000, 1000, false},
-    {20000, 2000, 2000, false},    {2500, 250, 250, true},     {5000, 500, 500, true},
-    {10000, 1000, 1000, true},     {20000, 2000, 2000, true},  {1000, 200, 200, false},
-    {10000, 200, 200, false},      {10000, 200, 1, false},     {20000, 200, 200, false},
-    {30000, 3000, 3000, false},    {45000, 4500, 4500, false}, {67500, 6750, 6750, false},
-    {100000, 10000, 10000, false},
+    {2500, 250, 250, false},    {5000, 500, 500, false},    {10000, 1000, 1000, false},
+    {20000, 2000, 2000, false}, {2500, 250, 250, true},     {5000, 500, 500, true},
+    {10000, 1000, 1000, true},  {20000, 2000, 2000, true},  {1000, 200, 200, false},
+    {2500, 200, 200, false},    {5000, 200, 200, false},    {10000, 200, 200, false},
+    {10000, 200, 1, false},     {20000, 200, 200, false},   {30000, 3000, 3000, false},
+    {45000, 4500, 4500, false}, {67500, 6750, 6750, false}, {100000, 10000, 10000, false},
 };
 static const struct size quick_sizes[] = {
     {2500, 250, 250, false},    {5000, 500, 500, false},  {10000, 1000, 1000, false},

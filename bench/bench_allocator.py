@@ -6,6 +6,7 @@ Growth is the slope of log cost over log agents, with ten agents to a framework,
 
   CPU time, 2,500 to 20,000 agents     what the small ones need fits into the caches, what the large ones need does not
   CPU time, 30,000 to 100,000 agents   none fits
+  CPU time, the same of agents alone   2,500 to 20,000 of them, always 200 frameworks
   instructions, 2,500 to 20,000        what the program does, whatever the machine (valgrind; not with --quick)
 
 It prints tables and writes JSON with --json, and curves as SVG beside it. bench/README.md says how to read it.
@@ -34,6 +35,7 @@ TARGETS = {
     "empty_quotas_ms": ("the same with 3,000 roles with quotas, ms", 1),
     "growth_small": ("growth of a round's CPU time, 2,500–20,000 agents", 1.05),
     "growth_large": ("the same, 30,000–100,000 agents", 1.05),
+    "growth_agents": ("the same of agents alone, 200 frameworks, 2,500–20,000 agents", 1.05),
     "growth_instructions": ("growth of a round's instructions, 2,500–20,000 agents", 1.05),
     "task_ms": ("a task ends, and what it had is offered, 20,000 × 2,000, ms", None),
     "add_framework_ms": ("a framework comes, 20,000 × 2,000, ms", None),
@@ -57,6 +59,11 @@ def row_of(document, agents, frameworks):
 def points(document, low, high, mixed=False):
     return [(r["agents"], r["cycle_ms"]) for r in document["rounds"] if low <= r["agents"] <= high
             and r["agents"] == RATIO * r["frameworks"] == RATIO * r["roles"] and r["mixed"] == mixed]
+
+
+def points_of(document, frameworks):
+    return [(r["agents"], r["cycle_ms"]) for r in document["rounds"] if SMALL[0] <= r["agents"] <= SMALL[1]
+            and r["frameworks"] == r["roles"] == frameworks and not r["mixed"]]
 
 
 def rounded(value):
@@ -105,6 +112,7 @@ def main():
         "empty_quotas_ms": max(q["empty_ms"] for q in document["quotas"]),
         "growth_small": rounded(programs.exponent(points(document, *SMALL))),
         "growth_large": rounded(programs.exponent(points(document, *LARGE))),
+        "growth_agents": rounded(programs.exponent(points_of(document, 200))),
         "task_ms": large["task_ms"], "add_framework_ms": large["add_ms"], "remove_framework_ms": large["remove_ms"],
         "revive_ms": large["revive_ms"],
     }

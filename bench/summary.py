@@ -67,6 +67,7 @@ ROWS = [
         ("empty cycle, 3,000 quota roles, ms", "allocator", figure("empty_quotas_ms"), 1, False),
         ("growth of CPU, 2,500–20,000 agents", "allocator", figure("growth_small"), 1.05, False),
         ("growth of CPU, 30,000–100,000 agents", "allocator", figure("growth_large"), 1.05, False),
+        ("growth of CPU with agents alone, 200 frameworks", "allocator", figure("growth_agents"), 1.05, False),
         ("growth of instructions", "allocator", figure("growth_instructions"), 1.05, False),
         ("a framework comes, ms", "allocator", figure("add_framework_ms"), None, False),
         ("a framework goes, ms", "allocator", figure("remove_framework_ms"), None, False),

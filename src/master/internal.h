@@ -233,6 +233,8 @@ struct executor *master_executor_add(struct agent *a, struct framework *f,
 // A number for an executor that is to be launched; not 0.
 uint64_t master_make_instance(struct master *m);
 void master_executor_remove(struct executor *e, bool recover);
+
+// ---- absent.c ----
 // `deadline_ns`: when it is given up (monotonic); 0: with all those of the registry.
 void master_recovered_add(struct master *m, const Mesos__V1__AgentInfo *info, int64_t deadline_ns);
 void master_recovered_remove(struct master *m, const char *id);
