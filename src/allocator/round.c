@@ -436,7 +436,9 @@ static void prefetch_member(const struct alloc_member *member, int ahead)
         prefetch_lines(member, offsetof(struct alloc_member, minimums));
     } else if (ahead == AHEAD_FRAMEWORK) {
         prefetch_lines(framework, sizeof(*framework));
-        __builtin_prefetch(member->bonds + member->bond_count, 1);
+        if (member->bonds != NULL) {
+            __builtin_prefetch(member->bonds + member->bond_count, 1);
+        }
         __builtin_prefetch(member->role->name, 1);
     } else if (ahead == AHEAD_NOTE && framework->notes != NULL) {
         prefetch_lines(framework_next_note(framework), sizeof(struct alloc_note));
