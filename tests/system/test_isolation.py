@@ -27,7 +27,8 @@ def run_in_uml(*command, cgroups="2", timeout=600):
 
 @pytest.mark.root
 @pytest.mark.parametrize("cgroups", ["1", "2"])
-@pytest.mark.parametrize("name, least", [("test_containerizer", 15), ("test_nested", 10)])
+@pytest.mark.parametrize("name, least", [("test_containerizer", 15), ("test_containerizer_limits", 6),
+                                         ("test_nested", 10)])
 def test_containers_in_uml(cgroups, name, least):
     if "asan" in os.path.basename(harness.BUILD):
         pytest.skip("user-mode Linux gives a process less address space than the address sanitizer needs")

@@ -17,6 +17,11 @@
 
 static const int64_t PATIENCE_NS = 60 * NS_PER_S;
 
+const struct setting world_settings[2] = {
+    {"posix", "posix/cpu,posix/mem"},
+    {"linux", "cgroups/cpu,cgroups/mem"},
+};
+
 // The world of the test that runs; a test that fails jumps away from it.
 static struct world *current;
 
@@ -201,6 +206,11 @@ static void fill_command(const struct world *w, const struct order *order,
         command->arguments = (char **)(uintptr_t)order->arguments;
     }
     fill_uris(w, order, command);
+}
+
+bool world_has_cgroups(const struct world *w)
+{
+    return strcmp(w->setting.launcher, "linux") == 0;
 }
 
 int world_launch(struct world *w, const struct order *order)

@@ -23,6 +23,16 @@ struct setting {
     const char *isolation;
 };
 
+// Without cgroups, and with them.
+extern const struct setting world_settings[2];
+
+// A test with each of the settings, as rows of struct CMUnitTest.
+#define BOTH(function)                                                                             \
+    {#function " (posix)", function, NULL, world_abandon, (void *)(uintptr_t)&world_settings[0]},  \
+    {                                                                                              \
+#function " (linux)", function, NULL, world_abandon, (void *)(uintptr_t)&world_settings[1] \
+    }
+
 // What was heard of a container.
 struct outcome {
     bool launched, terminated;
@@ -79,9 +89,20 @@ struct world *world_begin(const struct setting *setting);
 struct world *world_begin_with(const struct setting *setting,
                                void (*change)(struct containerizer_options *options));
 void world_end(struct world *w);
+
+// Begins world `w` of a test's setting; skips the test where the setting cannot be had.
+#define BEGIN(state)                                                                               \
+    struct world *w = world_begin(*(state));                                                       \
+    if (w == NULL) {                                                                               \
+        skip();                                                                                    \
+        return;                                                                                    \
+    }
+
 // A cmocka teardown: cleans up after a test that failed.
 int world_abandon(void **state);
 
+// Whether its setting is the one with cgroups.
+bool world_has_cgroups(const struct world *w);
 int world_launch(struct world *w, const struct order *order); // containerizer_launch's answer
 struct outcome *world_outcome(struct world *w, const char *id);
 // Until all that was accepted has ended (or `count` were launched). Fails the test after 60 s.

@@ -19,13 +19,6 @@
 
 #define OUT_OF_MEMORY MESOS__V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_MEMORY
 
-#define BEGIN(state)                                                                               \
-    struct world *w = world_begin(*(state));                                                       \
-    if (w == NULL) {                                                                               \
-        skip();                                                                                    \
-        return;                                                                                    \
-    }
-
 static void launch(struct world *w, const struct order *order)
 {
     if (world_launch(w, order) < 0) {
@@ -350,7 +343,7 @@ static void test_orphans_are_destroyed(void **state)
 static void test_own_memory_limit(void **state)
 {
     BEGIN(state);
-    if (strcmp(w->setting.launcher, "linux") != 0) {
+    if (!world_has_cgroups(w)) {
         world_end(w);
         skip();
     }
@@ -378,17 +371,6 @@ static void test_own_memory_limit(void **state)
     assert_int_equal(world_outcome(w, "pod")->reason, OUT_OF_MEMORY);
     end(w);
 }
-
-static const struct setting settings[] = {
-    {"posix", "posix/cpu,posix/mem"},
-    {"linux", "cgroups/cpu,cgroups/mem"},
-};
-
-#define BOTH(function)                                                                             \
-    {#function " (posix)", function, NULL, world_abandon, (void *)(uintptr_t)&settings[0]},        \
-    {                                                                                              \
-#function " (linux)", function, NULL, world_abandon, (void *)(uintptr_t)&settings[1]       \
-    }
 
 int main(int argc, char **argv)
 {

@@ -235,3 +235,19 @@ int harness_accept(struct harness *h, int listener)
         assert_true(now_ms() < end);
     }
 }
+
+void harness_drop_dates(struct buf *b)
+{
+    char *at = b->data;
+    while (at != NULL && (at = strstr(at, "Date: ")) != NULL) {
+        char *end = strstr(at, "\r\n") + 2;
+        memmove(at, end, strlen(end) + 1);
+    }
+}
+
+void harness_reset(int fd)
+{
+    struct linger linger = {.l_onoff = 1};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    close(fd);
+}

@@ -51,6 +51,10 @@ void harness_puts(struct harness *h, int fd, const char *text);
 void harness_receive(struct harness *h, int fd, struct buf *out, const char *until);
 // Sends, closes our side for writing, and gives all that comes until the peer closes.
 void harness_ask(struct harness *h, const char *request, struct buf *out);
+// Takes the Date lines out, so that the rest can be compared.
+void harness_drop_dates(struct buf *b);
+// Closes our side with a reset instead of an end.
+void harness_reset(int fd);
 // A listening socket of ours, for tests of clients.
 int harness_listen(uint16_t *ret_port);
 int harness_accept(struct harness *h, int listener);
