@@ -121,11 +121,25 @@ void agent_kill_task(struct agent *agent, const Meseta__Link__ToAgent__KillTask 
     }
 }
 
+// Tasks that ended and wait for their acknowledgement: none will come. With their updates goes all
+// that says of their records that they ended, so they must not be left as they are: they would live
+// again in the next process of the agent.
+static void complete_ended(struct agent_framework *framework)
+{
+    MAP_FOREACH (&framework->executors, entry) {
+        struct agent_executor *executor = CHECK_CAST(agent_executor, EXECUTOR_MAGIC, entry->value);
+        LIST_FOREACH (&executor->terminated, struct agent_task, link, task) {
+            agent_task_complete(task);
+        }
+    }
+}
+
 void agent_shutdown_framework(struct agent *agent, struct agent_framework *framework,
                               struct instant now)
 {
     // Nobody acknowledges for it any more. What a master asks from now on is answered, and waits
     // for that master: it believes in the framework.
+    complete_ended(framework);
     agent_streams_drop_framework(agent, framework->id);
     if (framework->is_terminating) {
         log_warning("Ignoring shutdown framework %s because it is terminating", framework->id);

@@ -55,7 +55,9 @@ static void task_deallocate(struct agent_task *task)
 {
     struct agent_executor *executor = task->executor;
     struct hard_limits limits = hard_limits_of_task(task->info);
-    resources_subtract(executor->allocated, task->resources);
+    // A damaged record may have brought back a task whose port another one has by now: what both
+    // have is in the sum but once.
+    resources_subtract_available(executor->allocated, task->resources);
     hard_limit_sum_subtract(&executor->cpus_limit, limits.cpus,
                             resources_scalar(task->resources, "cpus"));
     hard_limit_sum_subtract(&executor->mem_limit, limits.mem,

@@ -448,11 +448,9 @@ static void run_with_port(struct fixture *f, const char *task_id)
               task_id);
 }
 
-// A task that has ended and waits for its acknowledgement had the port that another one has
-// now.
-static void test_port_of_an_ended_task(void **state)
+// Launches "a", which ends, and "b", which has its port now.
+static void hand_a_port_on(struct fixture *f)
 {
-    struct fixture *f = *state;
     f->is_checkpointing = true;
     f_register(f);
     run_with_port(f, "a");
@@ -460,12 +458,59 @@ static void test_port_of_an_ended_task(void **state)
     assert_int_equal(f_subscribe(f, "e", &stream), 0);
     assert_int_equal(f_update(f, "e", "a", "TASK_FINISHED", 1), 0);
     run_with_port(f, "b");
+}
+
+// A task that has ended and waits for its acknowledgement had the port that another one has
+// now.
+static void test_port_of_an_ended_task(void **state)
+{
+    struct fixture *f = *state;
+    hand_a_port_on(f);
     assert_int_equal(f_update(f, "e", "b", "TASK_RUNNING", 2), 0);
     restart(f);
     containers_run(f);
     come_back(f, "e", "");
     assert_true(resources_is_equal(f_executor(f, "e")->allocated, f_task(f, "b")->resources));
     assert_int_equal(f_update(f, "e", "b", "TASK_FINISHED", 3), 0);
+    assert_true(resources_is_empty(f_executor(f, "e")->allocated));
+}
+
+static void end_container(struct fixture *f)
+{
+    static const struct agent_termination killed = {.has_status = true, .status = 9};
+    agent_recovery_start(f->agent, f->now);
+    agent_container_terminated(f->agent, f_executor(f, "e")->container_id, &killed, f->now);
+}
+
+// Its framework ends: nobody will acknowledge, and the update is dropped.
+static void test_port_of_an_ended_task_while_its_framework_ends(void **state)
+{
+    struct fixture *f = *state;
+    hand_a_port_on(f);
+    f_receive(f,
+              "{'type':'SHUTDOWN_FRAMEWORK','shutdown_framework':{'framework_id':{'value':'F'}}}");
+    restart(f);
+    assert_null(f_task(f, "a"));
+    assert_true(resources_is_equal(f_executor(f, "e")->allocated, f_task(f, "b")->resources));
+    end_container(f);
+    assert_int_equal(f->agent->frameworks.count, 0);
+}
+
+// The record of its update is damaged, so that it lives again: both have the port.
+static void test_port_of_an_ended_task_whose_end_is_lost(void **state)
+{
+    struct fixture *f = *state;
+    hand_a_port_on(f);
+    MAP_FOREACH (&f->kept, entry) {
+        if (strncmp(entry->key, "update/", 7) == 0) {
+            ((struct buf *)entry->value)->size = 1;
+        }
+    }
+    struct error err;
+    assert_int_equal(f_restart(f, &lenient, &err), 0);
+    assert_non_null(f_task(f, "a"));
+    assert_non_null(f_task(f, "b"));
+    end_container(f);
     assert_true(resources_is_empty(f_executor(f, "e")->allocated));
 }
 
@@ -633,6 +678,8 @@ int main(void)
         TEST(test_policies),
         TEST(test_damaged_records),
         TEST(test_port_of_an_ended_task),
+        TEST(test_port_of_an_ended_task_while_its_framework_ends),
+        TEST(test_port_of_an_ended_task_whose_end_is_lost),
         TEST(test_pending_update_counts_as_told),
         TEST(test_killed_while_a_framework_ends),
         TEST(test_ending_framework_answers_what_is_asked),
