@@ -132,7 +132,7 @@ def test_a_second_master_on_the_same_work_dir_is_refused(cluster):
     status, text = run_master("--work_dir=" + master.flags["work_dir"])
     assert status == 1
     assert "Failed to open the registry: %s/registry.db: " % master.flags["work_dir"] in text
-    assert "locked" in text
+    assert "Another process has it open" in text
     assert master.get("/health").status == 200
 
 
