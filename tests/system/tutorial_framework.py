@@ -79,9 +79,11 @@ class Tutorial(Scheduler):
             infos = update["container_status"]["network_infos"]
             line += " at %s" % infos[0]["ip_addresses"][0]["ip_address"]
         self.say(line)
-        if state == "TASK_FINISHED":
+        if task_id not in self.running:
+            pass  # said once more, since the acknowledgement was lost with a master
+        elif state == "TASK_FINISHED":
             self.finished.append(self.running.pop(task_id))
-        elif state in FAILED and task_id in self.running:
+        elif state in FAILED:
             self.say("  message: %s" % update.get("message"))
             self.waiting.append(self.running.pop(task_id))
             driver.reviveOffers()
