@@ -522,6 +522,34 @@ static bool is_registered_as(const struct master *m, const Mesos__V1__AgentInfo 
            wire_is_equal(&r->info->base, &info->base);
 }
 
+// Whether the agent may not come back under its id ("" when what it says is unsound, which is
+// refused later). It is told to end, or to become a new one.
+static bool turn_away(struct master *m, struct master_channel *channel,
+                      const Meseta__Link__AgentDescription *description, const char *id)
+{
+    const struct agent *known = master_agent(m, id);
+    if (map_has(&m->gone, id)) {
+        log_warning("Refusing agent %s at %s (%s): it is gone", id, description->pid,
+                    description->info->hostname);
+        master_channel_send_shutdown(m, channel, "Agent has been marked gone", true);
+    } else if (*id != '\0' && master_machine_is_down(m, description)) {
+        log_warning("Refusing agent %s at %s (%s): its machine is DOWN for maintenance", id,
+                    description->pid, description->info->hostname);
+        master_channel_send_shutdown(m, channel, "Machine is `DOWN`", false);
+    } else if (known != NULL && master_agent_is_elsewhere(known, description)) {
+        // A copy of its work_dir, on a machine of its own: it gets an id of its own.
+        log_warning("Agent %s at %s (%s) attempted to reregister with different IP / hostname; "
+                    "expected %s (%s); shutting it down",
+                    id, description->pid, description->info->hostname, known->pid,
+                    known->info->hostname);
+        master_channel_send_shutdown(
+            m, channel, "Agent attempted to reregister with different IP / hostname", false);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 void master_agent_reregister(struct master *m, struct master_channel *channel,
                              Meseta__Link__ToMaster *message)
 {
@@ -545,29 +573,9 @@ void master_agent_reregister(struct master *m, struct master_channel *channel,
     if (r == 0)
         master_agent_add_revocable(m, message->reregister, total);
     const char *id = r == 0 ? description->info->id->value : "";
-    if (map_has(&m->gone, id)) {
-        log_warning("Refusing agent %s at %s (%s): it is gone", id, description->pid,
-                    description->info->hostname);
-        master_channel_send_shutdown(m, channel, "Agent has been marked gone", true);
+    if (turn_away(m, channel, description, id))
         return;
-    }
-    if (r == 0 && master_machine_is_down(m, description)) {
-        log_warning("Refusing agent %s at %s (%s): its machine is DOWN for maintenance", id,
-                    description->pid, description->info->hostname);
-        master_channel_send_shutdown(m, channel, "Machine is `DOWN`", false);
-        return;
-    }
     struct agent *known = master_agent(m, id);
-    if (r == 0 && known != NULL && master_agent_is_elsewhere(known, description)) {
-        // A copy of its work_dir, on a machine of its own: it gets an id of its own.
-        log_warning("Agent %s at %s (%s) attempted to reregister with different IP / hostname; "
-                    "expected %s (%s); shutting it down",
-                    id, description->pid, description->info->hostname, known->pid,
-                    known->info->hostname);
-        master_channel_send_shutdown(
-            m, channel, "Agent attempted to reregister with different IP / hostname", false);
-        return;
-    }
     if (r == 0 && close_if_old(m, known, channel))
         return;
     if (known != NULL && known->channel == channel && !known->marking) {
