@@ -69,6 +69,18 @@ static void fake_reads(struct scene *c, struct fake *f)
     }
 }
 
+// It says that an operation is finished, whether it said so before or not.
+static void fake_finishes(struct scene *c, struct fake *f, size_t i)
+{
+    ProtobufCBinaryData uuid = {.len = 16, .data = f->done[i].uuid};
+    const char *text = scene_base64(&c->w, &uuid);
+    end_send(&c->w, f->end,
+             "{\"type\":\"OPERATION_STATUS\",\"operation_status\":{\"operation_uuid\":"
+             "\"%s\",\"status\":{\"state\":\"OPERATION_FINISHED\",\"uuid\":{\"value\":"
+             "\"%s\"}}}}",
+             text, text);
+}
+
 static void fake_returns(struct scene *c, struct fake *f, void **garbage, size_t *garbage_count)
 {
     f->end = mem_zalloc(sizeof(*f->end));
@@ -205,13 +217,7 @@ static void tell_story(uint64_t seed, uint64_t *sums)
         if (prng_below(&prng, 2) == 0)
             fake_reads(c, &f);
         for (size_t i = f.done_count; i-- > 0 && prng_below(&prng, 3) == 0;) {
-            ProtobufCBinaryData uuid = {.len = 16, .data = f.done[i].uuid};
-            const char *text = scene_base64(&c->w, &uuid);
-            end_send(&c->w, f.end,
-                     "{\"type\":\"OPERATION_STATUS\",\"operation_status\":{\"operation_uuid\":"
-                     "\"%s\",\"status\":{\"state\":\"OPERATION_FINISHED\",\"uuid\":{\"value\":"
-                     "\"%s\"}}}}",
-                     text, text);
+            fake_finishes(c, &f, i);
         }
         if (f.task_count > 0 && prng_below(&prng, 2) == 0)
             end_update(&c->w, f.end, c->s.framework_id, f.tasks[--f.task_count], "TASK_FINISHED",
@@ -235,13 +241,7 @@ static void tell_story(uint64_t seed, uint64_t *sums)
             end_update(&c->w, f.end, c->s.framework_id, f.tasks[--f.task_count], "TASK_FINISHED",
                        0);
         for (size_t k = f.done_count; k-- > 0;) {
-            ProtobufCBinaryData uuid = {.len = 16, .data = f.done[k].uuid};
-            const char *text = scene_base64(&c->w, &uuid);
-            end_send(&c->w, f.end,
-                     "{\"type\":\"OPERATION_STATUS\",\"operation_status\":{\"operation_uuid\":"
-                     "\"%s\",\"status\":{\"state\":\"OPERATION_FINISHED\",\"uuid\":{\"value\":"
-                     "\"%s\"}}}}",
-                     text, text);
+            fake_finishes(c, &f, k);
         }
         framework_reads(c, &ended);
     }
