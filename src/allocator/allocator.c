@@ -152,7 +152,17 @@ static bool has_text(const char *const *texts, size_t count, const char *text)
     return false;
 }
 
-// Makes the framework's members those of `roles`. Roles that it left keep only what they hold.
+// It wants offers again: what it refused before is asked about anew.
+static void revive(struct allocator *a, struct alloc_member *member)
+{
+    order_set_sated(a, member, 0);
+    member_clear_filters(a, member);
+    member->is_suppressed = false;
+    member_update(a, member);
+}
+
+// Makes the framework's members those of `roles`. Roles that it left keep only what they hold. A
+// role that is not suppressed any more is revived, as in Mesos.
 static void set_roles(struct allocator *a, struct alloc_framework *framework,
                       const char *const *roles, size_t role_count, const char *const *suppressed,
                       size_t suppressed_count)
@@ -160,8 +170,13 @@ static void set_roles(struct allocator *a, struct alloc_framework *framework,
     for (size_t i = 0; i < role_count; i++) {
         struct alloc_member *member = member_get(a, framework, roles[i], true);
         member->is_subscribed = true;
-        member->is_suppressed = has_text(suppressed, suppressed_count, roles[i]);
-        member_update(a, member);
+        bool is_suppressed = has_text(suppressed, suppressed_count, roles[i]);
+        if (member->is_suppressed && !is_suppressed) {
+            revive(a, member);
+        } else {
+            member->is_suppressed = is_suppressed;
+            member_update(a, member);
+        }
     }
     for (size_t i = framework->member_count; i-- > 0;) {
         struct alloc_member *member = framework->members[i];
@@ -290,10 +305,7 @@ void allocator_revive(struct allocator *a, const char *framework_id, const char 
     for (size_t i = 0; i < framework->member_count; i++) {
         struct alloc_member *member = framework->members[i];
         if (role_count == 0 || has_text(roles, role_count, member->role->name->text)) {
-            order_set_sated(a, member, 0);
-            member_clear_filters(a, member);
-            member->is_suppressed = false;
-            member_update(a, member);
+            revive(a, member);
         }
     }
     a->is_urgent = true;

@@ -232,14 +232,10 @@ static const char *standing_text(const struct answer *answer,
     if (standing->is_sated)
         return "the framework declined everything of late, so those that take something go first";
     if (standing->before + standing->after == 0)
-        return "no other framework of the role wants offers";
-    if (standing->before == 0)
-        return arena_printf(answer->arena,
-                            "it comes before the %zu other frameworks of the role that want offers",
-                            standing->after);
+        return "nobody else wants offers";
     return arena_printf(answer->arena,
-                        "%zu other frameworks of the role want offers and come before it, %zu "
-                        "after it",
+                        "of the others that want offers %zu come before it and %zu after it; a "
+                        "framework counts once for each of its roles",
                         standing->before, standing->after);
 }
 

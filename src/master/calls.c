@@ -52,6 +52,7 @@ static void call_revive(struct framework *f, const Mesos__V1__Scheduler__Call__R
     size_t count = call != NULL ? call->n_roles : 0;
     if (count > 0 && !check_roles(f, "revive", call->roles, count))
         return;
+    master_inverse_forget_filters(f);
     allocator_revive(f->master->allocator, f->id,
                      count > 0 ? (const char *const *)call->roles : NULL, count);
 }

@@ -257,6 +257,7 @@ void master_framework_update(struct framework *f, const Mesos__V1__FrameworkInfo
         if (!master_framework_has_role(f, o->role))
             master_offer_rescind(o);
     }
+    master_inverse_forget_filters(f);
     allocator_update_framework(m->allocator, f->id, f->roles, f->role_count, f->suppressed,
                                f->suppressed_count, f->capabilities);
     allocator_set_offer_filters(m->allocator, f->id, f->info);

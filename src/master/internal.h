@@ -281,9 +281,10 @@ bool master_agent_is_elsewhere(const struct agent *a,
 void master_agent_enter_maintenance(struct agent *a);
 // Rescinds its inverse offers and forgets all answers; begins anew if it is to be unavailable.
 void master_inverse_reset(struct agent *a, bool is_unavailable);
-void master_inverse_rescind(struct agent *a); // the answers stay
-void master_inverse_free(struct agent *a);    // without an event
-// A framework that is not connected any more, or removed, has no inverse offers.
+void master_inverse_rescind(struct agent *a);            // the answers stay
+void master_inverse_free(struct agent *a);               // without an event
+void master_inverse_forget_filters(struct framework *f); // it is asked again
+// A framework that is not connected any more, or removed, has no inverse offers, nor filters.
 void master_inverse_forget_framework(struct framework *f, bool is_removed);
 void master_inverse_turn(struct timer *timer, struct instant now); // of inverse_round
 void master_call_answer_inverse_offers(struct framework *f, Mesos__V1__OfferID *const *ids,

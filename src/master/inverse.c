@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Inverse offers: each framework that holds something on an agent that is to become unavailable is
-// asked to leave it, again and again: once it has answered, when its filter is over. What it
-// answered is shown to operators; nobody is forced.
+// asked to leave it, again and again: once it has answered, when its filter is over, or when it
+// asks for offers anew (REVIVE, UPDATE_FRAMEWORK, a new connection), as in Mesos. What it answered
+// is shown to operators; nobody is forced.
 //
 // Records are by agent and framework, while the agent is in a maintenance schedule. Those agents
 // are in a list of their own, which is walked once a second.
@@ -81,6 +82,15 @@ void master_inverse_reset(struct agent *a, bool is_unavailable)
     watch(a->master);
 }
 
+void master_inverse_forget_filters(struct framework *f)
+{
+    LIST_FOREACH (&f->master->unavailable, struct agent, unavailable, a) {
+        struct inverse *i = map_get(&a->inverse, f->id);
+        if (i != NULL)
+            i->filtered_until = 0;
+    }
+}
+
 void master_inverse_forget_framework(struct framework *f, bool is_removed)
 {
     LIST_FOREACH (&f->master->unavailable, struct agent, unavailable, a) {
@@ -88,6 +98,7 @@ void master_inverse_forget_framework(struct framework *f, bool is_removed)
         if (i == NULL)
             continue;
         end_offer(i);
+        i->filtered_until = 0;
         if (is_removed)
             record_free(map_remove(&a->inverse, f->id));
     }

@@ -389,6 +389,27 @@ static void test_change_roles(void **state)
     fixture_close(&f);
 }
 
+// A change that ends the suppression of a role forgets what was refused in it, as REVIVE does; one
+// that leaves it as it was forgets nothing.
+static void test_change_suppression(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, &plain);
+    add_framework(&f, "F1", "a", 0);
+    add_agent(&f, "S1", "cpus:4;mem:1024");
+    assert_int_equal(fixture_run(&f), 1);
+    fixture_decline(&f, &f.offers[0], 3600 * NS_PER_S);
+    const char *roles[] = {"a"};
+    allocator_update_framework(f.allocator, "F1", roles, 1, NULL, 0, 0);
+    assert_int_equal(fixture_run(&f), 0);
+    allocator_update_framework(f.allocator, "F1", roles, 1, roles, 1, 0);
+    assert_int_equal(fixture_run(&f), 0);
+    allocator_update_framework(f.allocator, "F1", roles, 1, NULL, 0, 0);
+    assert_int_equal(fixture_run(&f), 1);
+    fixture_close(&f);
+}
+
 // ---- what may be offered to whom ----
 
 static void test_reserved(void **state)
@@ -539,6 +560,7 @@ int main(void)
         cmocka_unit_test(test_uses_before_framework),
         cmocka_unit_test(test_overcommitted),
         cmocka_unit_test(test_change_roles),
+        cmocka_unit_test(test_change_suppression),
         cmocka_unit_test(test_reserved),
         cmocka_unit_test(test_gpus),
         cmocka_unit_test(test_revocable),

@@ -356,13 +356,15 @@ static void step_framework(struct world *w, int number)
                                 framework->capabilities, framework->is_active);
         draw_wishes(w, number);
     } else if (prng_below(&w->prng, 2) == 0) {
+        const struct plain_framework before = *framework;
         size_t count = draw_roles(w, framework, roles, suppressed, &suppressed_count);
         framework->capabilities = draw_capabilities(w);
         allocator_update_framework(w->allocator, id, roles, count, suppressed, suppressed_count,
                                    framework->capabilities);
         draw_wishes(w, number);
         for (int r = 0; r < ROLES; r++) {
-            if (!framework->subscribed[r]) {
+            bool is_revived = before.suppressed[r] && !framework->suppressed[r];
+            if (!framework->subscribed[r] || is_revived) {
                 drop_filters(w, number, r, -1);
             }
         }

@@ -200,6 +200,44 @@ static void test_inverse_offers_end_in_every_way(void **state)
     mem_free(other);
 }
 
+// Whatever asks for offers anew asks for inverse offers as well.
+static void test_inverse_offers_are_filtered_until_offers_are_wanted(void **state)
+{
+    (void)state;
+    static const char *const anew[] = {
+        "\"type\":\"REVIVE\"",
+        "\"type\":\"UPDATE_FRAMEWORK\",\"update_framework\":{\"framework_info\":{\"user\":\"u\","
+        "\"name\":\"f\",\"id\":{\"value\":\"%s\"},\"failover_timeout\":1e6}}",
+        NULL, // it connects again
+    };
+    struct scene *c = scene_begin(NULL);
+    schedule(c, whole, 1);
+    world_pass(&c->w, 1.5);
+    AUTO_FREE char *id = mem_strdup(c->s.framework_id);
+    AUTO_FREE char *again = mem_printf("{\"framework_info\":{\"user\":\"u\",\"name\":\"f\",\"id\":"
+                                       "{\"value\":\"%s\"},\"failover_timeout\":1e6}}",
+                                       id);
+    for (size_t i = 0; i < sizeof(anew) / sizeof(anew[0]); i++) {
+        const Mesos__V1__InverseOffer *offer = inverse_offer(c);
+        assert_non_null(offer);
+        answer(c, "DECLINE", offer->id->value, 3600);
+        world_pass(&c->w, 10);
+        assert_null(inverse_offer(c));
+        stream_call(&c->w, &c->s, "\"type\":\"SUPPRESS\"");
+        world_pass(&c->w, 10);
+        assert_null(inverse_offer(c));
+        if (anew[i] == NULL) {
+            stream_break(&c->w, &c->s);
+            stream_subscribe(&c->w, &c->s, again);
+        } else {
+            stream_call(&c->w, &c->s, anew[i], id);
+        }
+        world_pass(&c->w, 1.5);
+    }
+    assert_non_null(inverse_offer(c));
+    scene_end(c);
+}
+
 static void test_inverse_offers_of_a_framework_that_leaves(void **state)
 {
     (void)state;
@@ -282,6 +320,7 @@ int main(void)
         cmocka_unit_test(test_which_agents_are_meant),
         cmocka_unit_test(test_requests_that_overtake_each_other),
         cmocka_unit_test(test_inverse_offers_end_in_every_way),
+        cmocka_unit_test(test_inverse_offers_are_filtered_until_offers_are_wanted),
         cmocka_unit_test(test_inverse_offers_of_a_framework_that_leaves),
         cmocka_unit_test(test_an_agent_that_comes_while_its_machine_goes_down),
         cmocka_unit_test(test_down_over_a_failover),
