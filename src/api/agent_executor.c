@@ -81,7 +81,7 @@ static void handle_executor(void *ctx, struct http_request *r)
     struct agent_daemon *d = ctx;
     enum content_type type;
     ProtobufCMessage *message;
-    if (!api_require_method(r, "POST") || !api_request_type(r, &type) ||
+    if (!api_call_type(r, &type) ||
         !api_request_message(r, type, &mesos__v1__executor__call__descriptor, &message)) {
         return;
     }
@@ -96,7 +96,7 @@ static void handle_executor(void *ctx, struct http_request *r)
         subscribe(d, r, type, call);
     } else {
         agent_call(d->agent, call, env_now(d->env));
-        http_respond(r, 202, NULL, NULL, 0, NULL, 0);
+        http_respond_status(r, 202);
     }
     agent_daemon_touch(d);
 }

@@ -397,7 +397,7 @@ static void launch(struct api_v1_request *q, bool is_session, Mesos__V1__Resourc
     if (containerizer_nested_end(d->containerizer, container_id, &end) >= 0) {
         // It runs, or it ended and was not removed: whoever lost the answer to the same call before
         // may wait for it now.
-        http_respond(q->http, 202, NULL, NULL, 0, NULL, 0);
+        http_respond_status(q->http, 202);
         return;
     }
     AUTO_RESOURCES struct resources *resources = NULL;

@@ -55,7 +55,7 @@ static void answer(struct input *in, int status, const char *text)
     struct http_request *http = in->http;
     http_on_abort(http, NULL, NULL);
     if (status == 200) {
-        http_respond(http, 200, NULL, NULL, 0, NULL, 0);
+        http_respond_status(http, 200);
     } else {
         http_respond_text(http, status, "%s", text);
     }

@@ -185,7 +185,7 @@ static void handle_logging_toggle(void *ctx, struct http_request *r)
         http_respond_text(r, 400, "%s.\n", err.text);
     } else {
         api_set_verbosity(common, (int)value, ns);
-        http_respond(r, 200, NULL, NULL, 0, NULL, 0);
+        http_respond_status(r, 200);
     }
 }
 

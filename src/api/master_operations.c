@@ -25,7 +25,7 @@ static void operate(struct master_server *server, struct http_request *r, const 
     if (text != NULL)
         http_respond_text(r, status, "%s", text);
     else
-        http_respond(r, status, NULL, NULL, 0, NULL, 0);
+        http_respond_status(r, status);
     master_server_touch(server);
 }
 

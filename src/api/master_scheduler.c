@@ -101,11 +101,11 @@ static void subscribe(struct master_server *server, struct http_request *r,
 static void scheduler(void *ctx, struct http_request *r)
 {
     struct master_server *server = ctx;
-    if (!master_require_recovery(server, r) || !api_require_method(r, "POST"))
+    if (!master_require_recovery(server, r))
         return;
     enum content_type type;
     ProtobufCMessage *message;
-    if (!api_request_type(r, &type) ||
+    if (!api_call_type(r, &type) ||
         !api_request_message_pinned(r, type, &mesos__v1__scheduler__call__descriptor,
                                     MASTER_CALL_PINNED, &message))
         return;
@@ -132,7 +132,7 @@ static void scheduler(void *ctx, struct http_request *r)
     if (status >= 400)
         http_respond_text(r, status, "%s", err.text);
     else
-        http_respond(r, status, NULL, NULL, 0, NULL, 0);
+        http_respond_status(r, status);
 }
 
 static const struct api_route routes[] = {

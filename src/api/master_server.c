@@ -292,7 +292,7 @@ static void teardown(void *ctx, struct http_request *r)
         return;
     }
     master_server_touch(server);
-    http_respond(r, 200, NULL, NULL, 0, NULL, 0);
+    http_respond_status(r, 200);
 }
 
 static const struct api_route routes[] = {

@@ -44,7 +44,7 @@ void master_v1_answer(void *ctx, void *waiter, int status, const char *text)
     if (text != NULL)
         http_respond_text(waiter, status, "%s", text);
     else
-        http_respond(waiter, status, NULL, NULL, 0, NULL, 0);
+        http_respond_status(waiter, status);
 }
 
 void master_v1_finish(struct master_server *server, struct http_request *r, int status,

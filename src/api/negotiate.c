@@ -38,7 +38,7 @@ bool api_require_method(struct http_request *r, const char *methods)
     return false;
 }
 
-bool api_request_type(struct http_request *r, enum content_type *ret_type)
+static bool request_type(struct http_request *r, enum content_type *ret_type)
 {
     const char *type = http_get_common_header(r, HTTP_CONTENT_TYPE);
     if (type == NULL) {
@@ -54,6 +54,20 @@ bool api_request_type(struct http_request *r, enum content_type *ret_type)
                           CONTENT_PROTOBUF_NAME);
         return false;
     }
+    return true;
+}
+
+bool api_call_type(struct http_request *r, enum content_type *ret_type)
+{
+    struct http_memo *memo = http_memo(r);
+    if (memo->kind != 0) {
+        *ret_type = (enum content_type)(memo->kind - 1);
+        return true;
+    }
+    if (!api_require_method(r, "POST") || !request_type(r, ret_type)) {
+        return false;
+    }
+    memo->kind = 1 + (unsigned)*ret_type;
     return true;
 }
 

@@ -115,7 +115,7 @@ void api_v1_handle(const struct api_v1 *api, struct http_request *r)
         return;
     enum content_type request_type;
     ProtobufCMessage *call;
-    if (!api_require_method(r, "POST") || !api_request_type(r, &request_type) ||
+    if (!api_call_type(r, &request_type) ||
         !api_request_message(r, request_type, api->call, &call))
         return;
     struct api_v1_request *q = arena_calloc(http_arena(r), 1, sizeof(*q));
@@ -169,7 +169,7 @@ void api_v1_respond(struct api_v1_request *q, ProtobufCMessage *body)
 
 void api_v1_respond_ok(struct api_v1_request *q)
 {
-    http_respond(q->http, 200, NULL, NULL, 0, NULL, 0);
+    http_respond_status(q->http, 200);
 }
 
 void api_v1_refuse(struct api_v1_request *q, int status, const struct error *err)

@@ -121,6 +121,17 @@ static void refuse(struct conn *conn, int status, const char *text)
     http_respond_text(r, status, "%s\n", text);
 }
 
+// While bytes are fed, an answered request may be followed by another one: the connection enters
+// the queue of the idle ones when it is clear that none does (conn_feed).
+static void become_idle(struct conn *conn)
+{
+    if (conn->feeding) {
+        conn->phase = CONN_IDLE;
+    } else {
+        set_phase(conn, CONN_IDLE);
+    }
+}
+
 static bool hand_over_request(struct conn *conn)
 {
     struct http_server *server = conn->server;
@@ -282,6 +293,9 @@ static size_t conn_feed(struct conn *conn, const char *data, size_t size)
         at += used;
     }
     conn->feeding = false;
+    if (conn->phase == CONN_IDLE && list_is_empty(&conn->timed)) {
+        set_phase(conn, CONN_IDLE);
+    }
     return at;
 }
 
@@ -358,7 +372,7 @@ void conn_answered(struct conn *conn, bool keep_alive)
     if (!keep_alive) {
         conn_close_in_order(conn);
     } else {
-        set_phase(conn, CONN_IDLE);
+        become_idle(conn);
     }
     if (!conn->feeding && (conn->waiting.size > 0 || conn->peer_ended)) {
         env_at_turn_end(conn->server->env, &conn->hook);

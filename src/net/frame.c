@@ -37,6 +37,27 @@ void frame_put_head(char ret_head[FRAME_HEAD_SIZE], uint32_t channel, size_t siz
     put_u32(ret_head + 4, channel);
 }
 
+// Frames that lie whole in the bytes, one behind the other. Moves `at` behind them; false when the
+// owner wants no more.
+static bool take_whole(const struct frame_reader *f, const char **at, const char *end,
+                       bool (*on_frame)(void *ctx, uint32_t channel, const void *data, size_t size),
+                       void *ctx)
+{
+    while ((size_t)(end - *at) >= FRAME_HEAD_SIZE) {
+        const char *payload = *at + FRAME_HEAD_SIZE;
+        size_t size = get_u32(*at);
+        if (size > (size_t)(end - payload) || size > f->size_max) {
+            return true;
+        }
+        uint32_t channel = get_u32(*at + 4);
+        *at = payload + size;
+        if (!on_frame(ctx, channel, payload, size)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int frame_reader_feed(struct frame_reader *f, const void *data, size_t size,
                       bool (*on_frame)(void *ctx, uint32_t channel, const void *data, size_t size),
                       void *ctx)
@@ -44,6 +65,9 @@ int frame_reader_feed(struct frame_reader *f, const void *data, size_t size,
     const char *at = data;
     const char *end = at + size;
     for (;;) {
+        if (f->head_size == 0 && !take_whole(f, &at, end, on_frame, ctx)) {
+            return 1;
+        }
         size_t take = FRAME_HEAD_SIZE - f->head_size;
         take = take < (size_t)(end - at) ? take : (size_t)(end - at);
         memcpy(f->head + f->head_size, at, take);

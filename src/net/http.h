@@ -71,6 +71,14 @@ const char *http_get_header(const struct http_request *r, const char *name); // 
 // head, however often a connection repeats that.
 enum http_common_header { HTTP_CONTENT_TYPE, HTTP_MESOS_STREAM_ID, HTTP_COMMON_COUNT };
 const char *http_get_common_header(struct http_request *r, enum http_common_header header);
+// What a handler found out from the head alone, but no pointer into it. A request that repeats the
+// head of the one before it on its connection, but for the length of its body, may come with what
+// that one's handler left here; all others come with zeros.
+struct http_memo {
+    const void *route;
+    unsigned kind; // of request
+};
+struct http_memo *http_memo(struct http_request *r);
 const void *http_body(const struct http_request *r, size_t *ret_size);
 // A field of an application/x-www-form-urlencoded body, or NULL.
 const char *http_form(struct http_request *r, const char *name);
@@ -102,8 +110,9 @@ void http_on_abort(struct http_request *r, void (*on_abort)(void *ctx, struct ht
 // compressed (never a stream). A HEAD gets no body.
 void http_respond(struct http_request *r, int status, const char *content_type, const void *body,
                   size_t body_size, const struct http_header *headers, size_t header_count);
-// The same for a body that is given away: `body` is empty afterwards, and a large one is not
-// copied.
+// Says nothing but the status.
+void http_respond_status(struct http_request *r, int status);
+// With a body that is given away: `body` is empty afterwards, and a large one is not copied.
 void http_respond_buf(struct http_request *r, int status, const char *content_type,
                       struct buf *body, const struct http_header *headers, size_t header_count);
 // Text answer: text/plain; charset=utf-8.

@@ -52,6 +52,7 @@ struct http_request {
     uint32_t header_count;
     // Where in `head` the value of a common header begins, 0: not looked for yet; 1: there is none.
     uint32_t common_at[HTTP_COMMON_COUNT];
+    struct http_memo memo;
     uint32_t head_raw_size; // bytes of the head that came so far, while it is not whole
     uint32_t trailer_size;
     uint64_t framing_size; // bytes of the body's part of the message that are not body

@@ -46,10 +46,15 @@ static void gap_init(struct gap *gap, const char *data, size_t size, size_t at, 
     memcpy(gap->text + at, data + at + digits, size - at - digits);
 }
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
 static size_t count_digits(const char *text, size_t size)
 {
     size_t n = 0;
-    while (n < size && text[n] >= '0' && text[n] <= '9') {
+    while (n < size && is_digit(text[n])) {
         n++;
     }
     return n;
@@ -128,6 +133,17 @@ static bool has_digits(const struct http_request *r, const struct known_head *kn
     return r->head.size == known->read.size + count;
 }
 
+// What stands behind the digits moves when they are more or fewer than before.
+static void move_common(struct http_request *r, const struct known_head *known, size_t before,
+                        size_t now)
+{
+    for (size_t i = 0; i < HTTP_COMMON_COUNT; i++) {
+        if (r->common_at[i] > known->read.before) {
+            r->common_at[i] += (uint32_t)now - (uint32_t)before;
+        }
+    }
+}
+
 // A request with this head, whose body is still to come.
 static struct http_request *request_with(struct known_head *known,
                                          const struct http_options *limits, const char *digits,
@@ -149,8 +165,10 @@ static struct http_request *request_with(struct known_head *known,
         memcpy(r->head.data + known->read.before, digits, count);
         return r;
     }
+    if (r->head.size > 0) {
+        move_common(r, known, r->head.size - known->read.size, count);
+    }
     put_gap(&r->head, &known->read, digits, count);
-    memset(r->common_at, 0, sizeof(r->common_at));
     r->query = known->query_at != 0 ? r->head.data + known->query_at : NULL;
     return r;
 }
@@ -163,15 +181,15 @@ struct http_request *known_head_take(struct known_head *known, const struct http
         return NULL;
     }
     const char *digits = data + raw->before;
-    size_t count = count_digits(digits, size - raw->before);
+    size_t count = 0, length = 0;
+    // At least one byte more came than there are beside the digits, and what follows them is none.
+    while (count <= DIGITS_MAX && raw->size + count < size && is_digit(digits[count])) {
+        length = length * 10 + (size_t)(digits[count++] - '0');
+    }
     // A first 0 has other digits behind it, or nothing to come: the parser may see to both.
-    if (count == 0 || count > DIGITS_MAX || digits[0] == '0' || size < raw->size + count ||
+    if (count == 0 || count > DIGITS_MAX || digits[0] == '0' ||
         memcmp(digits + count, raw->text + raw->before, raw->size - raw->before) != 0) {
         return NULL;
-    }
-    size_t length = 0;
-    for (size_t i = 0; i < count; i++) {
-        length = length * 10 + (size_t)(digits[i] - '0');
     }
     size_t head_size = raw->size + count;
     if (length > size - head_size || length > limits->body_size_max ||

@@ -180,23 +180,23 @@ void link_send(struct link *link, uint32_t channel, const void *data, size_t siz
     if (link->state == LINK_CLOSED) {
         return;
     }
-    char head[FRAME_HEAD_SIZE];
-    frame_put_head(head, channel, size);
     if (link_queued(link) + size > QUEUE_SIZE_MAX) {
         env_at_turn_end(link->env, &link->hook);
         return;
     }
     if (link->state != LINK_OPEN) {
+        char head[FRAME_HEAD_SIZE];
+        frame_put_head(head, channel, size);
         buf_append(&link->early, head, sizeof(head));
         buf_append(&link->early, data, size);
         return;
     }
-    char *at = transport_reserve(link->transport, sizeof(head) + size);
-    memcpy(at, head, sizeof(head));
+    char *at = transport_reserve(link->transport, FRAME_HEAD_SIZE + size);
+    frame_put_head(at, channel, size);
     if (size > 0) {
-        memcpy(at + sizeof(head), data, size);
+        memcpy(at + FRAME_HEAD_SIZE, data, size);
     }
-    transport_commit(link->transport, sizeof(head) + size);
+    transport_commit(link->transport, FRAME_HEAD_SIZE + size);
     link->sent_at = env_now(link->env).mono;
 }
 

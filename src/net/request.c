@@ -64,6 +64,11 @@ const char *http_get_common_header(struct http_request *r, enum http_common_head
     return *at > 1 ? r->head.data + *at : NULL;
 }
 
+struct http_memo *http_memo(struct http_request *r)
+{
+    return &r->memo;
+}
+
 const void *http_body(const struct http_request *r, size_t *ret_size)
 {
     if (ret_size != NULL) {

@@ -103,10 +103,6 @@ static bool says_only_status(const struct http_request *r, const struct answer *
 
 static void send_head(struct http_request *r, const struct answer *a)
 {
-    bool is_common = says_only_status(r, a);
-    if (is_common && conn_send_empty_answer(r->conn, a->status)) {
-        return;
-    }
     struct transport *t = conn_transport(r->conn);
     size_t size = HEAD_FIXED_SIZE;
     if (a->content_type != NULL) {
@@ -141,7 +137,7 @@ static void send_head(struct http_request *r, const struct answer *a)
     }
     at = put(at, "\r\n");
     CHECK((size_t)(at - start) <= size);
-    if (is_common) {
+    if (says_only_status(r, a)) {
         conn_keep_empty_answer(r->conn, a->status, start, (size_t)(at - start));
     }
     transport_commit(t, (size_t)(at - start));
@@ -291,6 +287,17 @@ void http_respond(struct http_request *r, int status, const char *content_type, 
         .size = body_size,
     };
     respond(r, &a, body, NULL);
+}
+
+void http_respond_status(struct http_request *r, int status)
+{
+    CHECK(r->magic == REQUEST_MAGIC && r->stream.magic == 0);
+    if (r->conn != NULL && r->keep_alive && !r->is_http_1_0 && r->answer_header_count == 0 &&
+        conn_send_empty_answer(r->conn, status)) {
+        conn_answered(r->conn, true);
+        return;
+    }
+    http_respond(r, status, NULL, NULL, 0, NULL, 0);
 }
 
 void http_respond_buf(struct http_request *r, int status, const char *content_type,

@@ -2,7 +2,8 @@
 //
 // See transport.h. Output is a list of blocks; small writes fill the last one. At the turn's end
 // the blocks go out by uv_try_write; what the kernel does not take then goes by uv_write, of which
-// at most one is under way. An idle connection holds no block and no buffer.
+// at most one is under way. An idle connection holds no block and no buffer: blocks that are done
+// with are kept for whoever writes next, up to a bound.
 
 #include "net/transport.h"
 
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/arena.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -22,8 +24,8 @@
 
 enum {
     READ_BUFFER_SIZE = 64 * 1024,
-    BLOCK_SIZE_MIN = 512,
-    BLOCK_SIZE_MAX = 16 * 1024,
+    BLOCK_CLASSES = 3,
+    SPARE_SIZE_MAX = 256 * 1024, // bytes of spare blocks in each class
     WRITE_BLOCK_COUNT = 32,      // blocks in one write
     WRITE_SIZE_MAX = 512 * 1024, // bytes in one write, so that progress can be seen
     KEEP_ALIVE_S = 60,
@@ -35,6 +37,7 @@ struct block {
     size_t offset; // already written
     size_t size;   // filled
     size_t capacity;
+    unsigned class; // of its capacity; BLOCK_CLASSES: it has one of its own
 };
 
 // Exists while transport_connect is at work.
@@ -76,6 +79,16 @@ struct transport {
     uv_tcp_t tcp;
 };
 
+// A connection's first block is of the first class, those behind it of ever larger ones.
+static const size_t class_capacity[BLOCK_CLASSES] = {512, 4 * 1024, 16 * 1024};
+
+// Blocks that nobody uses. None under the address sanitizer: there each is to be malloc's own.
+struct spare_blocks {
+    struct block *first;
+    size_t size; // their capacities
+};
+
+static _Thread_local struct spare_blocks spares[BLOCK_CLASSES];
 static _Thread_local char read_buffer[READ_BUFFER_SIZE];
 static _Thread_local size_t open_count; // transports that were not closed
 
@@ -96,15 +109,27 @@ static void connecting_free(struct connecting *c)
     mem_free(c);
 }
 
+static void block_free(struct block *block)
+{
+    struct spare_blocks *spare = block->class < BLOCK_CLASSES ? &spares[block->class] : NULL;
+    if (spare != NULL && !ARENA_SEPARATE && spare->size + block->capacity <= SPARE_SIZE_MAX) {
+        block->next = spare->first;
+        spare->first = block;
+        spare->size += block->capacity;
+        return;
+    }
+    if (block->data != (char *)(block + 1)) {
+        mem_free(block->data);
+    }
+    mem_free(block);
+}
+
 static void drop_blocks(struct transport *t)
 {
     while (t->first != NULL) {
         struct block *block = t->first;
         t->first = block->next;
-        if (block->data != (char *)(block + 1)) {
-            mem_free(block->data);
-        }
-        mem_free(block);
+        block_free(block);
     }
     t->last = NULL;
     t->queued = 0;
@@ -301,20 +326,39 @@ void transport_read(struct transport *t, bool on)
 
 // ---- writing ----
 
-static struct block *add_block(struct transport *t, char *data, size_t capacity)
+static void append_block(struct transport *t, struct block *block, char *data, size_t capacity,
+                         unsigned class)
 {
-    struct block *block = mem_alloc(sizeof(*block) + (data == NULL ? capacity : 0));
-    block->next = NULL;
-    block->data = data == NULL ? (char *)(block + 1) : data;
-    block->offset = 0;
-    block->size = 0;
-    block->capacity = capacity;
+    *block = (struct block){.data = data, .capacity = capacity, .class = class};
     if (t->last == NULL) {
         t->first = block;
     } else {
         t->last->next = block;
     }
     t->last = block;
+}
+
+// A block with room for `size` behind the others.
+static struct block *add_block(struct transport *t, size_t size)
+{
+    unsigned class = t->last == NULL ? 0 : t->last->class + 1;
+    if (class >= BLOCK_CLASSES) {
+        class = BLOCK_CLASSES - 1;
+    }
+    while (class < BLOCK_CLASSES && class_capacity[class] < size) {
+        class++;
+    }
+    struct spare_blocks *spare = class < BLOCK_CLASSES ? &spares[class] : NULL;
+    struct block *block;
+    size_t capacity = spare != NULL ? class_capacity[class] : size;
+    if (spare != NULL && spare->first != NULL) {
+        block = spare->first;
+        spare->first = block->next;
+        spare->size -= capacity;
+    } else {
+        block = mem_alloc(sizeof(*block) + capacity);
+    }
+    append_block(t, block, (char *)(block + 1), capacity, class);
     return block;
 }
 
@@ -331,11 +375,7 @@ char *transport_reserve(struct transport *t, size_t size)
     CHECK(t->magic == TRANSPORT_MAGIC && !t->finishing);
     struct block *last = t->last;
     if (last == NULL || last->capacity - last->size < size) {
-        size_t capacity = last == NULL ? BLOCK_SIZE_MIN : last->capacity * 2;
-        if (capacity > BLOCK_SIZE_MAX) {
-            capacity = BLOCK_SIZE_MAX;
-        }
-        last = add_block(t, NULL, capacity > size ? capacity : size);
+        last = add_block(t, size);
     }
     return last->data + last->size;
 }
@@ -348,7 +388,9 @@ void transport_commit(struct transport *t, size_t size)
     }
     t->last->size += size;
     t->queued += size;
-    ask_flush(t);
+    if (t->queued == size) {
+        ask_flush(t); // else that was done with what is queued already
+    }
 }
 
 void transport_write(struct transport *t, const void *data, size_t size)
@@ -367,7 +409,8 @@ void transport_write_owned(struct transport *t, char *data, size_t size)
         mem_free(data);
         return;
     }
-    add_block(t, data, size)->size = size;
+    append_block(t, mem_alloc(sizeof(struct block)), data, size, BLOCK_CLASSES);
+    t->last->size = size;
     t->queued += size;
     ask_flush(t);
 }
@@ -423,10 +466,7 @@ static void consume(struct transport *t, size_t size)
         if (t->first == NULL) {
             t->last = NULL;
         }
-        if (block->data != (char *)(block + 1)) {
-            mem_free(block->data);
-        }
-        mem_free(block);
+        block_free(block);
     }
 }
 

@@ -75,7 +75,7 @@ static void handle_call(void *ctx, struct http_request *r)
     enum content_type response_type;
     bool recordio;
     ProtobufCMessage *m;
-    if (!api_request_type(r, &request_type) ||
+    if (!api_call_type(r, &request_type) ||
         !api_request_message(r, request_type, &mesos__v1__scheduler__call__descriptor, &m) ||
         !api_response_type(r, request_type, http_query(r, "stream") != NULL, &response_type,
                            &recordio)) {

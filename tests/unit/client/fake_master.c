@@ -130,7 +130,7 @@ static void handle(void *ctx, struct http_request *r)
         m->content = content;
         subscribe(m, r);
     } else if (m->call_status == 202) {
-        http_respond(r, 202, NULL, NULL, 0, NULL, 0);
+        http_respond_status(r, 202);
     } else {
         http_respond_text(r, m->call_status, "No");
     }

@@ -93,7 +93,7 @@ static void handle(void *ctx, struct http_request *r)
     if (is_executor) {
         call->executor_call = (const Mesos__V1__Executor__Call *)(void *)message;
         if (call->executor_call->type == MESOS__V1__EXECUTOR__CALL__TYPE__UPDATE) {
-            http_respond(r, 202, NULL, NULL, 0, NULL, 0);
+            http_respond_status(r, 202);
             call->request = NULL;
             call->name = call->executor_call->update->status->task_id->value;
             if (!a->keeps_updates && a->stream != NULL) {

@@ -64,7 +64,7 @@ static void handle(void *ctx, struct http_request *r)
     if (strcmp(path, "/echo") == 0) {
         http_respond(r, 200, "application/octet-stream", body, size, NULL, 0);
     } else if (strcmp(path, "/none") == 0) {
-        http_respond(r, 202, NULL, NULL, 0, NULL, 0);
+        http_respond_status(r, 202);
     } else if (strcmp(path, "/keep") == 0 || strcmp(path, "/orphan") == 0) {
         h->kept = r;
         if (path[1] == 'k') {
