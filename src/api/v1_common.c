@@ -115,8 +115,7 @@ void api_v1_handle(const struct api_v1 *api, struct http_request *r)
         return;
     enum content_type request_type;
     ProtobufCMessage *call;
-    if (!api_call_type(r, &request_type) ||
-        !api_request_message(r, request_type, api->call, &call))
+    if (!api_call_type(r, &request_type) || !api_request_message(r, request_type, api->call, &call))
         return;
     struct api_v1_request *q = arena_calloc(http_arena(r), 1, sizeof(*q));
     *q = (struct api_v1_request){.api = api, .ctx = api->ctx, .http = r, .call = call};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// See known_head.h. The raw head is kept in two parts, before and behind the digits of the
-// Content-Length; so is what was read of it. One request is kept from call to call with its memory,
-// and in its head only those digits change.
+// See known_head.h. The head is kept as it came last. Usually the next one is the same to the last
+// byte; else it may differ in the digits of its Content-Length, which are changed where they stand.
+// One request is kept from call to call with its memory, and in its head only those digits change.
 
 #include "net/known_head.h"
 
@@ -19,31 +19,42 @@ enum {
     SPARE_BODY_MAX = 4096, // memory for a body that is kept
 };
 
-// A text with a place in it for digits.
-struct gap {
-    char *text;    // without the digits
-    size_t size;   // of the text
-    size_t before; // bytes in front of the place
+// A text with digits in it, and room for DIGITS_MAX of them.
+struct head_text {
+    char *text;
+    size_t size;
+    size_t before; // bytes in front of the digits
+    size_t digits;
 };
 
 struct known_head {
-    struct gap raw;
-    struct gap read; // http_request.head
+    struct head_text raw;  // as it came last
+    struct head_text read; // http_request.head
+    size_t length;         // what the digits of `raw` say
     char *path;
-    size_t query_at; // in `read`, without the digits; 0: no query
+    size_t query_at; // in `read`, always in front of the digits; 0: no query
     uint32_t target_at;
     uint32_t headers_at;
     uint32_t header_count;
     struct http_request *spare; // answered, and not used again yet; or NULL
+    size_t spare_length;        // what the digits of its head say
 };
 
-static void gap_init(struct gap *gap, const char *data, size_t size, size_t at, size_t digits)
+static void text_init(struct head_text *t, const char *data, size_t size, size_t at, size_t digits)
 {
-    gap->size = size - digits;
-    gap->before = at;
-    gap->text = mem_alloc(gap->size);
-    memcpy(gap->text, data, at);
-    memcpy(gap->text + at, data + at + digits, size - at - digits);
+    *t = (struct head_text){mem_alloc(size + DIGITS_MAX), size, at, digits};
+    memcpy(t->text, data, size);
+}
+
+static void set_digits(struct head_text *t, const char *digits, size_t count)
+{
+    char *at = t->text + t->before;
+    if (count != t->digits) {
+        memmove(at + count, at + t->digits, t->size - t->before - t->digits);
+        t->size = t->size - t->digits + count;
+        t->digits = count;
+    }
+    memcpy(at, digits, count);
 }
 
 static bool is_digit(char c)
@@ -58,6 +69,15 @@ static size_t count_digits(const char *text, size_t size)
         n++;
     }
     return n;
+}
+
+static size_t read_digits(const char *digits, size_t count)
+{
+    size_t value = 0;
+    for (size_t i = 0; i < count; i++) {
+        value = value * 10 + (size_t)(digits[i] - '0');
+    }
+    return value;
 }
 
 // Where the digits of the Content-Length stand in the raw head, or 0. Only the form that everybody
@@ -93,8 +113,9 @@ struct known_head *known_head_new(const struct http_request *r, const char *data
         return NULL;
     }
     struct known_head *known = mem_zalloc(sizeof(*known));
-    gap_init(&known->raw, data, head_size, raw_at, digits);
-    gap_init(&known->read, r->head.data, r->head.size, (size_t)(length - r->head.data), digits);
+    text_init(&known->raw, data, head_size, raw_at, digits);
+    text_init(&known->read, r->head.data, r->head.size, (size_t)(length - r->head.data), digits);
+    known->length = read_digits(length, digits);
     known->path = mem_strdup(r->path);
     known->query_at = r->query != NULL ? (size_t)(r->query - r->head.data) : 0;
     known->target_at = r->target_at;
@@ -118,36 +139,27 @@ struct known_head *known_head_free(struct known_head *known)
     return NULL;
 }
 
-static void put_gap(struct buf *out, const struct gap *gap, const char *digits, size_t count)
+// The digits of the request's head become those of `raw`. What stands behind them moves when they
+// are more or fewer than before.
+static void put_digits(struct known_head *known, struct http_request *r)
 {
-    buf_clear(out);
-    buf_reserve(out, gap->size + count);
-    buf_append(out, gap->text, gap->before);
-    buf_append(out, digits, count);
-    buf_append(out, gap->text + gap->before, gap->size - gap->before);
-}
-
-// Whether the length in its head has so many digits.
-static bool has_digits(const struct http_request *r, const struct known_head *known, size_t count)
-{
-    return r->head.size == known->read.size + count;
-}
-
-// What stands behind the digits moves when they are more or fewer than before.
-static void move_common(struct http_request *r, const struct known_head *known, size_t before,
-                        size_t now)
-{
+    const struct head_text *raw = &known->raw;
+    size_t before = known->read.digits;
+    set_digits(&known->read, raw->text + raw->before, raw->digits);
+    buf_clear(&r->head);
+    buf_append(&r->head, known->read.text, known->read.size);
     for (size_t i = 0; i < HTTP_COMMON_COUNT; i++) {
         if (r->common_at[i] > known->read.before) {
-            r->common_at[i] += (uint32_t)now - (uint32_t)before;
+            r->common_at[i] += (uint32_t)raw->digits - (uint32_t)before;
         }
     }
+    r->query = known->query_at != 0 ? r->head.data + known->query_at : NULL;
+    known->spare_length = known->length;
 }
 
 // A request with this head, whose body is still to come.
 static struct http_request *request_with(struct known_head *known,
-                                         const struct http_options *limits, const char *digits,
-                                         size_t count)
+                                         const struct http_options *limits)
 {
     struct http_request *r = TAKE_PTR(known->spare);
     if (r == NULL) {
@@ -159,46 +171,50 @@ static struct http_request *request_with(struct known_head *known,
         r->path = mem_strdup(known->path);
         r->keep_alive = true;
         r->stage = REQUEST_WHOLE;
+        put_digits(known, r);
     }
     r->magic = REQUEST_MAGIC;
-    if (has_digits(r, known, count)) {
-        memcpy(r->head.data + known->read.before, digits, count);
-        return r;
+    if (known->spare_length != known->length) {
+        put_digits(known, r);
     }
-    if (r->head.size > 0) {
-        move_common(r, known, r->head.size - known->read.size, count);
-    }
-    put_gap(&r->head, &known->read, digits, count);
-    r->query = known->query_at != 0 ? r->head.data + known->query_at : NULL;
     return r;
+}
+
+// Whether the bytes begin with the head but for the digits, which are taken over then.
+static bool take_other_length(struct known_head *known, const char *data, size_t size)
+{
+    struct head_text *raw = &known->raw;
+    size_t rest = raw->size - raw->before - raw->digits;
+    if (size <= raw->before + rest || memcmp(data, raw->text, raw->before) != 0) {
+        return false;
+    }
+    const char *digits = data + raw->before;
+    size_t count = count_digits(digits, size - raw->before);
+    // A first 0 has other digits behind it, or nothing to come: the parser may see to both.
+    if (count == 0 || count > DIGITS_MAX || digits[0] == '0' || size - raw->before - count < rest ||
+        memcmp(digits + count, raw->text + raw->before + raw->digits, rest) != 0) {
+        return false;
+    }
+    set_digits(raw, digits, count);
+    known->length = read_digits(digits, count);
+    return true;
 }
 
 struct http_request *known_head_take(struct known_head *known, const struct http_options *limits,
                                      const char *data, size_t size, size_t *ret_used)
 {
-    const struct gap *raw = &known->raw;
-    if (size <= raw->size || memcmp(data, raw->text, raw->before) != 0) {
+    const struct head_text *raw = &known->raw;
+    if ((size < raw->size || memcmp(data, raw->text, raw->size) != 0) &&
+        !take_other_length(known, data, size)) {
         return NULL;
     }
-    const char *digits = data + raw->before;
-    size_t count = 0, length = 0;
-    // At least one byte more came than there are beside the digits, and what follows them is none.
-    while (count <= DIGITS_MAX && raw->size + count < size && is_digit(digits[count])) {
-        length = length * 10 + (size_t)(digits[count++] - '0');
-    }
-    // A first 0 has other digits behind it, or nothing to come: the parser may see to both.
-    if (count == 0 || count > DIGITS_MAX || digits[0] == '0' ||
-        memcmp(digits + count, raw->text + raw->before, raw->size - raw->before) != 0) {
+    if (known->length > size - raw->size || known->length > limits->body_size_max ||
+        known->read.size - known->read.digits + raw->digits > limits->head_size_max) {
         return NULL;
     }
-    size_t head_size = raw->size + count;
-    if (length > size - head_size || length > limits->body_size_max ||
-        known->read.size + count > limits->head_size_max) {
-        return NULL;
-    }
-    struct http_request *r = request_with(known, limits, digits, count);
-    buf_append(&r->body, data + head_size, length);
-    *ret_used = head_size + length;
+    struct http_request *r = request_with(known, limits);
+    buf_append(&r->body, data + raw->size, known->length);
+    *ret_used = raw->size + known->length;
     return r;
 }
 

@@ -338,15 +338,15 @@ static void append_block(struct transport *t, struct block *block, char *data, s
     t->last = block;
 }
 
-// A block with room for `size` behind the others.
-static struct block *add_block(struct transport *t, size_t size)
+// A block with room for `size` behind the others; returns that room.
+static char *add_block(struct transport *t, size_t size)
 {
     unsigned class = t->last == NULL ? 0 : t->last->class + 1;
     if (class >= BLOCK_CLASSES) {
         class = BLOCK_CLASSES - 1;
     }
     while (class < BLOCK_CLASSES && class_capacity[class] < size) {
-        class++;
+        class ++;
     }
     struct spare_blocks *spare = class < BLOCK_CLASSES ? &spares[class] : NULL;
     struct block *block;
@@ -359,7 +359,7 @@ static struct block *add_block(struct transport *t, size_t size)
         block = mem_alloc(sizeof(*block) + capacity);
     }
     append_block(t, block, (char *)(block + 1), capacity, class);
-    return block;
+    return block->data;
 }
 
 static void ask_flush(struct transport *t)
@@ -375,7 +375,7 @@ char *transport_reserve(struct transport *t, size_t size)
     CHECK(t->magic == TRANSPORT_MAGIC && !t->finishing);
     struct block *last = t->last;
     if (last == NULL || last->capacity - last->size < size) {
-        last = add_block(t, size);
+        return add_block(t, size);
     }
     return last->data + last->size;
 }

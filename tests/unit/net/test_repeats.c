@@ -21,6 +21,7 @@ struct scene {
     struct buf seen;
     struct http_request *kept; // not answered yet
     unsigned aborted;
+    unsigned repeats; // what the memo of the last request counts
 };
 
 static void on_abort(void *ctx, struct http_request *r)
@@ -46,6 +47,7 @@ static void handle(void *ctx, struct http_request *r)
                http_path(r), or_none(http_query(r, "a")), http_get_header(r, "Content-Length"),
                or_none(http_get_common_header(r, HTTP_CONTENT_TYPE)),
                or_none(http_get_common_header(r, HTTP_MESOS_STREAM_ID)), size, body);
+    s->repeats = ++http_memo(r)->kind;
     if (body[0] == 'a') {
         http_on_abort(r, on_abort, s);
     }
@@ -60,7 +62,7 @@ static void handle(void *ctx, struct http_request *r)
     } else if (body[0] == 'k') {
         s->kept = r;
     } else {
-        http_respond(r, body[0] == 'o' ? 200 : 202, NULL, NULL, 0, NULL, 0);
+        http_respond_status(r, body[0] == 'o' ? 200 : 202);
     }
 }
 
@@ -140,6 +142,50 @@ static void test_each_is_as_if_read_anew(void **state)
     end(&s);
 }
 
+// What a handler finds out from a head it finds again with the same head, whatever the length, and
+// with no other.
+static void test_memo_goes_with_the_head(void **state)
+{
+    (void)state;
+    struct scene s;
+    begin(&s);
+    int fd = harness_dial(&s.h);
+    static const struct {
+        const char *more;
+        size_t size;
+        unsigned repeats;
+    } posts[] = {{type, 3, 1}, {type, 3, 1}, {type, 3, 2}, {type, 1234, 3}, {type, 3, 4},
+                 {"", 3, 1},   {"", 12, 1},  {"", 3, 2},   {type, 3, 1}};
+    for (size_t i = 0; i < ARRAY_COUNT(posts); i++) {
+        post(&s, fd, posts[i].more, 'x', posts[i].size);
+        receive(&s, fd, "202");
+        assert_int_equal(s.repeats, posts[i].repeats);
+    }
+    close(fd);
+    end(&s);
+}
+
+// Calls that came in one piece, too, leave a connection that is idle and is closed for it.
+static void test_idle_after_calls(void **state)
+{
+    (void)state;
+    struct scene s;
+    memset(&s, 0, sizeof(s));
+    struct http_options options = {.idle_timeout_ns = 50 * NS_PER_MS};
+    harness_init(&s.h, &options);
+    s.h.handler = handle;
+    s.h.handler_ctx = &s;
+    int fd = harness_dial(&s.h);
+    for (int i = 0; i < 4; i++) {
+        post(&s, fd, type, 'x', 5);
+    }
+    AUTO_BUF struct buf out = BUF_INIT;
+    harness_receive(&s.h, fd, &out, NULL);
+    assert_non_null(s.seen.data);
+    close(fd);
+    end(&s);
+}
+
 // What one request was given is not the next one's.
 static void test_nothing_is_left_of_the_one_before(void **state)
 {
@@ -161,7 +207,7 @@ static void test_nothing_is_left_of_the_one_before(void **state)
     HARNESS_UNTIL(&s.h, s.kept != NULL);
     break_off(fd);
     harness_turn_for(&s.h, 5);
-    http_respond(s.kept, 202, NULL, NULL, 0, NULL, 0);
+    http_respond_status(s.kept, 202);
     assert_int_equal(s.aborted, 0);
     end(&s);
 }
@@ -182,7 +228,7 @@ static void test_ends_of_one_that_was_repeated(void **state)
         post(&s, fd, type, 'k', 5);
         HARNESS_UNTIL(&s.h, s.kept != NULL);
         if (i == 0) {
-            http_respond(s.kept, 202, NULL, NULL, 0, NULL, 0);
+            http_respond_status(s.kept, 202);
             receive(&s, fd, "202");
             post(&s, fd, type, 'x', 5);
             receive(&s, fd, "202");
@@ -273,6 +319,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_is_as_if_read_anew),
+        cmocka_unit_test(test_memo_goes_with_the_head),
+        cmocka_unit_test(test_idle_after_calls),
         cmocka_unit_test(test_nothing_is_left_of_the_one_before),
         cmocka_unit_test(test_ends_of_one_that_was_repeated),
         cmocka_unit_test(test_empty_answers_tell_status_and_time),
