@@ -52,8 +52,8 @@ void api_router_dispatch(struct api_router *router, struct http_request *request
 
 // 405 with `Allow` unless the method is one of `methods` ("POST", "GET,POST").
 bool api_require_method(struct http_request *r, const char *methods);
-// A call is POSTed, or it gets 405; its Content-Type is exactly one of the two: else 400 (missing) or
-// 415. Heads that repeat are looked at once.
+// A call is POSTed, or it gets 405; its Content-Type is exactly one of the two: else 400 (missing)
+// or 415. Heads that repeat are looked at once.
 bool api_call_type(struct http_request *r, enum content_type *ret_type);
 // The body as a message in the request's arena: else 400 with the reason. Use api_call_type, then
 // this, then validate.
