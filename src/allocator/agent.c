@@ -31,7 +31,7 @@ void agent_mark_dirty(struct allocator *a, struct alloc_agent *agent)
         a->dirty = mem_realloc_array(a->dirty, a->dirty_capacity, sizeof(struct alloc_agent *));
     }
     a->dirty[a->dirty_count++] = agent;
-    agent->dirty_at = a->dirty_count;
+    agent->dirty_at = (uint32_t)a->dirty_count;
 }
 
 static void unmark_dirty(struct allocator *a, struct alloc_agent *agent)
@@ -64,7 +64,7 @@ void agent_set_held_back(struct allocator *a, struct alloc_agent *agent, bool is
             mem_realloc_array(a->held_back, a->held_back_capacity, sizeof(struct alloc_agent *));
     }
     a->held_back[a->held_back_count++] = agent;
-    agent->held_back_at = a->held_back_count;
+    agent->held_back_at = (uint32_t)a->held_back_count;
     agent->is_held_rough = !agent->is_plain;
     a->held_back_rough += agent->is_held_rough;
 }
@@ -85,7 +85,7 @@ void agents_close_up(struct allocator *a)
     for (size_t i = 0; i < a->free_count && a->free_holes > 0; i++) {
         struct alloc_agent *agent = a->free[i];
         if (agent != NULL && kept != i) {
-            agent->free_at = kept + 1;
+            agent->free_at = (uint32_t)kept + 1;
             a->free[kept] = agent;
         }
         kept += agent != NULL;
@@ -107,7 +107,7 @@ static void enter_free(struct allocator *a, struct alloc_agent *agent)
         a->free = mem_realloc_array(a->free, a->free_capacity, sizeof(struct alloc_agent *));
     }
     a->free[a->free_count++] = agent;
-    agent->free_at = a->free_count;
+    agent->free_at = (uint32_t)a->free_count;
 }
 
 void agent_note_free(struct allocator *a, struct alloc_agent *agent)
@@ -120,30 +120,42 @@ void agent_note_free(struct allocator *a, struct alloc_agent *agent)
     }
 }
 
+struct resources agent_nothing = {0};
+
 struct resources *agent_get_resources(struct alloc_agent *agent)
 {
-    for (size_t i = 0; i < AGENT_OWN; i++) {
-        if (!agent->is_own_taken[i]) {
-            agent->is_own_taken[i] = true;
-            return &agent->own_resources[i];
-        }
+    if (!agent->is_first_taken) {
+        agent->is_first_taken = true;
+        return &agent->own_first;
+    }
+    if (!agent->is_second_taken) {
+        agent->is_second_taken = true;
+        return &agent->own_second;
     }
     return resources_new();
 }
 
-static bool is_own(const struct alloc_agent *agent, const struct resources *r)
-{
-    return r >= agent->own_resources && r < agent->own_resources + AGENT_OWN;
-}
-
 struct resources *agent_drop_resources(struct alloc_agent *agent, struct resources *r)
 {
-    if (!is_own(agent, r)) {
-        return resources_free(r);
+    if (r == &agent->own_first) {
+        resources_clear(r);
+        agent->is_first_taken = false;
+    } else if (r == &agent->own_second) {
+        resources_clear(r);
+        agent->is_second_taken = false;
+    } else if (r != &agent_nothing) {
+        resources_free(r);
     }
-    resources_clear(r);
-    agent->is_own_taken[r - agent->own_resources] = false;
     return NULL;
+}
+
+// What is available, to be added to.
+static struct resources *available_of(struct alloc_agent *agent)
+{
+    if (agent->available == &agent_nothing) {
+        agent->available = agent_get_resources(agent);
+    }
+    return agent->available;
 }
 
 // ---- who would not take it ----
@@ -220,7 +232,7 @@ static struct resources *bare_of(const struct alloc_agent *agent, const struct r
 
 void agent_recount(struct allocator *a, struct alloc_agent *agent)
 {
-    resources_assign(agent->available, agent->total);
+    resources_assign(available_of(agent), agent->total);
     agent->is_overcommitted = false;
     for (size_t i = 0; i < agent->bond_count; i++) {
         const struct alloc_bond *bond = agent->bonds[i].bond;
@@ -302,27 +314,48 @@ void agent_hold_all(struct allocator *a, struct alloc_agent *agent, const char *
 static void add_available(struct alloc_agent *agent, const struct resources *amount)
 {
     if (!agent->has_shared) {
-        resources_add_unallocated(agent->available, amount);
+        resources_add_unallocated(available_of(agent), amount);
         return;
     }
     AUTO_RESOURCES struct resources *bare = bare_of(agent, amount);
-    resources_add(agent->available, bare);
+    resources_add(available_of(agent), bare);
+}
+
+// The short way for an offer of all that was free, when it was declined: what moved to the member
+// moves back.
+static bool give_back_whole(struct alloc_bond *bond, const struct resources *amount)
+{
+    struct alloc_agent *agent = bond->agent;
+    if (!resources_is_empty(agent->available) || agent->has_shared || agent->is_overcommitted ||
+        !resources_is_same(bond->held, amount)) {
+        return false;
+    }
+    agent_drop_resources(agent, agent->available);
+    agent->available = TAKE_PTR(bond->held);
+    resources_unallocate(agent->available);
+    return true;
 }
 
 void agent_release(struct allocator *a, struct alloc_bond *bond, const struct resources *amount)
 {
     struct alloc_agent *agent = bond->agent;
-    CHECK(bond->held != NULL && resources_contains(bond->held, amount));
-    resources_subtract(bond->held, amount);
+    CHECK(bond->held != NULL);
+    bool is_whole = give_back_whole(bond, amount);
+    if (!is_whole) {
+        CHECK(resources_contains(bond->held, amount));
+        resources_subtract(bond->held, amount);
+    }
     order_charge(a, agent, bond->member, amount, -1, false);
-    if (resources_is_empty(bond->held)) {
+    if (!is_whole && resources_is_empty(bond->held)) {
         bond->held = agent_drop_resources(agent, bond->held);
     }
     if (agent->is_overcommitted) {
         agent_recount(a, agent);
         return;
     }
-    add_available(agent, amount);
+    if (!is_whole) {
+        add_available(agent, amount);
+    }
     if (PLANTED(OFFER_TWICE)) {
         add_available(agent, amount);
     }
@@ -486,12 +519,11 @@ static struct alloc_agent *agent_new(struct allocator *a, const char *id)
     agent->allocator = a;
     agent->is_active = true;
     agent->retired_seen = a->retired_count;
-    for (size_t i = 0; i < AGENT_OWN; i++) {
-        resources_init(&agent->own_resources[i]);
-    }
+    resources_init(&agent->own_first);
+    resources_init(&agent->own_second);
     list_init(&agent->in_host);
     agent->bonds = agent->own_slots;
-    agent->bond_capacity = AGENT_OWN;
+    agent->bond_capacity = AGENT_OWN_SLOTS;
     return agent;
 }
 

@@ -63,8 +63,7 @@ struct allocator *allocator_new(const struct allocator_options *options,
     a->is_framework_random = options->is_framework_random;
     a->is_demand_aware = options->is_demand_aware;
     a->is_packing = options->is_packing;
-    a->root = (struct alloc_role){.weight = 1.0};
-    a->root.all.role = &a->root;
+    a->root = (struct alloc_role){.all = {.weight = 1.0}};
     a->root.places = TREE_INIT(order_compare_places);
     a->root.order = TREE_INIT(order_compare_members);
     return a;
@@ -87,7 +86,7 @@ struct allocator *allocator_free(struct allocator *a)
     }
     free_frameworks(a);
     MAP_FOREACH (&a->roles, entry) {
-        ((struct alloc_role *)entry->value)->weight = 1.0;
+        ((struct alloc_role *)entry->value)->all.weight = 1.0;
         allocator_set_quota(a, entry->key, NULL);
     }
     CHECK(a->frameworks.count == 0 && a->roles.count == 0);
@@ -105,10 +104,10 @@ struct allocator *allocator_free(struct allocator *a)
         &a->totals,
         &a->firm_totals,
         &a->delta,
-        &a->firm_delta,
+        &a->soft_delta,
         &a->basis,
         &a->surplus_low,
-        &a->root.firm,
+        &a->root.soft,
         &a->root.reserved,
         &a->root.need,
         &a->root.need_below,
@@ -439,7 +438,7 @@ double allocator_dominant_share(const struct allocator *a, const char *role_name
         return 0.0;
     }
     if (framework_id == NULL) {
-        return order_share(a, &role->all.amounts) / role->weight;
+        return order_share(a, &role->all.amounts) / role->all.weight;
     }
     const struct alloc_framework *framework = map_get(&a->frameworks, framework_id);
     for (size_t i = 0; framework != NULL && i < framework->member_count; i++) {

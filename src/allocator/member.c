@@ -66,11 +66,10 @@ struct alloc_role *role_get(struct allocator *a, const char *name)
     }
     role = slab_take(&a->role_slab);
     role->name = intern_get(name);
-    role->weight = 1.0;
     const char *slash = strrchr(role->name->text, '/');
     role->all =
-        (struct alloc_place){.role = role, .name = slash != NULL ? slash + 1 : role->name->text};
-    role->own = (struct alloc_place){.role = role, .name = ".", .is_own = true};
+        (struct alloc_place){.weight = 1.0, .name = slash != NULL ? slash + 1 : role->name->text};
+    role->own = (struct alloc_place){.weight = 1.0, .name = ".", .is_own = true};
     role->places = TREE_INIT(order_compare_places);
     role->order = TREE_INIT(order_compare_members);
     role->parent = &a->root;
@@ -78,7 +77,7 @@ struct alloc_role *role_get(struct allocator *a, const char *name)
         char *above AUTO_FREE = mem_strndup(name, (size_t)(slash - role->name->text));
         role->parent = role_get(a, above);
     }
-    role->parent->child_count++;
+    order_add_child(a, role->parent);
     role->depth = role->parent->depth + 1;
     map_put(&a->roles, name, role);
     return role;
@@ -87,18 +86,17 @@ struct alloc_role *role_get(struct allocator *a, const char *name)
 // A role is kept for its weight or quota, for what is reserved for it, and for roles below it.
 void role_free_if_unused(struct allocator *a, struct alloc_role *role)
 {
-    while (role != &a->root && role->member_count == 0 && role->weight == 1.0 &&
+    while (role != &a->root && role->member_count == 0 && role->all.weight == 1.0 &&
            role->quota == NULL && role->reservation_count == 0 && role->child_count == 0) {
         struct alloc_role *parent = role->parent;
         CHECK(role->places.count == 0 && role->order.count == 0);
         quota_forget(a, role);
-        parent->child_count--;
+        order_remove_child(parent);
         map_remove(&a->roles, role->name->text);
         intern_drop(role->name);
         amounts_free(&role->all.amounts);
-        amounts_free(&role->own.amounts);
         amounts_free(&role->reserved);
-        amounts_free(&role->firm);
+        amounts_free(&role->soft);
         amounts_free(&role->need);
         amounts_free(&role->need_below);
         slab_give(&a->role_slab, role);
@@ -110,7 +108,7 @@ void allocator_set_weight(struct allocator *a, const char *name, double weight)
 {
     CHECK(weight > 0);
     struct alloc_role *role = role_get(a, name);
-    role->weight = weight;
+    role->all.weight = weight;
     order_weigh(a, role);
     role_free_if_unused(a, role);
 }

@@ -43,8 +43,7 @@ double order_share(const struct allocator *a, const struct amounts *amounts)
 static double place_share(const struct allocator *a, const struct alloc_place *place,
                           const struct amounts *totals)
 {
-    double share = share_of(a, &place->amounts, totals);
-    return place->is_own ? share : share / place->role->weight;
+    return share_of(a, &place->amounts, totals) / place->weight;
 }
 
 static void refresh_place(const struct allocator *a, struct alloc_place *place)
@@ -140,7 +139,8 @@ static double true_place_share(const struct allocator *a, const struct alloc_pla
 
 static double true_member_share(const struct allocator *a, const struct alloc_member *member)
 {
-    return a->is_drifted ? share_of(a, &member->amounts, &a->totals) : member->share;
+    bool is_kept = !a->is_drifted && member->role->order.count > 1;
+    return is_kept ? member->share : share_of(a, &member->amounts, &a->totals);
 }
 
 int order_compare(const struct allocator *a, const struct alloc_member *x,
@@ -168,7 +168,7 @@ int order_compare(const struct allocator *a, const struct alloc_member *x,
 
 static struct alloc_role *container_of(const struct alloc_place *place)
 {
-    return place->is_own ? place->role : place->role->parent;
+    return place->is_own ? place_role(place) : place_role(place)->parent;
 }
 
 // ---- totals that have changed ----
@@ -202,7 +202,7 @@ static void rebase_role(struct allocator *a, struct alloc_role *role)
         if (place->is_own) {
             rebuild(a, &role->order, refresh_member_at);
         } else {
-            rebase_role(a, place->role);
+            rebase_role(a, place_role(place));
         }
     }
     rebuild(a, &role->places, refresh_place_at);
@@ -338,6 +338,7 @@ struct charge {
     const struct resources *r;
     int sign;
     bool has_shared;
+    bool has_soft; // some of it is shared, or in a->soft_delta
     bool is_allocation;
 };
 
@@ -369,10 +370,10 @@ static bool is_held(const struct charge *c, const struct resource_entry *entry,
     return false;
 }
 
-static void apply(struct allocator *a, struct amounts *amounts, const struct charge *c,
-                  const struct alloc_role *scope, bool is_own)
+static void apply(struct allocator *a, struct amounts *amounts, const struct amounts *delta,
+                  const struct charge *c, const struct alloc_role *scope, bool is_own)
 {
-    amounts_add(a, amounts, &a->delta, c->sign);
+    amounts_add(a, amounts, delta, c->sign);
     for (uint32_t i = 0; c->has_shared && i < c->r->count; i++) {
         const struct resource_entry *entry = &c->r->entries[i];
         if (entry->kind->shared && entry->kind->type == MESOS__V1__VALUE__TYPE__SCALAR &&
@@ -385,7 +386,7 @@ static void apply(struct allocator *a, struct amounts *amounts, const struct cha
 
 static void charge_place(struct allocator *a, struct alloc_place *place, const struct charge *c)
 {
-    apply(a, &place->amounts, c, place->role, place->is_own);
+    apply(a, &place->amounts, &a->delta, c, place_role(place), place->is_own);
     place->allocations += c->is_allocation;
     if (place->in_places.is_in) {
         refresh_place(a, place);
@@ -395,57 +396,75 @@ static void charge_place(struct allocator *a, struct alloc_place *place, const s
 
 static void charge_member(struct allocator *a, struct alloc_member *member, const struct charge *c)
 {
-    apply(a, &member->amounts, c, NULL, false);
+    struct tree *order = &member->role->order;
+    apply(a, &member->amounts, &a->delta, c, NULL, false);
     member->allocations += c->is_allocation;
-    if (member->in_order.is_in) {
+    if (order->count > 1 && member->in_order.is_in) {
         refresh_member(a, member);
-        tree_move(&member->role->order, &member->in_order);
+        tree_move(order, &member->in_order);
     }
 }
 
-// Fills a->delta with what is not shared, and a->firm_delta; tells whether there is more.
-static bool measure(struct allocator *a, const struct resources *r)
+static void begin_soft(struct allocator *a, struct charge *c)
 {
-    bool has_shared = false;
+    if (!c->has_soft) {
+        amounts_clear(&a->soft_delta);
+        c->has_soft = true;
+    }
+}
+
+// Fills a->delta with what is not shared, and a->soft_delta with what is not firm of it.
+static void measure(struct allocator *a, const struct resources *r, struct charge *c)
+{
     amounts_clear(&a->delta);
-    amounts_clear(&a->firm_delta);
     for (uint32_t i = 0; i < r->count; i++) {
         const struct resource_entry *entry = &r->entries[i];
         if (entry->kind->type != MESOS__V1__VALUE__TYPE__SCALAR) {
             continue;
         }
         if (entry->kind->shared) {
-            has_shared = true;
+            c->has_shared = true;
+            begin_soft(a, c);
             continue;
         }
         size_t number = name_number(a, entry->kind->interned_name);
         int64_t value = (int64_t)((uint64_t)entry->scalar * entry->count);
         amount_add(a, &a->delta, number, value);
-        if (entry_is_firm(entry)) {
-            amount_add(a, &a->firm_delta, number, value);
+        if (!entry_is_firm(entry)) {
+            begin_soft(a, c);
+            amount_add(a, &a->soft_delta, number, value);
         }
     }
-    return has_shared;
+}
+
+// The role and all below it.
+static void charge_role(struct allocator *a, struct alloc_role *role, const struct charge *c)
+{
+    if (role->parent != NULL) {
+        charge_place(a, &role->all, c);
+    } else {
+        apply(a, &role->all.amounts, &a->delta, c, role, false);
+    }
+    if (role != c->member->role) {
+        role->allocations_below += c->is_allocation;
+    }
+    if (c->has_soft) {
+        apply(a, &role->soft, &a->soft_delta, c, role, false);
+    }
 }
 
 void order_charge(struct allocator *a, const struct alloc_agent *agent, struct alloc_member *member,
                   const struct resources *r, int sign, bool is_allocation)
 {
-    const struct charge c = {.agent = agent,
-                             .member = member,
-                             .r = r,
-                             .sign = sign,
-                             .has_shared = measure(a, r),
-                             .is_allocation = is_allocation};
+    struct charge c = {
+        .agent = agent, .member = member, .r = r, .sign = sign, .is_allocation = is_allocation};
+    measure(a, r, &c);
     charge_member(a, member, &c);
-    charge_place(a, &member->role->own, &c);
+    if (member->role->child_count > 0) {
+        charge_place(a, &member->role->own, &c);
+    }
     for (struct alloc_role *role = member->role; role != NULL; role = role->parent) {
-        if (role->parent != NULL) {
-            charge_place(a, &role->all, &c);
-        } else {
-            apply(a, &role->all.amounts, &c, role, false);
-        }
-        amounts_add(a, &role->firm, &a->firm_delta, sign);
+        charge_role(a, role, &c);
     }
     if (a->quota_count > 0) {
         quota_refresh(a, member->role, sign < 0);
@@ -453,6 +472,29 @@ void order_charge(struct allocator *a, const struct alloc_agent *agent, struct a
 }
 
 // ---- coming and going ----
+
+// Without roles below, what the role's own members hold is what all hold.
+void order_add_child(const struct allocator *a, struct alloc_role *parent)
+{
+    struct alloc_place *own = &parent->own;
+    if (parent->child_count++ > 0) {
+        return;
+    }
+    const struct amounts *all = &parent->all.amounts;
+    amounts_reserve(&own->amounts, all->count, 0);
+    if (all->count > 0) {
+        memcpy(own->amounts.items, all->items, all->count * sizeof(all->items[0]));
+    }
+    own->allocations = parent->all.allocations - parent->allocations_below;
+    refresh_place(a, own); // it stands alone
+}
+
+void order_remove_child(struct alloc_role *parent)
+{
+    if (--parent->child_count == 0) {
+        amounts_free(&parent->own.amounts);
+    }
+}
 
 static void list_place(struct allocator *a, struct alloc_place *place)
 {
@@ -505,6 +547,9 @@ void order_insert(struct allocator *a, struct alloc_member *member)
     struct alloc_role *role = member->role;
     if (role->order.count == 0) {
         list_place(a, &role->own);
+    }
+    if (role->order.count == 1) {
+        refresh_member(a, member_at(role->order.first));
     }
     refresh_member(a, member);
     tree_insert(&role->order, &member->in_order);

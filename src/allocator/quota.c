@@ -23,9 +23,15 @@ static int64_t limit_of(const struct alloc_quota *quota, size_t number)
     return number < quota->limits.count ? quota->limits.items[number] : AMOUNT_UNLIMITED;
 }
 
+static int64_t firm_of(const struct alloc_role *role, size_t number)
+{
+    return (int64_t)((uint64_t)amount_of(&role->all.amounts, number) -
+                     (uint64_t)amount_of(&role->soft, number));
+}
+
 static int64_t consumed(const struct alloc_role *role, size_t number)
 {
-    return add(amount_of(&role->reserved, number), amount_of(&role->firm, number));
+    return add(amount_of(&role->reserved, number), firm_of(role, number));
 }
 
 static int64_t left_of_limit(const struct alloc_role *role, size_t number)
@@ -54,7 +60,7 @@ int64_t quota_remaining(const struct alloc_role *role, size_t number)
 
 int64_t quota_surplus(const struct allocator *a, size_t number)
 {
-    int64_t rest = amount_of(&a->firm_totals, number) - amount_of(&a->root.firm, number) -
+    int64_t rest = amount_of(&a->firm_totals, number) - firm_of(&a->root, number) -
                    amount_of(&a->root.need, number);
     return rest > 0 ? rest : 0;
 }
@@ -166,7 +172,7 @@ static void tell_members(struct allocator *a, struct alloc_role *role, int exhau
     TREE_FOREACH(&role->places, place)
     {
         if (!place_at(place)->is_own) {
-            tell_members(a, place_at(place)->role, exhausted, assured);
+            tell_members(a, place_role(place_at(place)), exhausted, assured);
             continue;
         }
         TREE_FOREACH(&role->order, node)
@@ -346,7 +352,7 @@ static void collect(struct allocator *a, const struct alloc_role *role)
     TREE_FOREACH(&role->places, place)
     {
         if (!place_at(place)->is_own) {
-            collect(a, place_at(place)->role);
+            collect(a, place_role(place_at(place)));
             continue;
         }
         TREE_FOREACH(&role->order, node)

@@ -24,7 +24,7 @@ static struct resources *take_offer(struct allocator *a, struct alloc_agent *age
     agent->is_level_sound = false;
     if (offer_is_whole(a, agent, member)) {
         struct resources *all = agent->available;
-        agent->available = agent_get_resources(agent);
+        agent->available = &agent_nothing;
         return all;
     }
     enum offer_obstacle obstacle;
@@ -222,6 +222,9 @@ static enum answer ask_role_members(struct allocator *a, struct alloc_agent *age
     if (a->is_framework_random) {
         return ask_members_by_chance(a, agent, stage, role);
     }
+    if (role->order.count == 1) { // the usual case: no memory of places is looked at
+        return ask_member(a, agent, stage, member_at(role->order.first)) ? TAKEN : NOT_TAKEN;
+    }
     struct order_walk walk;
     order_walk_begin(a, &role->order, true, &walk);
     for (struct tree_node *node; (node = order_walk_next(&walk)) != NULL;) {
@@ -235,12 +238,15 @@ static enum answer ask_role_members(struct allocator *a, struct alloc_agent *age
 static enum answer ask_by_share(struct allocator *a, struct alloc_agent *agent, enum stage stage,
                                 struct alloc_role *role)
 {
+    if (role->child_count == 0) {
+        return ask_role_members(a, agent, stage, role);
+    }
     struct order_walk walk;
     order_walk_begin(a, &role->places, false, &walk);
     for (struct tree_node *node; (node = order_walk_next(&walk)) != NULL;) {
         struct alloc_place *place = place_at(node);
         enum answer answer = place->is_own ? ask_role_members(a, agent, stage, role)
-                                           : ask_by_share(a, agent, stage, place->role);
+                                           : ask_by_share(a, agent, stage, place_role(place));
         if (answer != NOT_TAKEN) {
             return answer;
         }
@@ -254,13 +260,13 @@ static size_t weigh_roles(struct allocator *a, struct alloc_role *role, double p
     double sum = 0;
     TREE_FOREACH(&role->places, node)
     {
-        sum += place_at(node)->is_own ? 1.0 : place_at(node)->role->weight;
+        sum += place_at(node)->weight;
     }
     TREE_FOREACH(&role->places, node)
     {
         struct alloc_place *place = place_at(node);
         if (!place->is_own) {
-            count = weigh_roles(a, place->role, part * place->role->weight / sum, count);
+            count = weigh_roles(a, place_role(place), part * place->weight / sum, count);
             continue;
         }
         if (count == a->drawn_role_capacity) {
@@ -420,21 +426,19 @@ static void prefetch_agent(const struct allocator *a, size_t i)
     enum { AHEAD = 12 };
     if (i + AHEAD < a->dirty_count) {
         const struct alloc_agent *agent = a->dirty[i + AHEAD];
-        prefetch_lines(agent, offsetof(struct alloc_agent, allocator));
+        prefetch_lines(agent, AGENT_HOT);
     }
 }
 
 // Likewise those who will be asked about the next agents: who stands second in the order, third,
 // and so on. At each distance only such memory is read as was asked for at the one before, while
 // the last agent was looked at.
-enum { AHEAD_NOTE = 1, AHEAD_FRAMEWORK, AHEAD_MEMBER, AHEAD_ROLE, AHEAD_NODE };
+enum { AHEAD_NOTE = 1, AHEAD_FRAMEWORK, AHEAD_MEMBER, AHEAD_NODE };
 
 static void prefetch_member(const struct alloc_member *member, int ahead)
 {
     const struct alloc_framework *framework = member->framework;
-    if (ahead == AHEAD_MEMBER) {
-        prefetch_lines(member, offsetof(struct alloc_member, minimums));
-    } else if (ahead == AHEAD_FRAMEWORK) {
+    if (ahead == AHEAD_FRAMEWORK) {
         prefetch_lines(framework, sizeof(*framework));
         if (member->bonds != NULL) {
             __builtin_prefetch(member->bonds + member->bond_count, 1);
@@ -447,10 +451,16 @@ static void prefetch_member(const struct alloc_member *member, int ahead)
 
 static void prefetch_role(const struct alloc_role *role, int ahead)
 {
-    if (ahead == AHEAD_ROLE) {
-        prefetch_lines(role, offsetof(struct alloc_role, child_count));
-    } else if (role->order.first != NULL) {
-        prefetch_member(member_at(role->order.first), ahead);
+    if (role->order.first == NULL) {
+        return;
+    }
+    const struct alloc_member *member = member_at(role->order.first);
+    if (ahead == AHEAD_MEMBER) {
+        bool is_alone = role->order.count == 1;
+        prefetch_lines(member,
+                       is_alone ? offsetof(struct alloc_member, in_order) : sizeof(*member));
+    } else {
+        prefetch_member(member, ahead);
     }
 }
 
@@ -459,17 +469,19 @@ static void prefetch_order(const struct allocator *a)
     const struct tree_node *node = a->root.places.first;
     bool is_role = a->root.places.count > 1;
     if (node != NULL && !is_role) {
-        node = place_at(node)->role->order.first;
+        node = place_role(place_at(node))->order.first;
     }
     for (int ahead = 0; node != NULL && ahead < AHEAD_NODE; ahead++, node = node->next) {
         if (ahead > 0 && is_role) {
-            prefetch_role(place_at(node)->role, ahead);
+            prefetch_role(place_role(place_at(node)), ahead);
         } else if (ahead > 0) {
             prefetch_member(member_at(node), ahead);
         }
     }
-    if (node != NULL) {
-        prefetch_lines(node, sizeof(struct alloc_place));
+    if (node != NULL && is_role) {
+        prefetch_lines(place_at(node), offsetof(struct alloc_role, own));
+    } else if (node != NULL) {
+        prefetch_lines(member_at(node), sizeof(struct alloc_member));
     }
 }
 
@@ -533,9 +545,9 @@ static size_t visit_held_back(struct allocator *a, enum stage stage)
         struct alloc_agent *agent = a->held_back[at];
         struct alloc_agent *last = a->held_back[left - 1];
         a->held_back[at] = last;
-        last->held_back_at = at + 1;
+        last->held_back_at = (uint32_t)at + 1;
         a->held_back[left - 1] = agent;
-        agent->held_back_at = left;
+        agent->held_back_at = (uint32_t)left;
         agent_catch_up(a, agent);
         skip_nobody(a);
         if (is_concerned(a, agent)) {

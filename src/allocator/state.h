@@ -86,27 +86,28 @@ struct alloc_quota {
 // stands in one cache line with the node.
 struct alloc_place {
     struct tree_node in_places; // of the role above, or of its own if it is_own
-    double share;               // of the basis, weighted, unless own; kept while it is in an order
+    double share;               // of the basis, weighted; kept while it is in an order
     uint64_t allocations : 62;  // offers and uses so far
     bool is_own : 1;
     bool is_sated : 1; // demand-aware: nobody here took anything of late
     const char *name;  // the last part of the role's, or "."
-    struct alloc_role *role;
+    double weight;     // the role's; 1 of `own`
     struct amounts amounts;
 };
 
-// What an offer changes of a role stands in front.
+// What an offer changes of a role without others below stands in front: three cache lines.
 struct alloc_role {
-    struct alloc_place all, own;
-    struct tree places;  // `own` and the children's `all`, those with wanting members
-    struct tree order;   // its own members that want offers
-    struct amounts firm; // unreserved and non-revocable, held by it and below
+    struct alloc_place all;
+    struct tree order; // its own members that want offers
     struct intern *name;
     struct alloc_role *parent; // NULL: this is the root
-    double weight;
-
-    size_t child_count;
+    uint32_t child_count;
     uint32_t depth; // the root's is 0
+
+    struct alloc_place own;     // what it is compared by is kept while there are roles below
+    uint64_t allocations_below; // of those in all.allocations, by roles below
+    struct tree places;         // `own` and the children's `all`, those with wanting members
+    struct amounts soft;        // of all.amounts, what is reserved, revocable or shared
     size_t member_count;
     size_t reservation_count; // entries of agents' totals that are reserved for it
     int64_t filter_count;
@@ -119,32 +120,34 @@ struct alloc_role {
     bool is_relaxed;           // in the allocator's list of those
 };
 
-// What an offer changes of a member, or asks of it, stands in front.
+// What an offer changes of a member, or asks of it, stands in front: two cache lines, and a third
+// where its role has several that want offers.
 struct alloc_member {
-    struct tree_node in_order; // of its role
-    double share;              // of the basis
-    uint64_t allocations : 63;
-    bool is_sated : 1; // demand-aware: it declined too often in a row
     struct alloc_framework *framework;
     struct alloc_role *role;
-    uint32_t number;    // the bit in bitmaps
-    bool is_subscribed; // false: only holds resources from earlier
-    bool is_suppressed;
-    bool is_wanting;
-    bool has_minimums; // of its own
     struct amounts amounts;
+
     // In the order in which they came, NULL where one went. Not a list: a new one would wait for
     // the memory of the one before, on another agent.
     struct alloc_bond **bonds;
     uint32_t bond_count; // with the holes
     uint32_t bond_holes;
     uint32_t bond_capacity;
-
+    uint32_t number;    // the bit in bitmaps
+    bool is_subscribed; // false: only holds resources from earlier
+    bool is_suppressed;
+    bool is_wanting;
+    bool has_minimums; // of its own
+    uint32_t declines; // in a row
+    uint64_t allocations : 63;
+    bool is_sated : 1; // demand-aware: it declined too often in a row
     struct alloc_minimum *minimums;
     size_t minimum_count;
     uint32_t exhausted_above; // roles from its own upwards whose limits are exhausted
     uint32_t assured_above;   // likewise, with an assured part
-    uint32_t declines;        // in a row
+
+    struct tree_node in_order; // of its role
+    double share;              // of the basis; kept while others are in the order, too
 };
 
 // An offer that was made, to be told to those who ask. One is written for each offer, over the
@@ -215,44 +218,46 @@ struct alloc_bond_slot {
     struct alloc_bond *bond;
 };
 
-enum { AGENT_OWN = 2 };
-
 // The agents on one host.
 struct alloc_host {
     char *name;
     struct list agents;
 };
 
-// What a round looks at stands together, in front: agents are visited in random order, and each
-// place of its own in memory is waited for.
+enum { AGENT_OWN_SLOTS = 4 };
+
+// What a round looks at stands together, in front, in five cache lines: agents are visited in
+// random order, and each place of its own in memory is waited for.
 struct alloc_agent {
-    struct resources *available;   // agent_get_resources
+    struct resources *available;   // agent_get_resources, or agent_nothing: not to be changed
     struct alloc_bond_slot *bonds; // sorted by number; `own_slots`, or memory of its own
     uint32_t bond_count;
     uint32_t bond_capacity;
     uint64_t retired_seen; // of the allocator's retired numbers
-    size_t dirty_at;       // place in the allocator's dirty ones, plus one; 0: clean
-    size_t free_at;        // likewise in those with something available
-    size_t held_back_at;   // likewise in those held back
-    bool is_active;
-    bool is_unlisted;   // there is a whitelist without it
-    bool is_remote;     // in another region than the master
-    bool is_plain;      // every entry of `total` is free to all: no reservations and the like
-    bool is_held_rough; // it was not plain when it was held back
-    bool has_shared;    // `total` has shared resources
-    bool has_gpus;
-    bool is_overcommitted;        // more is held than there is
-    bool is_level_sound;          // what is free contains `level`
-    bool is_own_taken[AGENT_OWN]; // of own_resources
-    bool is_own_bond_taken;
+    uint32_t dirty_at;     // place in the allocator's dirty ones, plus one; 0: clean
+    uint32_t free_at;      // likewise in those with something available
+    uint32_t held_back_at; // likewise in those held back
+    bool is_active : 1;
+    bool is_unlisted : 1;   // there is a whitelist without it
+    bool is_remote : 1;     // in another region than the master
+    bool is_plain : 1;      // every entry of `total` is free to all: no reservations and the like
+    bool is_held_rough : 1; // it was not plain when it was held back
+    bool has_shared : 1;    // `total` has shared resources
+    bool has_gpus : 1;      // `total` has some
+    bool is_overcommitted : 1; // more is held than there is
+    bool is_level_sound : 1;   // what is free contains `level`
+    bool is_first_taken : 1;   // of own_first
+    bool is_second_taken : 1;  // of own_second
+    bool is_own_bond_taken : 1;
     struct bits blocked;
     // Where the first are kept of what an agent has several of.
-    struct resources own_resources[AGENT_OWN];
     struct alloc_bond own_bond;
-    struct alloc_bond_slot own_slots[AGENT_OWN];
     char *id; // `own_id`, or memory of its own
+    struct resources own_first;
     char own_id[OWN_ID];
+    struct alloc_bond_slot own_slots[AGENT_OWN_SLOTS];
 
+    struct resources own_second;
     struct allocator *allocator;
     struct resources *total;
     struct resources *level; // NULL: nobody was found not to want it since the bits were cleared
@@ -265,6 +270,8 @@ struct alloc_agent {
     struct bits excluded; // those whose constraints exclude the agent
     struct alloc_refusal *last_refusal;
 };
+// With the first of own_slots.
+enum { AGENT_HOT = offsetof(struct alloc_agent, own_slots) + sizeof(struct alloc_bond_slot) };
 
 // One way to be worth an offer: at least these quantities.
 struct alloc_minimum {
@@ -317,7 +324,7 @@ struct allocator {
     bool is_drifted;      // they are others now, in another proportion
     double drift_high;    // then: the greatest growth of one of them
     struct amounts firm_totals;
-    struct amounts delta, firm_delta; // scratch of a charge
+    struct amounts delta, soft_delta; // scratch of a charge
     struct amounts need_change;       // scratch of quota_refresh
     size_t name_count;
     char *excluded_names; // ",a,b,"
@@ -438,6 +445,14 @@ static inline struct alloc_place *place_at(const struct tree_node *node)
 {
     return CONTAINER_OF(node, struct alloc_place, in_places);
 }
+static inline struct alloc_role *place_role(const struct alloc_place *place)
+{
+    return place->is_own ? CONTAINER_OF(place, struct alloc_role, own)
+                         : CONTAINER_OF(place, struct alloc_role, all);
+}
+// A role below `parent` comes: the first one makes its `own` place differ from `all`.
+void order_add_child(const struct allocator *a, struct alloc_role *parent);
+void order_remove_child(struct alloc_role *parent);
 static inline struct alloc_member *member_at(const struct tree_node *node)
 {
     return CONTAINER_OF(node, struct alloc_member, in_order);
@@ -525,6 +540,8 @@ void agent_catch_up(const struct allocator *a, struct alloc_agent *agent);
 void agents_close_up(struct allocator *a);
 // `available` may have become empty, or not empty any more.
 void agent_note_free(struct allocator *a, struct alloc_agent *agent);
+// What is available on an agent where nothing is.
+extern struct resources agent_nothing;
 // Empty ones, for what is available on the agent or held of it. Only agent_drop_resources frees
 // them; it frees others, too.
 struct resources *agent_get_resources(struct alloc_agent *agent);

@@ -382,7 +382,7 @@ bool allocator_get_standing(const struct allocator *a, const char *framework_id,
         .is_suppressed = member->is_suppressed,
         .is_sated = a->is_demand_aware && member->declines >= DECLINES_SATED,
         .share = order_share(a, &member->amounts),
-        .role_share = order_share(a, &member->role->all.amounts) / member->role->weight,
+        .role_share = order_share(a, &member->role->all.amounts) / member->role->all.weight,
         .filters = count_filters(member),
         .paused_until = a->paused_until,
     };

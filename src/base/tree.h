@@ -31,7 +31,7 @@ struct tree {
     struct tree_node *root;
     struct tree_node *first;
     struct tree_node *last;
-    size_t count;
+    uint32_t count;
     uint32_t seed;
     tree_compare_fn *compare;
 };

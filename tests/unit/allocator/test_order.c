@@ -20,7 +20,7 @@ static double true_share(const struct tree_node *node, bool is_member)
     }
     const struct alloc_place *place = place_at(node);
     double share = order_share(sorting, &place->amounts);
-    return place->is_own ? share : share / place->role->weight;
+    return share / place->weight;
 }
 
 static int compare_items(const struct tree_node *x, const struct tree_node *y, bool is_member)
@@ -89,7 +89,7 @@ static void check_role(struct allocator *a, struct alloc_role *role, struct coun
     TREE_FOREACH(&role->places, node)
     {
         if (!place_at(node)->is_own) {
-            check_role(a, place_at(node)->role, counts);
+            check_role(a, place_role(place_at(node)), counts);
         }
     }
 }
