@@ -47,7 +47,8 @@ void container_begin_destroy(struct container *container)
         container->fetch = NULL;
     }
     if (container->state == CONTAINER_STARTING && container->child != NULL) {
-        // It may not be in its cgroups yet, and has no children before its exec.
+        // It may not be in its cgroups yet. (What it started since its exec, of which we have not
+        // heard yet, goes with all the rest.)
         (void)kill(container->pid, SIGKILL);
     }
     container->state = CONTAINER_DESTROYING;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -19,6 +20,8 @@ enum {
     STOP_ROUNDS_MAX = 16,
     ENVIRONMENT_STEP = 16 * 1024,
     ENVIRONMENT_SIZE_MAX = 256 * 1024, // what lies beyond it of an environment is not looked at
+    NAME_ROOM = 40,                    // bytes for one process in a directory's list, not for two
+    NAMES_ROOM = 1024,
 };
 
 #define SANDBOX_NAME "MESOS_SANDBOX="
@@ -26,6 +29,7 @@ enum {
 struct process {
     pid_t pid;
     pid_t parent;
+    pid_t group;
     pid_t sid;
     char state;
     uint64_t user_ticks;
@@ -81,19 +85,20 @@ static bool parse_stat(char *text, struct process *process)
     if (after == NULL) {
         return false;
     }
-    long long parent, sid, rss;
+    long long parent, group, sid, rss;
     unsigned long long user, system, start;
     char state;
     int n = sscanf(after + 1,
-                   " %c %lld %*d %lld %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d "
+                   " %c %lld %lld %lld %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d "
                    "%*d %llu %*u %lld",
-                   &state, &parent, &sid, &user, &system, &start, &rss);
-    if (n != 7) {
+                   &state, &parent, &group, &sid, &user, &system, &start, &rss);
+    if (n != 8) {
         return false;
     }
     process->start_ticks = start;
     process->state = state;
     process->parent = (pid_t)parent;
+    process->group = (pid_t)group;
     process->sid = (pid_t)sid;
     process->user_ticks = user;
     process->system_ticks = system;
@@ -171,30 +176,50 @@ static void find_named(struct session *session)
     }
 }
 
+static void keep_process(struct session *session, size_t *capacity, const struct process *process)
+{
+    if (session->process_count >= *capacity) {
+        *capacity = *capacity < 64 ? 128 : *capacity * 2;
+        session->processes =
+            mem_realloc_array(session->processes, *capacity, sizeof(session->processes[0]));
+    }
+    session->processes[session->process_count++] = *process;
+}
+
+// The next names in /proc: one, when it is a process. Returns the bytes used of `room`; 0: the end.
+static long list_names(int fd, char *room, size_t size)
+{
+    long n = syscall(SYS_getdents64, fd, room, (size_t)NAME_ROOM);
+    // A name that is too long is no process.
+    return n < 0 && errno == EINVAL ? syscall(SYS_getdents64, fd, room, size) : n;
+}
+
+// The kernel lists processes in the order of their numbers, and each is looked at before the next
+// is asked for. Who starts another and ends is therefore either seen alive, or the other one, whose
+// number is higher, is still to come. (readdir(3) asks for a thousand at once: one of them could
+// start another and end before it was looked at, and neither was seen.)
 static int scan(struct session *session, struct error *err)
 {
-    DIR *proc = opendir("/proc");
-    if (proc == NULL) {
+    AUTO_CLOSE int fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
         return error_errno(err, -errno, "Failed to open /proc");
     }
     size_t capacity = session->process_count;
     session->process_count = 0;
-    struct dirent *entry;
-    while ((entry = readdir(proc)) != NULL) {
-        struct process process;
-        if (entry->d_name[0] < '0' || entry->d_name[0] > '9' ||
-            !read_process(dirfd(proc), entry->d_name, &process)) {
-            continue;
+    _Alignas(struct dirent64) char room[NAMES_ROOM];
+    long size;
+    while ((size = list_names(fd, room, sizeof(room))) > 0) {
+        for (long at = 0; at < size;) {
+            const struct dirent64 *entry = (const struct dirent64 *)(room + at);
+            at += entry->d_reclen;
+            struct process process;
+            if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9' &&
+                read_process(fd, entry->d_name, &process)) {
+                keep_process(session, &capacity, &process);
+            }
         }
-        if (session->process_count >= capacity) {
-            capacity = capacity < 64 ? 128 : capacity * 2;
-            session->processes =
-                mem_realloc_array(session->processes, capacity, sizeof(session->processes[0]));
-        }
-        session->processes[session->process_count++] = process;
     }
-    closedir(proc);
-    return 0;
+    return size < 0 ? error_errno(err, -errno, "Failed to read /proc") : 0;
 }
 
 static bool is_member_pid(const struct session *session, pid_t pid)
@@ -269,26 +294,44 @@ static size_t mark_members(struct session *session)
     return alive;
 }
 
+// By their groups where these are ours: the kernel lets no member start another one meanwhile that
+// the signal would miss.
 static void signal_members(const struct session *session, int signal)
 {
     for (size_t i = 0; i < session->process_count; i++) {
         const struct process *process = &session->processes[i];
         if (process->member && process->state != 'Z' && process->state != 'X') {
-            (void)kill(process->pid, signal);
+            bool has_group = process->group > 1 && knows_sid(session, process->sid);
+            (void)kill(has_group ? -process->group : process->pid, signal);
         }
     }
+}
+
+// How many are alive. "None" is looked at twice, since the numbers may have begun anew from the
+// lowest one meanwhile.
+static int count_living(struct session *session, size_t *ret_alive, struct error *err)
+{
+    *ret_alive = 0;
+    for (int look = 0; look < 2 && *ret_alive == 0; look++) {
+        int code = scan(session, err);
+        if (code < 0) {
+            return code;
+        }
+        find_named(session);
+        *ret_alive = mark_members(session);
+    }
+    return 0;
 }
 
 int session_take_down(struct session *session, struct error *err)
 {
     size_t before = 0;
     for (int round = 0; round < STOP_ROUNDS_MAX; round++) {
-        int code = scan(session, err);
+        size_t alive;
+        int code = count_living(session, &alive, err);
         if (code < 0) {
             return code;
         }
-        find_named(session);
-        size_t alive = mark_members(session);
         if (alive == 0) {
             return 0;
         }

@@ -26,7 +26,8 @@ struct session *session_free(struct session *session); // NULL is fine; returns 
 // The leader was reaped: its number means something only as the number of its session from now on.
 void session_leader_gone(struct session *session);
 
-// One step: stops what it finds until nothing new turns up, then kills it. 0: nothing is alive.
+// One step: stops what it finds until nothing new turns up, then kills it. 0: nothing is alive, and
+// nothing was started by what ended meanwhile.
 // 1: call again a little later.
 int session_take_down(struct session *session, struct error *err);
 
