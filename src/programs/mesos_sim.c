@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// mesos-sim: simulates clusters, one per seed, and stops at the first one that breaks a rule.
+// mesos-sim: simulates clusters, one per seed, and says which ones break a rule.
 
-#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,9 +12,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sim/run.h"
+#include "sim_jobs.h"
 
 struct options {
-    int64_t seed, first, seeds, jobs;
+    int64_t seed, first, seeds, jobs, failures;
     bool trace, log, replay, marks;
 };
 
@@ -29,6 +27,7 @@ static const struct flag rows[] = {
     ROW(first, FLAG_INT, "1", "The first seed of many."),
     ROW(seeds, FLAG_INT, "1000", "How many seeds."),
     ROW(jobs, FLAG_INT, "1", "How many processes share them."),
+    ROW(failures, FLAG_INT, "20", "After how many seeds that failed the others are left."),
     ROW(trace, FLAG_BOOL, "false", "Print what happens."),
     ROW(log, FLAG_BOOL, "false", "Print the log lines of the cores as well."),
     ROW(replay, FLAG_BOOL, "false", "Simulate each seed twice: both must go the same way."),
@@ -36,90 +35,60 @@ static const struct flag rows[] = {
 };
 static const struct flag_table table = {rows, ARRAY_COUNT(rows)};
 
-// A failed CHECK aborts: say which seed it was.
-static void aborted(int number)
-{
-    (void)number;
-    char text[64];
-    int size = snprintf(text, sizeof(text), "seed %" PRIu64 ": aborted\n", sim_current_seed());
-    if (write(STDERR_FILENO, text, (size_t)size) < 0)
-        _exit(2);
-}
-
 static void print_log(void *ctx, enum log_level level, const char *file, int line, const char *text)
 {
     (void)ctx;
     printf("    %c %s:%d %s\n", "DIWE"[level], file, line, text);
 }
 
-static void run_seeds(const struct options *options, int64_t first, int64_t step,
-                      struct sim_result *result)
+static void run_seed(void *ctx, uint64_t seed, struct sim_result *result)
 {
+    const struct options *options = ctx;
     struct sim_options sim = {.trace = options->trace};
-    for (int64_t seed = first; seed < options->first + options->seeds; seed += step) {
-        sim_run((uint64_t)seed, &sim, result);
-        if (!options->replay)
-            continue;
-        uint64_t digest = result->digest;
-        sim_run((uint64_t)seed, &sim, result);
-        if (digest != result->digest) {
-            fprintf(stderr, "seed %" PRId64 ": FAILED: it went two ways\n", seed);
-            _exit(1);
-        }
+    sim_run(seed, &sim, result);
+    if (!options->replay)
+        return;
+    uint64_t digest = result->digest;
+    sim_run(seed, &sim, result);
+    if (digest != result->digest) {
+        fprintf(stderr, "seed %" PRIu64 ": FAILED: it went two ways\n", seed);
+        _exit(1);
     }
 }
 
-// One process of several: its result comes through a pipe.
-static int start_job(const struct options *options, int64_t index, pid_t *ret_pid)
+// A failed CHECK in the only seed: what was traced up to there is wanted most.
+static void aborted(int number)
 {
-    int ends[2];
-    if (pipe(ends) < 0)
-        return -errno;
-    pid_t pid = fork();
-    if (pid < 0)
-        return -errno;
-    if (pid == 0) {
-        struct sim_result result = {0};
-        run_seeds(options, options->first + index, options->jobs, &result);
-        _exit(write(ends[1], &result, sizeof(result)) == (ssize_t)sizeof(result) ? 0 : 2);
-    }
-    close(ends[1]);
-    *ret_pid = pid;
-    return ends[0];
+    (void)number;
+    fflush(stdout);
 }
 
-static void add_result(struct sim_result *sum, const struct sim_result *part)
+// 0: no seed failed.
+static int run_all(struct options *options, struct sim_result *result)
 {
-    sum->simulated_ns += part->simulated_ns;
-    sum->event_count += part->event_count;
-    for (size_t i = 0; i < MARK_COUNT; i++)
-        sum->marks[i] += part->marks[i];
-}
-
-static int run_jobs(const struct options *options, struct sim_result *result)
-{
-    enum { JOBS_MAX = 64 };
-    int64_t jobs = options->jobs < JOBS_MAX ? options->jobs : JOBS_MAX;
-    int pipes[JOBS_MAX] = {0}, failed = 0;
-    pid_t pids[JOBS_MAX] = {0};
-    for (int64_t i = 0; i < jobs; i++) {
-        pipes[i] = start_job(options, i, &pids[i]);
-        if (pipes[i] < 0) {
-            fprintf(stderr, "mesos-sim: %s\n", strerror(-pipes[i]));
-            return 1;
-        }
+    if (options->seeds == 1) {
+        signal(SIGABRT, aborted);
+        run_seed(options, (uint64_t)options->first, result);
+        return 0;
     }
-    for (int64_t i = 0; i < jobs; i++) {
-        struct sim_result part;
-        int status;
-        bool came = read(pipes[i], &part, sizeof(part)) == (ssize_t)sizeof(part);
-        close(pipes[i]);
-        if (waitpid(pids[i], &status, 0) < 0 || status != 0 || !came)
-            failed = 1;
-        else
-            add_result(result, &part);
+    struct sim_jobs jobs = {
+        .first = (uint64_t)options->first,
+        .seed_count = (uint64_t)options->seeds,
+        .job_count = options->jobs,
+        .failures_max = options->failures,
+        .run = run_seed,
+        .ctx = options,
+    };
+    struct error err = {0};
+    int64_t failures = 0;
+    if (sim_jobs_run(&jobs, result, &failures, &err) < 0) {
+        fprintf(stderr, "mesos-sim: %s\n", err.text);
+        return 1;
     }
-    return failed;
+    if (failures > 0)
+        fprintf(stderr, "%" PRId64 " seeds failed%s\n", failures,
+                failures >= options->failures ? "; the others were left" : "");
+    return failures > 0;
 }
 
 static double seconds(void)
@@ -164,21 +133,21 @@ int main(int argc, char **argv)
                 help.data);
         return r < 0 ? 1 : 0;
     }
+    if (options.seeds < 0 || options.jobs < 1 || options.failures < 1) {
+        fprintf(stderr, "--seeds must not be negative; --jobs and --failures must be positive\n");
+        return 1;
+    }
     if (options.seed != 0) {
         options.first = options.seed;
         options.seeds = 1;
     }
-    signal(SIGABRT, aborted);
     if (options.log)
         log_set_sink(print_log, NULL);
     setvbuf(stdout, NULL, _IOFBF, 1 << 16);
     mem_cache_begin();
     struct sim_result result = {0};
     double start = seconds();
-    if (options.jobs > 1)
-        r = run_jobs(&options, &result);
-    else
-        run_seeds(&options, options.first, 1, &result);
+    r = run_all(&options, &result);
     if (r == 0)
         print_result(&options, &result, seconds() - start);
     return r;

@@ -256,11 +256,32 @@ static bool happen_to_agent(struct agent_host *a, enum fault fault)
     }
 }
 
+static bool happen_to_zoo(struct sim *sim, enum fault fault)
+{
+    switch (fault) {
+    case FAULT_CUT_FROM_ZOO:
+        cut_from_zoo(sim);
+        return true;
+    case FAULT_ZOO_SERVER_CRASH:
+        crash_zoo_server(sim);
+        return true;
+    case FAULT_ZOO_SLOW:
+        mark(sim, MARK_ZOO_SLOW);
+        sim->zoo.slow_until = sim->now.mono + draw_spread(sim, NS_PER_S, 60 * NS_PER_S);
+        return true;
+    case FAULT_CANDIDATE_REMOVED:
+        zoo_remove_candidate(sim);
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void happen(struct sim *sim, enum fault fault)
 {
     struct agent_host *a = &sim->agents[draw(sim, sim->config.agent_count)];
     struct framework_host *f = &sim->frameworks[draw(sim, sim->config.framework_count)];
-    if (happen_to_agent(a, fault))
+    if (happen_to_agent(a, fault) || happen_to_zoo(sim, fault))
         return;
     switch (fault) {
     case FAULT_BREAK:
@@ -298,24 +319,11 @@ static void happen(struct sim *sim, enum fault fault)
     case FAULT_OPERATOR:
         operator_act(sim);
         break;
-    case FAULT_CUT_FROM_ZOO:
-        cut_from_zoo(sim);
-        break;
-    case FAULT_ZOO_SERVER_CRASH:
-        crash_zoo_server(sim);
-        break;
-    case FAULT_ZOO_SLOW:
-        mark(sim, MARK_ZOO_SLOW);
-        sim->zoo.slow_until = sim->now.mono + draw_spread(sim, NS_PER_S, 60 * NS_PER_S);
-        break;
     case FAULT_MASTER_STOP:
         master_host_stop(&sim->masters[draw_master(sim)]);
         break;
     case FAULT_LEADER_PAUSE:
         pause_leader(sim);
-        break;
-    case FAULT_CANDIDATE_REMOVED:
-        zoo_remove_candidate(sim);
         break;
     case FAULT_AGENT_CRASH:
     case FAULT_AGENT_STOP:
@@ -324,8 +332,12 @@ static void happen(struct sim *sim, enum fault fault)
     case FAULT_AGENT_REBOOT:
     case FAULT_EXECUTOR_STREAM:
     case FAULT_EXECUTOR_DEATH:
+    case FAULT_CUT_FROM_ZOO:
+    case FAULT_ZOO_SERVER_CRASH:
+    case FAULT_ZOO_SLOW:
+    case FAULT_CANDIDATE_REMOVED:
     case FAULT_COUNT:
-        break; // an agent's
+        break; // an agent's, or ZooKeeper's
     }
 }
 

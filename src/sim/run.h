@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The simulator's entry: one seed, one world, to its end. A violation prints the seed and ends the
-// process; so does a failed CHECK of a core, after which sim_current_seed tells the seed.
+// The simulator's entry: one seed, one world, to its end. A violation prints the seed and exits
+// with 1; a failed CHECK of a core aborts.
 
 #pragma once
 
@@ -23,4 +23,3 @@ struct sim_result {
 };
 
 void sim_run(uint64_t seed, const struct sim_options *options, struct sim_result *result);
-uint64_t sim_current_seed(void); // 0: none

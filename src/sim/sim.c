@@ -22,13 +22,6 @@
 #define MARK_NAME(name) #name,
 const char *const mark_names[MARK_COUNT] = {MARKS(MARK_NAME)};
 
-static const uint64_t *current_seed; // for the message of a failed CHECK
-
-uint64_t sim_current_seed(void)
-{
-    return current_seed != NULL ? *current_seed : 0;
-}
-
 // ---- chance ----
 
 uint64_t draw(struct sim *sim, uint64_t bound)
@@ -124,8 +117,7 @@ void sim_fail(struct sim *sim, const char *format, ...)
     fprintf(stderr, "seed %" PRIu64 ": FAILED at ", sim->seed);
     print_moment(sim, stderr);
     vfprintf(stderr, format, args);
-    fprintf(stderr, "\nseed %" PRIu64 ": again with: mesos-sim --seed=%" PRIu64 " --trace\n",
-            sim->seed, sim->seed);
+    fprintf(stderr, "\n");
     va_end(args);
     exit(1);
 }
@@ -234,7 +226,6 @@ static void end(struct sim *sim)
 
 void sim_run(uint64_t seed, const struct sim_options *options, struct sim_result *result)
 {
-    current_seed = &seed;
     struct sim *sim = begin(seed, options, result->marks);
     sim_run_until(sim, sim->now.mono + sim->config.trouble_ns);
     faults_end(sim);
@@ -245,5 +236,4 @@ void sim_run(uint64_t seed, const struct sim_options *options, struct sim_result
     result->event_count += sim->event_count;
     result->digest = sim->digest;
     end(sim);
-    current_seed = NULL;
 }
