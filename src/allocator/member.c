@@ -480,3 +480,15 @@ const struct alloc_filter *bond_filter(const struct alloc_bond *bond, const stru
     }
     return NULL;
 }
+
+int64_t bond_filtered_until(const struct alloc_bond *bond, const struct resources *offer)
+{
+    int64_t until = 0;
+    for (const struct alloc_filter *filter = bond->filters; filter != NULL; filter = filter->next) {
+        if (filter->timer.deadline > until &&
+            resources_contains(filter->refusal->resources, offer)) {
+            until = filter->timer.deadline;
+        }
+    }
+    return until;
+}

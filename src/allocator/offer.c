@@ -185,17 +185,22 @@ static enum offer_obstacle draft(struct allocator *a, struct alloc_agent *agent,
     if (a->quota_count == 0 || !chop(a, member->role, ret_offer, &obstacle)) {
         return OBSTACLE_NONE;
     }
-    if (!minimums_are_met_for(a, member, *ret_offer) ||
-        (bond != NULL && bond_filter(bond, *ret_offer) != NULL)) {
+    if (!minimums_are_met_for(a, member, *ret_offer)) {
         return obstacle;
     }
-    return OBSTACLE_NONE;
+    return bond != NULL && bond_filter(bond, *ret_offer) != NULL ? OBSTACLE_REST_FILTER
+                                                                 : OBSTACLE_NONE;
 }
 
 struct resources *offer_draft(struct allocator *a, struct alloc_agent *agent,
-                              struct alloc_member *member, enum offer_obstacle *ret_obstacle)
+                              struct alloc_member *member, enum offer_obstacle *ret_obstacle,
+                              int64_t *ret_until)
 {
     AUTO_RESOURCES struct resources *offer = NULL;
     *ret_obstacle = draft(a, agent, member, &offer);
+    if (ret_until != NULL) {
+        bool is_filter = *ret_obstacle == OBSTACLE_FILTER || *ret_obstacle == OBSTACLE_REST_FILTER;
+        *ret_until = is_filter ? bond_filtered_until(bond_find(agent, member), offer) : 0;
+    }
     return *ret_obstacle == OBSTACLE_NONE ? TAKE_PTR(offer) : NULL;
 }

@@ -28,7 +28,7 @@ static struct resources *take_offer(struct allocator *a, struct alloc_agent *age
         return all;
     }
     enum offer_obstacle obstacle;
-    struct resources *offer = offer_draft(a, agent, member, &obstacle);
+    struct resources *offer = offer_draft(a, agent, member, &obstacle, NULL);
     *ret_verdict = offer_verdict_of(obstacle);
     if (offer == NULL) {
         return NULL;

@@ -526,6 +526,8 @@ void bond_clear_filters(struct allocator *a, struct alloc_bond *bond);
 // The filter that refuses the offer; NULL: none.
 const struct alloc_filter *bond_filter(const struct alloc_bond *bond,
                                        const struct resources *offer);
+// When the last filter ends that refuses the offer; 0: none does.
+int64_t bond_filtered_until(const struct alloc_bond *bond, const struct resources *offer);
 
 // ---- agent.c ----
 struct alloc_agent *agent_find(const struct allocator *a, const char *id);
@@ -587,13 +589,16 @@ enum offer_obstacle {
     OBSTACLE_CAPABILITY, // what is left is revocable, shared or refined
     OBSTACLE_MINIMUM,
     OBSTACLE_FILTER,
-    OBSTACLE_SHARED,   // only a shared resource is left, and another was just offered it
-    OBSTACLE_LIMIT,    // of the role or one above
-    OBSTACLE_HEADROOM, // kept for others' guarantees
+    OBSTACLE_SHARED,      // only a shared resource is left, and another was just offered it
+    OBSTACLE_LIMIT,       // of the role or one above
+    OBSTACLE_HEADROOM,    // kept for others' guarantees
+    OBSTACLE_REST_FILTER, // what quotas leave, or more, was refused
 };
-// New resources, not allocated; they stay available too. NULL with the obstacle.
+// New resources, not allocated; they stay available too. NULL with the obstacle. `ret_until` (NULL:
+// nobody asks) is when the last filter ends that refuses it; 0 without one.
 struct resources *offer_draft(struct allocator *a, struct alloc_agent *agent,
-                              struct alloc_member *member, enum offer_obstacle *ret_obstacle);
+                              struct alloc_member *member, enum offer_obstacle *ret_obstacle,
+                              int64_t *ret_until);
 static inline enum offer_verdict offer_verdict_of(enum offer_obstacle obstacle)
 {
     return obstacle == OBSTACLE_NONE     ? OFFER_MADE

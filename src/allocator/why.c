@@ -215,18 +215,6 @@ static void tell_minimum(const struct allocator *a, const struct alloc_member *m
         is_own ? "the framework's offer_filters" : "--min_allocatable_resources");
 }
 
-static void tell_filter(struct alloc_agent *agent, const struct alloc_member *member,
-                        struct allocator_why *why)
-{
-    const struct alloc_bond *bond = bond_find(agent, member);
-    for (const struct alloc_filter *f = bond != NULL ? bond->filters : NULL; f != NULL;
-         f = f->next) {
-        if (f->timer.deadline > why->until_ns) {
-            why->until_ns = f->timer.deadline;
-        }
-    }
-}
-
 // The role from the member's upwards whose limit leaves least of the scalar.
 static const struct alloc_role *limiting_role(const struct alloc_role *role, size_t number)
 {
@@ -284,6 +272,7 @@ static enum allocator_reason reason_of(enum offer_obstacle obstacle)
         [OBSTACLE_SHARED] = ALLOCATOR_SHARED,
         [OBSTACLE_LIMIT] = ALLOCATOR_LIMIT,
         [OBSTACLE_HEADROOM] = ALLOCATOR_HEADROOM,
+        [OBSTACLE_REST_FILTER] = ALLOCATOR_FILTERED,
     };
     return reasons[obstacle];
 }
@@ -299,7 +288,7 @@ static void tell(struct allocator *a, struct alloc_agent *agent, struct alloc_me
         return;
     }
     enum offer_obstacle obstacle;
-    resources_free(offer_draft(a, agent, member, &obstacle));
+    resources_free(offer_draft(a, agent, member, &obstacle, &why->until_ns));
     why->reason = reason_of(obstacle);
     switch (why->reason) {
     case ALLOCATOR_REGION:
@@ -315,7 +304,9 @@ static void tell(struct allocator *a, struct alloc_agent *agent, struct alloc_me
         tell_minimum(a, member, why);
         break;
     case ALLOCATOR_FILTERED:
-        tell_filter(agent, member, why);
+        if (obstacle == OBSTACLE_REST_FILTER) {
+            put(why, "as far as quotas leave it");
+        }
         break;
     case ALLOCATOR_LIMIT:
     case ALLOCATOR_HEADROOM:

@@ -323,15 +323,15 @@ static void add_amounts(int64_t amounts[], const struct resources *r)
         amounts[i] += resources_scalar(r, amount_names[i]);
 }
 
-// A framework of one role has all in it; else the roles of the entries tell.
-static void add_held(struct map *roles, const struct framework *f, const struct resources *r,
-                     size_t offset)
+// Mostly all is of one role; else the roles of the entries tell.
+static void add_held(struct map *roles, const struct resources *r, size_t offset)
 {
-    if (f->role_count == 1) {
-        add_amounts((int64_t *)((char *)find_role(roles, f->roles[0]) + offset), r);
+    AUTO_ARENA struct arena *arena = arena_new(0, 0);
+    const char **held;
+    if (resources_allocated_roles(r, arena, &held) == 1) {
+        add_amounts((int64_t *)((char *)find_role(roles, held[0]) + offset), r);
         return;
     }
-    AUTO_ARENA struct arena *arena = arena_new(0, 0);
     Mesos__V1__Resource **messages;
     size_t count = resources_to_proto(r, arena, RESOURCES_NEW_FORM, true, &messages);
     for (size_t i = 0; i < count; i++) {
@@ -371,8 +371,8 @@ static void collect(const struct master *m, struct map *roles)
             find_role(roles, f->roles[i])->frameworks++;
         if (f->role_count == 1)
             find_role(roles, f->roles[0])->tasks += f->tasks.count;
-        add_held(roles, f, f->used, offsetof(struct role, used));
-        add_held(roles, f, f->offered, offsetof(struct role, offered));
+        add_held(roles, f->used, offsetof(struct role, used));
+        add_held(roles, f->offered, offsetof(struct role, offered));
     }
     MAP_FOREACH (&m->agents, entry)
         add_reserved(roles, entry->value, arena);

@@ -121,6 +121,15 @@ static void put_quota(struct json_writer *w, const struct master *m, struct aren
     json_object_close(w);
 }
 
+bool master_v0_is_in_role(const struct framework *f, const char *role)
+{
+    for (size_t i = 0; i < f->role_count; i++) {
+        if (strcmp(f->roles[i], role) == 0)
+            return true;
+    }
+    return resources_are_allocated_to(f->used, role);
+}
+
 static void put_role(struct json_writer *w, const struct master *m, const char *role)
 {
     AUTO_ARENA struct arena *arena = arena_new(0, 0);
@@ -147,12 +156,8 @@ static void put_role(struct json_writer *w, const struct master *m, const char *
     json_array_open(w);
     MAP_FOREACH (&m->frameworks, entry) {
         const struct framework *f = entry->value;
-        for (size_t i = 0; i < f->role_count; i++) {
-            if (strcmp(f->roles[i], role) == 0) {
-                json_string(w, f->id);
-                break;
-            }
-        }
+        if (master_v0_is_in_role(f, role))
+            json_string(w, f->id);
     }
     json_array_close(w);
     json_object_close(w);
@@ -183,6 +188,10 @@ static void collect_roles(const struct master *m, struct map *known)
         const struct framework *f = entry->value;
         for (size_t i = 0; i < f->role_count; i++)
             add_role(known, f->roles[i]);
+        const char **roles; // it may have left some of them
+        size_t count = resources_allocated_roles(f->used, arena, &roles);
+        for (size_t i = 0; i < count; i++)
+            add_role(known, roles[i]);
     }
     MAP_FOREACH (&m->agents, entry) {
         const char **roles;

@@ -17,6 +17,8 @@ void master_v0_put_task(struct json_writer *w, struct v0_texts *texts, struct ar
                         const struct task *t);
 Mesos__V1__ExecutorInfo *master_v0_executor(struct arena *arena, const struct executor *e);
 
+// Subscribed, or with something in use that was allocated to the role: it may have left it since.
+bool master_v0_is_in_role(const struct framework *f, const char *role);
 // The names of all roles that somebody uses, and of their parents, sorted; in the arena.
 size_t master_v0_roles(const struct master *m, struct arena *arena, const char ***ret_names);
 

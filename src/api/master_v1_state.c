@@ -151,10 +151,7 @@ static Mesos__V1__Role *make_role(struct arena *arena, const struct master *m, c
     role->frameworks = arena_calloc(arena, m->frameworks.count + 1, sizeof(*role->frameworks));
     MAP_FOREACH (&m->frameworks, entry) {
         const struct framework *f = entry->value;
-        bool is_in = false;
-        for (size_t i = 0; i < f->role_count; i++)
-            is_in = is_in || strcmp(f->roles[i], name) == 0;
-        if (is_in)
+        if (master_v0_is_in_role(f, name))
             role->frameworks[role->n_frameworks++] = f->info->id;
     }
     role->n_resources = put_role_resources(arena, m, name, &role->resources);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/value.h"
 
 static size_t find(const struct quantities *q, const char *name, bool *ret_is_there)
 {
@@ -117,9 +118,10 @@ const char *quantities_text(const struct quantities *q)
 {
     AUTO_BUF struct buf out = BUF_INIT;
     for (size_t i = 0; i < q->count; i++) {
-        if (q->list[i].amount != 0)
-            buf_printf(&out, "%s%s:%g", out.size > 0 ? "; " : "", q->list[i].name,
-                       (double)q->list[i].amount / 1000);
+        if (q->list[i].amount == 0)
+            continue;
+        buf_printf(&out, "%s%s:", out.size > 0 ? "; " : "", q->list[i].name);
+        scalar_put_text(q->list[i].amount, &out);
     }
     return arena_strdup(q->arena, out.size > 0 ? out.data : "{}");
 }

@@ -349,6 +349,12 @@ static int check_scalar(double value, struct error *err)
 #define EXABYTE_IN_MEGABYTES (INT64_C(1024) * 1024 * 1024 * 1024)
 #define OTHER_MAX (INT64_C(1000) * 1000 * 1000 * 1000)
 
+// As amounts are shown.
+static double to_thousandths(double value)
+{
+    return round(value * 1000) / 1000;
+}
+
 static int check_size(const char *member, const char *name, double value, struct error *err)
 {
     bool is_bytes = strcmp(name, "mem") == 0 || strcmp(name, "disk") == 0;
@@ -356,9 +362,10 @@ static int check_size(const char *member, const char *name, double value, struct
     if (!(value > (double)most))
         return 0;
     return error_set(err, -EINVAL,
-                     "Invalid 'QuotaConfig.%s': {'%s': %g} is invalid: values greater than 1 %s "
+                     "Invalid 'QuotaConfig.%s': {'%s': %.15g} is invalid: values greater than 1 %s "
                      "(%lld) are not supported",
-                     member, name, value, is_bytes ? "exabyte" : "trillion", (long long)most);
+                     member, name, to_thousandths(value), is_bytes ? "exabyte" : "trillion",
+                     (long long)most);
 }
 
 static int check_amounts(const config_t *config, struct error *err)
@@ -374,14 +381,16 @@ static int check_amounts(const config_t *config, struct error *err)
         double value = config->guarantees[i]->value->value;
         r = check_scalar(value, err);
         if (r < 0)
-            error_wrap(err, r, "Invalid guarantee configuration {'%s': %g}", name, value);
+            error_wrap(err, r, "Invalid guarantee configuration {'%s': %.15g}", name,
+                       to_thousandths(value));
     }
     for (size_t i = 0; i < config->n_limits && r == 0; i++) {
         const char *name = config->limits[i]->key;
         double value = config->limits[i]->value->value;
         r = check_scalar(value, err);
         if (r < 0)
-            error_wrap(err, r, "Invalid limit configuration {'%s': %g}", name, value);
+            error_wrap(err, r, "Invalid limit configuration {'%s': %.15g}", name,
+                       to_thousandths(value));
     }
     return r;
 }

@@ -607,3 +607,28 @@ size_t resources_reserved_roles(const struct resources *r, struct arena *arena,
     *ret_roles = roles;
     return count;
 }
+
+size_t resources_allocated_roles(const struct resources *r, struct arena *arena,
+                                 const char ***ret_roles)
+{
+    const char **roles = arena_calloc(arena, r->count + 1, sizeof(roles[0]));
+    size_t count = 0;
+    for (uint32_t i = 0; i < r->count; i++) {
+        const struct intern *role = r->entries[i].role;
+        if (role != NULL && !has_name(roles, count, role->text)) {
+            roles[count++] = arena_strdup(arena, role->text);
+        }
+    }
+    *ret_roles = roles;
+    return count;
+}
+
+bool resources_are_allocated_to(const struct resources *r, const char *role)
+{
+    for (uint32_t i = 0; i < r->count; i++) {
+        if (r->entries[i].role != NULL && strcmp(r->entries[i].role->text, role) == 0) {
+            return true;
+        }
+    }
+    return false;
+}

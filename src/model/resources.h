@@ -112,6 +112,11 @@ int resources_find(const struct resources *r, const struct resources *wanted,
 size_t resources_reserved_roles(const struct resources *r, struct arena *arena,
                                 const char ***ret_roles);
 
+// Roles that something of `r` is allocated to, without doubles; in the arena.
+size_t resources_allocated_roles(const struct resources *r, struct arena *arena,
+                                 const char ***ret_roles);
+bool resources_are_allocated_to(const struct resources *r, const char *role); // any of them
+
 // "cpus:0.1; mem:100; ports:[31000-31001]" for logs and messages, as Mesos prints Resources.
 void resources_put_text(const struct resources *r, struct buf *out);
 void resource_put_text(const Mesos__V1__Resource *message, struct buf *out); // sound or not

@@ -176,16 +176,16 @@ def test_a_guarantee_takes_offers_from_others(cluster):
     ([config("bad role", {"cpus": 1})], "Invalid QuotaConfig: Invalid 'QuotaConfig.role': "),
     ([config("ads", {"cpus": -1})], "Invalid QuotaConfig: Invalid guarantee configuration {'cpus': -1}: Negative values "
                                     "not supported"),
-    ([config("ads", None, {"mem": 1e-310})], "Invalid QuotaConfig: Invalid limit configuration {'mem': 1e-310}: Subnormal "
+    ([config("ads", None, {"mem": 1e-310})], "Invalid QuotaConfig: Invalid limit configuration {'mem': 0}: Subnormal "
                                              "values not supported"),
-    ([config("ads", {"cpus": 1e13})], "Invalid QuotaConfig: Invalid 'QuotaConfig.guarantees': {'cpus': 1e+13} is invalid: "
-                                      "values greater than 1 trillion (1000000000000) are not supported"),
-    ([config("ads", None, {"disk": 2e12})], "Invalid QuotaConfig: Invalid 'QuotaConfig.limits': {'disk': 2e+12} is "
+    ([config("ads", {"cpus": 1e13})], "Invalid QuotaConfig: Invalid 'QuotaConfig.guarantees': {'cpus': 10000000000000} is "
+                                      "invalid: values greater than 1 trillion (1000000000000) are not supported"),
+    ([config("ads", None, {"disk": 2e12})], "Invalid QuotaConfig: Invalid 'QuotaConfig.limits': {'disk': 2000000000000} is "
                                             "invalid: values greater than 1 exabyte (1099511627776) are not supported"),
     ([config("ads", {"cpus": 2}, {"cpus": 1})], "Invalid QuotaConfig: 'QuotaConfig.guarantees' cpus:2 is not contained "
                                                 "within the 'QuotaConfig.limits' cpus:1"),
-    ([config("dev", {"cpus": 1}), config("ads", {"cpus": 4})],
-     "Invalid QuotaConfig: total quota guarantees 'cpus:5' exceed cluster capacity 'cpus:4; disk:100; mem:1024' (use 'force' flag to "
+    ([config("dev", {"cpus": 1}), config("ads", {"cpus": 4, "mem": 12345678.5})],
+     "Invalid QuotaConfig: total quota guarantees 'cpus:5; mem:12345678.5' exceed cluster capacity 'cpus:4; disk:100; mem:1024' (use 'force' flag to "
      "bypass this check)"),
 ])
 def test_bad_quota_configs(cluster, configs, text):

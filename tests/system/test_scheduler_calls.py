@@ -215,6 +215,26 @@ def test_update_framework(master, framework):
     assert (entry["name"], sorted(entry["roles"])) == ("renamed", [ROLE, "more"])
 
 
+def test_a_role_that_a_framework_left_is_shown_while_a_task_is_in_it(cluster, master, agent):
+    many = {"capabilities": [{"type": "MULTI_ROLE"}]}
+    scheduler = cluster.scheduler(master, roles=["left"], **many)
+    task = make_task("sleep 600", cpus=1)
+    scheduler.launch(scheduler.wait_offer(), [task])
+    scheduler.wait_update(task["task_id"]["value"], "TASK_RUNNING")
+    info = {**scheduler.framework, "roles": ["taken"]}
+    assert status_of(scheduler, body(scheduler, "UPDATE_FRAMEWORK", framework_info=info)) == (200, "")
+
+    def left():
+        return {r["name"]: r for r in master.get("/roles").json()["roles"]}.get("left")
+
+    assert (left()["frameworks"], left()["allocated"]["cpus"]) == ([scheduler.framework_id], 1)
+    told = master.post("/api/v1", {"type": "GET_ROLES"}).json()["get_roles"]["roles"]
+    assert {"value": scheduler.framework_id} in next(r for r in told if r["name"] == "left")["frameworks"]
+    scheduler.kill(task["task_id"]["value"])
+    scheduler.wait_end(task["task_id"]["value"])
+    wait_for(lambda: left() is None, what="the role to be forgotten")
+
+
 # ---- broken ----
 
 BAD_UUID = base64.b64encode(b"x").decode()

@@ -129,6 +129,22 @@ static void test_numbers(void **state)
 
 // ---- filters ----
 
+static void note_why(void *ctx, const char *role, const char *agent_id,
+                     const struct allocator_why *why)
+{
+    (void)role;
+    (void)agent_id;
+    *(struct allocator_why *)ctx = *why;
+}
+
+// Of the one agent, for the one role.
+static struct allocator_why why_of(struct fixture *f, const char *framework_id)
+{
+    struct allocator_why why;
+    assert_true(allocator_explain(f->allocator, framework_id, note_why, &why));
+    return why;
+}
+
 // Declining more and more leaves one filter, not one for each size.
 static void test_covered_filters_go(void **state)
 {
@@ -156,7 +172,38 @@ static void test_covered_filters_go(void **state)
     assert_int_equal(statistics.filters, 2);
     allocator_walk_filters(f.allocator, note_filters, NULL);
     assert_int_equal(filters_of_role, 2);
+    // It says nothing of what is free now.
+    struct allocator_why why = why_of(&f, "F1");
+    assert_int_equal(why.reason, ALLOCATOR_FILTERED);
+    assert_int_equal(why.until_ns, f.now.mono + 5 * NS_PER_S);
     fixture_advance(&f, 6 * NS_PER_S);
+    assert_int_equal(fixture_run(&f), 1);
+    fixture_close(&f);
+}
+
+// A filter for what a quota leaves is told as the reason, not the quota: REVIVE would end it.
+static void test_filter_of_what_a_quota_leaves(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, &plain);
+    const struct allocator_quantity limit = {"cpus", 2000};
+    const struct allocator_quota quota = {.limits = &limit, .limit_count = 1};
+    allocator_set_quota(f.allocator, "a", &quota);
+    add_framework(&f, "F1", "a", 0);
+    add_agent(&f, "S1", "cpus:4;mem:1024");
+    assert_int_equal(fixture_run(&f), 1);
+    assert_int_equal(why_of(&f, "F1").reason, ALLOCATOR_LIMIT);
+    fixture_decline(&f, &f.offers[0], 50 * NS_PER_S);
+    assert_int_equal(fixture_run(&f), 0);
+    struct allocator_why why = why_of(&f, "F1");
+    assert_int_equal(why.reason, ALLOCATOR_FILTERED);
+    assert_int_equal(why.until_ns, f.now.mono + 50 * NS_PER_S);
+    assert_string_equal(why.detail, "as far as quotas leave it");
+    // More is left of the limit than was refused.
+    const struct allocator_quantity more = {"cpus", 3000};
+    const struct allocator_quota greater = {.limits = &more, .limit_count = 1};
+    allocator_set_quota(f.allocator, "a", &greater);
     assert_int_equal(fixture_run(&f), 1);
     fixture_close(&f);
 }
@@ -550,6 +597,7 @@ int main(void)
         cmocka_unit_test(test_roles_first),
         cmocka_unit_test(test_dominant),
         cmocka_unit_test(test_filter),
+        cmocka_unit_test(test_filter_of_what_a_quota_leaves),
         cmocka_unit_test(test_filter_more),
         cmocka_unit_test(test_filter_zero),
         cmocka_unit_test(test_revive),

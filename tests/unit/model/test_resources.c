@@ -347,6 +347,13 @@ static void test_views(void **state)
     assert_string_equal(roles[1], "a/b");
     const char **names;
     assert_int_equal(resources_scalar_names(r, arena, &names), 1);
+    assert_int_equal(resources_allocated_roles(r, arena, &roles), 0);
+    assert_false(resources_are_allocated_to(r, "a"));
+    resources_allocate(r, "a/b");
+    assert_int_equal(resources_allocated_roles(r, arena, &roles), 1);
+    assert_string_equal(roles[0], "a/b");
+    assert_true(resources_are_allocated_to(r, "a/b"));
+    assert_false(resources_are_allocated_to(r, "a"));
     resources_free(r);
     arena_free(arena);
 }
