@@ -4,11 +4,13 @@
 // named as glog names them: <program>.<host>.<user>.log.<SEVERITY>.<date>-<time>.<pid>, each with a
 // link <program>.<SEVERITY> to the newest. A file holds its own severity and all above it.
 // Or, instead of glog's form, one JSON object a line. Files can be opened anew by their names, for
-// whoever moves them away (logrotate).
+// whoever moves them away (logrotate). A line that cannot be written (the disk is full) is lost; as
+// soon as writing works again, a line in its place says how many were.
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -25,12 +27,20 @@ enum { SEVERITY_COUNT = 3, LOG_LINE_SIZE = 8192, LOG_NAME_SIZE = 256 };
 
 static const char *const severity_names[SEVERITY_COUNT] = {"INFO", "WARNING", "ERROR"};
 
+// What could not be written to one place. Threads write, too.
+struct loss {
+    atomic_uint line_count;
+    atomic_int error;   // of the last write that failed
+    atomic_bool is_cut; // the last line has no end
+};
+
 static struct {
     bool quiet;
     bool is_json;
     int fds[SEVERITY_COUNT];
     char *paths[SEVERITY_COUNT];
     bool has_files;
+    struct loss lost[SEVERITY_COUNT], lost_to_stderr;
 } log_file = {.fds = {-1, -1, -1}};
 
 static int severity_of(enum log_level level)
@@ -38,7 +48,8 @@ static int severity_of(enum log_level level)
     return level >= LOG_LEVEL_ERROR ? 2 : level == LOG_LEVEL_WARNING ? 1 : 0;
 }
 
-static void write_whole(int fd, const char *data, size_t size)
+// False when not all of it was written: a full disk or a closed pipe must not stop the daemon.
+static bool write_whole(int fd, const char *data, size_t size, struct loss *loss)
 {
     while (size > 0) {
         ssize_t n = write(fd, data, size);
@@ -46,11 +57,14 @@ static void write_whole(int fd, const char *data, size_t size)
             continue;
         }
         if (n <= 0) {
-            return; // a full disk or a closed pipe must not stop the daemon
+            atomic_store(&loss->error, n < 0 ? errno : ENOSPC);
+            return false;
         }
+        atomic_store(&loss->is_cut, size > (size_t)n);
         data += n;
         size -= (size_t)n;
     }
+    return true;
 }
 
 static char *put_digits(char *at, unsigned value, unsigned count)
@@ -88,16 +102,6 @@ static char *put_stamp(char *at)
     size_t size = strlen(last.thread);
     memcpy(at, last.thread, size);
     return at + size;
-}
-
-static void write_line(int severity, const char *line, size_t size)
-{
-    if (!log_file.quiet) {
-        write_whole(STDERR_FILENO, line, size);
-    }
-    for (int i = 0; i <= severity && log_file.has_files; i++) {
-        write_whole(log_file.fds[i], line, size);
-    }
 }
 
 // How many bytes the character of UTF-8 at `s` has; 0: it is none.
@@ -151,7 +155,8 @@ static void put_json_text(struct buf *out, const char *text)
 }
 
 // {"time":"2026-11-28T11:58:31.123456Z","level":"INFO","thread":1,"file":..,"line":..,"message":..}
-static void write_json(enum log_level level, const char *file, int line, const char *text)
+static void put_json(struct buf *out, enum log_level level, const char *file, int line,
+                     const char *text)
 {
     static const char *const levels[] = {"DEBUG", "INFO", "WARNING", "ERROR"};
     struct timespec ts;
@@ -160,33 +165,24 @@ static void write_json(enum log_level level, const char *file, int line, const c
     gmtime_r(&ts.tv_sec, &tm);
     char second[24];
     strftime(second, sizeof(second), "%Y-%m-%dT%H:%M:%S", &tm);
-    struct buf out AUTO_BUF = BUF_INIT;
-    buf_printf(&out, "{\"time\":\"%s.%06ldZ\",\"level\":\"%s\",\"thread\":%d,\"file\":", second,
+    buf_printf(out, "{\"time\":\"%s.%06ldZ\",\"level\":\"%s\",\"thread\":%d,\"file\":", second,
                ts.tv_nsec / 1000, levels[level], (int)gettid());
-    put_json_text(&out, file);
-    buf_printf(&out, ",\"line\":%d,\"message\":", line);
-    put_json_text(&out, text);
-    buf_puts(&out, "}\n");
-    write_line(severity_of(level), out.data, out.size);
+    put_json_text(out, file);
+    buf_printf(out, ",\"line\":%d,\"message\":", line);
+    put_json_text(out, text);
+    buf_puts(out, "}\n");
 }
 
-static void sink(void *ctx, enum log_level level, const char *file, int line, const char *text)
+// Glog's form, into LOG_LINE_SIZE bytes. Returns how many of them.
+static size_t put_text(char *out, enum log_level level, const char *file, int line,
+                       const char *text)
 {
-    (void)ctx;
-    const char *slash = strrchr(file, '/');
-    const char *name = slash != NULL ? slash + 1 : file;
-    if (log_file.is_json) {
-        write_json(level, name, line, text);
-        return;
-    }
-    int severity = severity_of(level);
-    char out[LOG_LINE_SIZE];
     char *at = out;
-    *at++ = severity_names[severity][0];
+    *at++ = severity_names[severity_of(level)][0];
     at = put_stamp(at);
-    size_t name_size = strnlen(name, LOG_NAME_SIZE);
-    memcpy(at, name, name_size);
-    at += name_size;
+    size_t file_size = strnlen(file, LOG_NAME_SIZE);
+    memcpy(at, file, file_size);
+    at += file_size;
     *at++ = ':';
     unsigned width = 1;
     for (int rest = line / 10; rest > 0; rest /= 10) {
@@ -195,12 +191,69 @@ static void sink(void *ctx, enum log_level level, const char *file, int line, co
     at = put_digits(at, (unsigned)line, width);
     *at++ = ']';
     *at++ = ' ';
-    size_t room = sizeof(out) - (size_t)(at - out) - 1;
+    size_t room = LOG_LINE_SIZE - (size_t)(at - out) - 1;
     size_t text_size = strnlen(text, room);
     memcpy(at, text, text_size);
     at += text_size;
     *at++ = '\n';
-    write_line(severity, out, (size_t)(at - out));
+    return (size_t)(at - out);
+}
+
+// Says how many lines are missing here. False: that cannot be written either.
+static bool tell_loss(int fd, enum log_level level, struct loss *loss)
+{
+    unsigned count = atomic_exchange(&loss->line_count, 0);
+    char text[160], line[LOG_LINE_SIZE];
+    snprintf(text, sizeof(text), "%u log line%s could not be written here: %s", count,
+             count == 1 ? "" : "s", strerrordesc_np(atomic_load(&loss->error)));
+    struct buf json AUTO_BUF = BUF_INIT;
+    size_t size = 0;
+    if (log_file.is_json) {
+        put_json(&json, level, "log_file.c", __LINE__, text);
+    } else {
+        size = put_text(line, level, "log_file.c", __LINE__, text);
+    }
+    bool is_told =
+        (!atomic_load(&loss->is_cut) || write_whole(fd, "\n", 1, loss)) &&
+        write_whole(fd, json.size > 0 ? json.data : line, json.size > 0 ? json.size : size, loss);
+    if (!is_told) {
+        atomic_fetch_add(&loss->line_count, count);
+    }
+    return is_told;
+}
+
+static void write_to(int fd, int severity, struct loss *loss, const char *line, size_t size)
+{
+    enum log_level level = severity == 2 ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING;
+    bool is_whole = atomic_load(&loss->line_count) == 0 || tell_loss(fd, level, loss);
+    if (!is_whole || !write_whole(fd, line, size, loss)) {
+        atomic_fetch_add(&loss->line_count, 1);
+    }
+}
+
+static void write_line(int severity, const char *line, size_t size)
+{
+    if (!log_file.quiet) {
+        write_to(STDERR_FILENO, 0, &log_file.lost_to_stderr, line, size);
+    }
+    for (int i = 0; i <= severity && log_file.has_files; i++) {
+        write_to(log_file.fds[i], i, &log_file.lost[i], line, size);
+    }
+}
+
+static void sink(void *ctx, enum log_level level, const char *file, int line, const char *text)
+{
+    (void)ctx;
+    const char *slash = strrchr(file, '/');
+    const char *name = slash != NULL ? slash + 1 : file;
+    if (log_file.is_json) {
+        struct buf out AUTO_BUF = BUF_INIT;
+        put_json(&out, level, name, line, text);
+        write_line(severity_of(level), out.data, out.size);
+        return;
+    }
+    char out[LOG_LINE_SIZE];
+    write_line(severity_of(level), out, put_text(out, level, name, line, text));
 }
 
 static int open_path(const char *path)
@@ -300,6 +353,7 @@ void env_log_close(void)
         fd_close_at(&log_file.fds[i]);
         log_file.fds[i] = -1;
         mem_free(TAKE_PTR(log_file.paths[i]));
+        log_file.lost[i] = (struct loss){0};
     }
     log_file.has_files = false;
 }

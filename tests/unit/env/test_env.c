@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -518,6 +519,76 @@ static void test_log_json(void **state)
     assert_int_equal(system(remove), 0);
 }
 
+// Files may grow to `size` bytes and no further, as on a disk that is full; 0: without bounds.
+static void bound_files(rlim_t size)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = size == 0 ? limit.rlim_max : size;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+// What the file says behind "] " or "message":" of each line, one after the other.
+static void read_messages(const char *path, const char *mark, char *out, size_t out_size)
+{
+    char *text AUTO_FREE = NULL;
+    size_t size;
+    assert_int_equal(file_read(path, 10000, &text, &size, NULL), 0);
+    out[0] = '\0';
+    for (char *rest = text, *line; (line = strsep(&rest, "\n")) != NULL;) {
+        const char *message = strstr(line, mark);
+        strncat(out, message == NULL ? line : message + strlen(mark), out_size - strlen(out) - 1);
+        strncat(out, "|", out_size - strlen(out) - 1);
+    }
+}
+
+// Lines that the disk has no room for are counted in their place; a line that was cut off stays one
+// of its own.
+static void test_log_loss(void **state)
+{
+    (void)state;
+    struct error err;
+    void (*former)(int) = signal(SIGXFSZ, SIG_IGN);
+    for (int is_json = 0; is_json < 2; is_json++) {
+        const char *mark = is_json ? "\"message\":\"" : "] ";
+        char directory[] = "/tmp/meseta-env-XXXXXX", path[256], text[1000];
+        assert_non_null(mkdtemp(directory));
+        snprintf(path, sizeof(path), "%s/prog.WARNING", directory);
+        assert_int_equal(env_log_set_format(is_json ? "json" : "text", &err), 0);
+        assert_int_equal(env_log_open("prog", directory, true, "INFO", &err), 0);
+        log_warning("whole");
+        struct stat before;
+        assert_int_equal(stat(path, &before), 0);
+        bound_files((rlim_t)before.st_size + 5);
+        log_warning("cut");
+        log_error("lost");
+        log_info("not for this file");
+        bound_files(0);
+        log_warning("again");
+        bound_files((rlim_t)before.st_size);
+        log_warning("lost");
+        bound_files(0);
+        log_warning("well");
+        read_messages(path, mark, text, sizeof(text));
+        const char *end = is_json ? "\"}" : "";
+        char *expected AUTO_FREE =
+            mem_printf("whole%s|%s|2 log lines could not be written here: File too large%s|again%s|"
+                       "1 log line could not be written here: File too large%s|well%s||",
+                       end, is_json ? "{\"tim" : "W", end, end, end, end);
+        if (!is_json) { // the cut line begins with today's date
+            char *cut = strchr(text, '|');
+            assert_non_null(cut);
+            memmove(cut + 2, cut + 6, strlen(cut + 6) + 1);
+        }
+        assert_string_equal(text, expected);
+        env_log_close();
+        char *remove AUTO_FREE = mem_printf("rm -r %s", directory);
+        assert_int_equal(system(remove), 0);
+    }
+    assert_int_equal(env_log_set_format(NULL, &err), 0);
+    signal(SIGXFSZ, former);
+}
+
 static void test_log_files(void **state)
 {
     (void)state;
@@ -575,6 +646,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_children, setup, teardown),
         cmocka_unit_test_setup_teardown(test_detach, setup, teardown),
         cmocka_unit_test(test_discover_ip),
+        cmocka_unit_test(test_log_loss),
         cmocka_unit_test(test_log_files),
         cmocka_unit_test(test_log_json),
     };
