@@ -65,6 +65,13 @@ static int fail(struct io *io, int code, const char *text)
 
 // ---- what comes out ----
 
+static void end_by_signal(struct io *io, int number)
+{
+    io->end = CLI_IO_SIGNALLED;
+    io->signal = number;
+    io->output_has_ended = true;
+}
+
 static void write_all(struct io *io, int fd, const void *data, size_t size)
 {
     const char *at = data;
@@ -78,8 +85,12 @@ static void write_all(struct io *io, int fd, const void *data, size_t size)
             curl_multi_wait(io->multi, &wait, 1, 1000, NULL);
             continue;
         }
+        if (written < 0 && errno == EPIPE) {
+            end_by_signal(io, SIGPIPE); // as programs that know nothing of it end
+            return;
+        }
         if (written < 0) {
-            fail(io, CLI_ERROR_FAILED, "Nobody reads the output any more");
+            fail(io, CLI_ERROR_FAILED, "The output cannot be written");
             return;
         }
         at += written;
@@ -112,6 +123,9 @@ static size_t take_output(char *data, size_t size, size_t count, void *ctx)
     struct io *io = ctx;
     long status = 0;
     size *= count;
+    if (io->output_has_ended) {
+        return 0;
+    }
     curl_easy_getinfo(io->output, CURLINFO_RESPONSE_CODE, &status);
     if (status != 200) {
         buf_append(&io->refusal, data, io->refusal.size < 4096 ? size : 0);
@@ -360,6 +374,9 @@ static bool wants_input(const struct io *io)
 static void finish_output(struct io *io, CURLcode code)
 {
     long status = 0;
+    if (io->output_has_ended) {
+        return; // it was given up here
+    }
     io->output_has_ended = true;
     curl_easy_getinfo(io->output, CURLINFO_RESPONSE_CODE, &status);
     if (io->err.code != 0) {
@@ -461,6 +478,12 @@ static void leave(struct io *io)
         tcsetattr(STDIN_FILENO, TCSADRAIN, &io->before);
     }
     close(io->signals);
+    // One that waits would end this program before the container is cleared away.
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    while (sigtimedwait(&pipe, NULL, &(struct timespec){0}) == SIGPIPE) {
+    }
     sigprocmask(SIG_SETMASK, &io->signals_before, NULL);
 }
 
@@ -473,9 +496,7 @@ static void take_signals(struct io *io)
                 send_window_size(io);
             }
         } else if (info.ssi_signo != SIGPIPE) {
-            io->end = CLI_IO_SIGNALLED;
-            io->signal = (int)info.ssi_signo;
-            io->output_has_ended = true;
+            end_by_signal(io, (int)info.ssi_signo);
         }
     }
 }

@@ -156,16 +156,20 @@ int cli_task_exec(struct cli *cli, struct error *err)
     int signal = 0;
     int status = 0;
     r = cli_io_run(cli, &options, &end, &signal, err);
-    if (r == 0 && end == CLI_IO_SIGNALLED) {
-        return SIGNAL_BASE + signal; // the command ends with its connection
+    if (r == CLI_ERROR_UNREACHABLE) {
+        return r;
     }
-    if (r == 0) {
-        r = collect(cli, &agent, id, &status, err);
-    }
-    if (r != CLI_ERROR_UNREACHABLE) {
+    // However that came about, the command ends with its connection at the latest; what it leaves
+    // can be removed only then.
+    bool has_ended = r == 0 && end != CLI_IO_SIGNALLED;
+    int waited = collect(cli, &agent, id, &status, has_ended ? err : NULL);
+    if (waited != CLI_ERROR_UNREACHABLE) {
         forget(cli, &agent, id);
     }
-    return r < 0 ? r : status;
+    if (!has_ended) {
+        return r < 0 ? r : SIGNAL_BASE + signal;
+    }
+    return waited < 0 ? waited : status;
 }
 
 // ---- attach ----

@@ -111,6 +111,11 @@ def test_a_pods_task_has_files_of_its_own(world, cli):
 
 # ---- exec ----
 
+def nothing_is_left(cli):
+    if "containers" in cli("task files steady -q").split():
+        assert cli("task files steady containers -q") == ""
+
+
 def test_exec(world, cli):
     result = cli.run(["task", "exec", "steady", "sh", "-c", "cat stdout; echo to stderr >&2; exit 7"])
     assert (result.returncode, result.stdout, result.stderr) == (7, b"hello\n", b"to stderr\n")
@@ -121,9 +126,7 @@ def test_exec(world, cli):
     cli.fails("task exec steady no-such-program", NOT_RUN, "no-such-program")
     cli.fails("task exec nobody true", NOT_RUN, "There is no task 'nobody'")
     cli.fails("task exec --bad steady true", NOT_RUN, "`mesos task exec` has no flag '--bad'")
-    # Nothing of it is left.
-    if "containers" in cli("task files steady -q").split():
-        assert cli("task files steady containers -q") == ""
+    nothing_is_left(cli)
 
 
 def test_exec_with_input(world, cli):
@@ -164,13 +167,15 @@ def test_exec_ends_with_this_program(world, cli):
     terminal = cli.terminal("task exec -it steady sh")
     terminal.keys("echo th''ere\n").wait("there").signal(signal.SIGTERM)
     assert terminal.wait_end() == 128 + signal.SIGTERM
+    nothing_is_left(cli)
 
 
 def test_exec_whose_output_nobody_reads(world, cli):
-    line = "%s task exec steady sh -c 'while :; do echo y; done' | head -n 1" % command_line.MESOS
-    result = subprocess.run(["sh", "-c", line], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    line = "%s task exec steady sh -c 'while :; do echo y; done' | head -n 1; echo ${PIPESTATUS[0]}" % command_line.MESOS
+    result = subprocess.run(["bash", "-c", line], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                             env=cli.environment, timeout=30 * harness.PATIENCE, check=True)
-    assert result.stdout == b"y\n"
+    assert result.stdout == b"y\n%d\n" % (128 + signal.SIGPIPE) and result.stderr == b""
+    nothing_is_left(cli)
 
 
 # ---- attach ----
