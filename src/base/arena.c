@@ -29,7 +29,7 @@ struct arena *arena_new(size_t first_chunk, size_t limit)
     struct arena *arena = mem_alloc(sizeof(*arena) + size);
 
     *arena = (struct arena){.limit = limit != 0 ? limit : SIZE_MAX, .first_size = size};
-    arena_reset(arena);
+    arena_drop_chunks(arena);
     return arena;
 }
 
@@ -52,18 +52,13 @@ struct arena *arena_free(struct arena *arena)
     return NULL;
 }
 
-void arena_reset(struct arena *arena)
+void arena_drop_chunks(struct arena *arena)
 {
     chunks_free(arena);
-    arena->at = arena->first;
+    arena->at = arena->begin = arena->first;
     arena->end = arena->first + arena->first_size / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
     arena->size = 0;
     arena->next_size = arena->first_size * 2 < CHUNK_MAX ? arena->first_size * 2 : CHUNK_MAX;
-}
-
-size_t arena_size(const struct arena *arena)
-{
-    return arena->size;
 }
 
 static struct arena_chunk *chunk_add(struct arena *arena, size_t capacity)
@@ -82,7 +77,7 @@ void *arena_alloc_slow(struct arena *arena, size_t size, size_t alignment)
 {
     struct arena_chunk *chunk;
 
-    CHECK(size <= arena->limit - arena->size);
+    CHECK(size <= arena->limit - arena_size(arena));
     CHECK(alignment <= ARENA_ALIGNMENT);
     arena->size += size;
     if (ARENA_SEPARATE || arena->limit != SIZE_MAX || size > arena->next_size / 4)
@@ -90,7 +85,8 @@ void *arena_alloc_slow(struct arena *arena, size_t size, size_t alignment)
     chunk = chunk_add(arena, arena->next_size);
     if (arena->next_size < CHUNK_MAX)
         arena->next_size *= 2;
-    arena->at = chunk->data + size;
+    arena->size += (size_t)(arena->at - arena->begin);
+    arena->at = arena->begin = chunk->data + size;
     arena->end = chunk->data + chunk->capacity / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
     return chunk->data;
 }

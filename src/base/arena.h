@@ -30,7 +30,8 @@ struct arena_chunk;
 struct arena {
     char *at;                   // next free byte of the chunk being filled
     char *end;                  // its end, a multiple of ARENA_ALIGNMENT
-    size_t size;                // handed out
+    char *begin;                // where what is counted in line begins in it
+    size_t size;                // handed out before that
     size_t limit;               // SIZE_MAX: none; else nothing is made in line
     struct arena_chunk *chunks; // all but the first, newest first
     size_t first_size;          // bytes of `first`
@@ -43,23 +44,46 @@ struct arena {
 // arena_alloc aborts, so whoever reads input checks sizes first.
 struct arena *arena_new(size_t first_chunk, size_t limit);
 struct arena *arena_free(struct arena *arena); // NULL is fine; returns NULL
-void arena_reset(struct arena *arena);         // frees all but the first chunk
-size_t arena_size(const struct arena *arena);  // bytes handed out so far
+
+void arena_drop_chunks(struct arena *arena); // private
+
+// Frees all but the first chunk.
+static inline void arena_reset(struct arena *arena)
+{
+    if (__builtin_expect(arena->chunks != NULL, 0))
+        arena_drop_chunks(arena);
+    arena->at = arena->begin;
+}
+
+// Bytes handed out so far, with what alignment cost.
+static inline size_t arena_size(const struct arena *arena)
+{
+    return arena->size + (size_t)(arena->at - arena->begin);
+}
 
 void *arena_alloc_slow(struct arena *arena, size_t size, size_t alignment)
     __attribute__((returns_nonnull)); // private
 
-// `alignment` is a power of two, at most ARENA_ALIGNMENT.
-static inline void *arena_alloc_aligned(struct arena *arena, size_t size, size_t alignment)
+// `alignment` is a power of two, at most ARENA_ALIGNMENT. NULL: there is no room in the chunk that
+// is being filled.
+static inline void *arena_alloc_here(struct arena *arena, size_t size, size_t alignment)
 {
-    if (ARENA_SEPARATE)
-        return arena_alloc_slow(arena, size, alignment);
     char *at = arena->at + (-(uintptr_t)arena->at & (alignment - 1)); // at most `end`
-    if (size > (size_t)(arena->end - at))
-        return arena_alloc_slow(arena, size, alignment);
-    arena->size += size;
+    if (ARENA_SEPARATE || __builtin_expect(size > (size_t)(arena->end - at), 0))
+        return NULL;
     arena->at = at + size;
+    if (at == NULL)
+        __builtin_unreachable(); // so that who looks for NULL looks at the size only
     return at;
+}
+
+// The same, wherever there is room.
+static inline __attribute__((returns_nonnull)) void *arena_alloc_aligned(struct arena *arena,
+                                                                         size_t size,
+                                                                         size_t alignment)
+{
+    void *here = arena_alloc_here(arena, size, alignment);
+    return here != NULL ? here : arena_alloc_slow(arena, size, alignment);
 }
 
 // Aligned for any type, not zeroed.

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/copy.h"
 #include "wire/field.h"
 #include "wire/plan.h"
 #include "wire/wire.h"
@@ -17,10 +18,7 @@
 void wire_pin(ProtobufCMessage *m, struct arena *arena, const void *data, size_t size,
               uint32_t live)
 {
-    ProtobufCMessageUnknownField *pin = arena_alloc(arena, sizeof(*pin));
-    *pin = (ProtobufCMessageUnknownField){.tag = live, .len = size, .data = (uint8_t *)data};
-    m->n_unknown_fields = 1;
-    m->unknown_fields = pin;
+    wire_pin_with(m, arena_alloc(arena, sizeof(ProtobufCMessageUnknownField)), data, size, live);
 }
 
 static inline const uint8_t *skip_varint(const uint8_t *at, uint64_t *ret_value)
@@ -37,7 +35,7 @@ static inline const uint8_t *skip_varint(const uint8_t *at, uint64_t *ret_value)
 }
 
 // The end of the field that begins at `at`, and its number.
-static inline const uint8_t *skip_field(const uint8_t *at, uint32_t *ret_id)
+static __attribute__((noinline)) const uint8_t *skip_long_field(const uint8_t *at, uint32_t *ret_id)
 {
     uint64_t tag, value;
     at = skip_varint(at, &tag);
@@ -55,6 +53,24 @@ static inline const uint8_t *skip_field(const uint8_t *at, uint32_t *ret_id)
     }
 }
 
+// The same; most tags have one byte, and most values or lengths. No field is shorter than two.
+static inline const uint8_t *skip_field(const uint8_t *at, uint32_t *ret_id)
+{
+    if ((at[0] | at[1]) >= 0x80)
+        return skip_long_field(at, ret_id);
+    *ret_id = at[0] >> 3;
+    switch (at[0] & 7) {
+    case PROTOBUF_C_WIRE_TYPE_64BIT:
+        return at + 9;
+    case PROTOBUF_C_WIRE_TYPE_32BIT:
+        return at + 5;
+    case PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED:
+        return at + 2 + at[1];
+    default:
+        return at + 2;
+    }
+}
+
 size_t wire_filter_fields(const void *data, size_t size, uint64_t left_out, void *out)
 {
     const uint8_t *at = data, *end = at + size, *kept = at; // where what is to be copied begins
@@ -64,13 +80,13 @@ size_t wire_filter_fields(const void *data, size_t size, uint64_t left_out, void
         const uint8_t *next = skip_field(at, &id);
         CHECK(next <= end);
         if (id < 64 && (left_out >> id & 1) != 0) {
-            memcpy(to, kept, (size_t)(at - kept));
+            copy_short(to, kept, (size_t)(at - kept));
             to += at - kept;
             kept = next;
         }
         at = next;
     }
-    memcpy(to, kept, (size_t)(end - kept));
+    copy_short(to, kept, (size_t)(end - kept));
     to += end - kept;
     return (size_t)(to - (uint8_t *)out);
 }

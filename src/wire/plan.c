@@ -9,17 +9,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 
-// Plans by the address of their descriptor, in open addressing. Small enough to be searched often,
-// large enough for all types of all our protocols twice over.
-enum { SLOTS = 1024 };
-
-struct plans {
-    struct wire_plan *slots[SLOTS];
-    unsigned count;
-};
-
-// A pointer only: a shared library has little room of this kind.
-static _Thread_local struct plans *plans WIRE_TLS;
+_Thread_local struct wire_plans *wire_plans WIRE_TLS;
 
 unsigned wire_type_of(ProtobufCType type)
 {
@@ -67,21 +57,27 @@ static void plan_probe(struct field_plan *p, const ProtobufCFieldDescriptor *f)
     }
 }
 
-static enum field_read read_of(const ProtobufCFieldDescriptor *f)
+static bool is_id(const ProtobufCFieldDescriptor *f)
 {
-    if (f->label == PROTOBUF_C_LABEL_REPEATED)
-        return f->type == PROTOBUF_C_TYPE_STRING    ? READ_TEXTS
-               : f->type == PROTOBUF_C_TYPE_MESSAGE ? READ_MESSAGES
-                                                    : READ_NOT;
-    if (f->label == PROTOBUF_C_LABEL_NONE || field_is_oneof(f))
-        return READ_NOT;
+    if (f->type != PROTOBUF_C_TYPE_MESSAGE)
+        return false;
+    const ProtobufCMessageDescriptor *d = f->descriptor;
+    return d->n_fields == 1 && d->fields[0].id == 1 &&
+           d->fields[0].label == PROTOBUF_C_LABEL_REQUIRED &&
+           d->fields[0].type == PROTOBUF_C_TYPE_STRING &&
+           d->fields[0].offset == offsetof(struct wire_id, text) &&
+           d->sizeof_message == sizeof(struct wire_id);
+}
+
+static enum field_read read_each_of(const ProtobufCFieldDescriptor *f)
+{
     switch (f->type) {
     case PROTOBUF_C_TYPE_STRING:
         return READ_TEXT;
     case PROTOBUF_C_TYPE_BYTES:
         return READ_BYTES;
     case PROTOBUF_C_TYPE_MESSAGE:
-        return READ_MESSAGE;
+        return is_id(f) ? READ_ID : READ_MESSAGE;
     case PROTOBUF_C_TYPE_BOOL:
         return READ_BOOL;
     case PROTOBUF_C_TYPE_INT32:
@@ -107,16 +103,11 @@ static enum field_read read_of(const ProtobufCFieldDescriptor *f)
     }
 }
 
-static bool is_id(const ProtobufCFieldDescriptor *f)
+static enum field_read read_of(const ProtobufCFieldDescriptor *f)
 {
-    if (f->type != PROTOBUF_C_TYPE_MESSAGE)
-        return false;
-    const ProtobufCMessageDescriptor *d = f->descriptor;
-    return d->n_fields == 1 && d->fields[0].id == 1 &&
-           d->fields[0].label == PROTOBUF_C_LABEL_REQUIRED &&
-           d->fields[0].type == PROTOBUF_C_TYPE_STRING &&
-           d->fields[0].offset == offsetof(struct wire_id, text) &&
-           d->sizeof_message == sizeof(struct wire_id);
+    if (f->label == PROTOBUF_C_LABEL_NONE || field_is_oneof(f))
+        return READ_NOT;
+    return f->label == PROTOBUF_C_LABEL_REPEATED ? READ_RUN : read_each_of(f);
 }
 
 static void plan_field(struct field_plan *p, const ProtobufCFieldDescriptor *f)
@@ -129,7 +120,9 @@ static void plan_field(struct field_plan *p, const ProtobufCFieldDescriptor *f)
     p->is_oneof = field_is_oneof(f);
     plan_probe(p, f);
     p->read = (uint8_t)read_of(f);
-    if (p->read == READ_ENUM) {
+    p->read_each = (uint8_t)read_each_of(f);
+    p->not_required_bit = UINT64_MAX;
+    if (p->read_each == READ_ENUM) {
         const ProtobufCEnumDescriptor *d = f->descriptor;
         p->enum_first = d->value_ranges[0].start_value;
         p->enum_count = d->n_values;
@@ -178,7 +171,8 @@ static struct wire_plan *plan_new(const ProtobufCMessageDescriptor *d)
         plan->has_maps = plan->has_maps || plan->fields[i].is_map;
         if (d->fields[i].label == PROTOBUF_C_LABEL_REQUIRED) {
             field_set_add(&plan->required, i);
-            plan->fields[i].required_bit = i < 64 ? UINT64_C(1) << i : 0;
+            if (i < 64)
+                plan->fields[i].not_required_bit = ~(UINT64_C(1) << i);
         }
         uint32_t tag = d->fields[i].id << 3 | plan->fields[i].wire_type;
         if (tag < PLAN_DIRECT_TAGS)
@@ -188,18 +182,17 @@ static struct wire_plan *plan_new(const ProtobufCMessageDescriptor *d)
     return plan;
 }
 
-struct wire_plan *wire_plan_get(const ProtobufCMessageDescriptor *descriptor)
+struct wire_plan *wire_plan_search(const ProtobufCMessageDescriptor *descriptor, size_t slot)
 {
-    size_t slot = ((uintptr_t)descriptor >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 54;
-    if (plans == NULL)
-        plans = mem_zalloc(sizeof(*plans));
-    struct wire_plan **found = &plans->slots[slot];
+    if (wire_plans == NULL)
+        wire_plans = mem_zalloc(sizeof(*wire_plans));
+    struct wire_plan **found = &wire_plans->slots[slot];
     while (*found != NULL && (*found)->descriptor != descriptor) {
-        slot = (slot + 1) % SLOTS;
-        found = &plans->slots[slot];
+        slot = (slot + 1) % PLAN_SLOTS;
+        found = &wire_plans->slots[slot];
     }
     if (*found == NULL) {
-        CHECK(++plans->count < SLOTS);
+        CHECK(++wire_plans->count < PLAN_SLOTS);
         *found = plan_new(descriptor);
     }
     return *found;

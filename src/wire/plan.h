@@ -32,10 +32,11 @@ enum field_probe {
 
 // How wire_quick.c reads a field that comes in its own wire type.
 enum field_read {
-    READ_NOT, // members of oneofs, repeated numbers, and what else is rare
-    READ_TEXT,
-    READ_BYTES,
+    READ_ID, // a message that is laid out as struct wire_id
     READ_MESSAGE,
+    READ_TEXT,
+    READ_POINTED_LAST = READ_TEXT, // so far, values are pointers
+    READ_BYTES,
     READ_ENUM, // whose values stand in one row
     READ_ENUM_IN_ROWS,
     READ_BOOL,
@@ -43,8 +44,8 @@ enum field_read {
     READ_VARINT64,
     READ_FIXED32,
     READ_FIXED64,
-    READ_TEXTS, // from here on: repeated
-    READ_MESSAGES,
+    READ_RUN, // a repeated field
+    READ_NOT, // members of oneofs, and what else is rare
 };
 
 struct field_plan {
@@ -56,6 +57,7 @@ struct field_plan {
     uint64_t probe_mask; // of the 8 bytes at probe_offset: nothing is set when they have none of it
     uint8_t probe;       // enum field_probe
     uint8_t read;        // enum field_read
+    uint8_t read_each;   // enum field_read of one value of a repeated field
     uint8_t type;        // ProtobufCType
     uint8_t label;       // ProtobufCLabel
     bool is_oneof;
@@ -68,10 +70,10 @@ struct field_plan {
     uint8_t tag_size;
     uint8_t tag[TAG_SIZE_MAX]; // as it is written
     uint8_t json_key_size;
-    const char *json_key;     // `,"name":`, never freed
-    const void *json_default; // what JSON shows when it is unset; NULL: nothing
-    uint64_t required_bit;    // in field_set.bits[0]; 0: it is optional, or not in that one
-    int32_t enum_first;       // of READ_ENUM
+    const char *json_key;      // `,"name":`, never freed
+    const void *json_default;  // what JSON shows when it is unset; NULL: nothing
+    uint64_t not_required_bit; // all bits but its own in field_set.bits[0], if it is there
+    int32_t enum_first;        // of READ_ENUM
     uint32_t enum_count;
 };
 
@@ -94,7 +96,29 @@ struct wire_plan {
     struct field_plan fields[];
 };
 
-struct wire_plan *wire_plan_get(const ProtobufCMessageDescriptor *descriptor);
+// Plans by the address of their descriptor, in open addressing: small enough to be searched often,
+// large enough for all types of all our protocols twice over.
+enum { PLAN_SLOT_BITS = 10, PLAN_SLOTS = 1 << PLAN_SLOT_BITS };
+struct wire_plans {
+    struct wire_plan *slots[PLAN_SLOTS];
+    unsigned count;
+};
+
+// Private to plan.c. A pointer only: a shared library has little room of this kind.
+extern _Thread_local struct wire_plans *wire_plans WIRE_TLS;
+struct wire_plan *wire_plan_search(const ProtobufCMessageDescriptor *descriptor, size_t slot);
+
+static inline struct wire_plan *wire_plan_get(const ProtobufCMessageDescriptor *descriptor)
+{
+    size_t slot =
+        ((uintptr_t)descriptor >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> (64 - PLAN_SLOT_BITS);
+    if (__builtin_expect(wire_plans != NULL, 1)) {
+        struct wire_plan *plan = wire_plans->slots[slot];
+        if (plan != NULL && plan->descriptor == descriptor)
+            return plan;
+    }
+    return wire_plan_search(descriptor, slot);
+}
 
 // The plan of a message field's type.
 static inline struct wire_plan *wire_plan_child(struct field_plan *f)
@@ -126,9 +150,8 @@ static inline bool wire_plan_has(const struct field_plan *f, const ProtobufCMess
 // such fields.
 static inline bool wire_plan_row_is_unset(const struct field_plan *f, const ProtobufCMessage *m)
 {
-    uint64_t words[PLAN_ROW];
-    memcpy(words, (const char *)m + f->offset - (PLAN_ROW - 1) * sizeof(words[0]), sizeof(words));
-    return (words[0] | words[1] | words[2] | words[3]) == 0;
+    const void *const *row = (const void *const *)(const void *)((const char *)m + f->offset);
+    return row[0] == NULL && row[-1] == NULL && row[-2] == NULL && row[-3] == NULL;
 }
 
 // Whether the enum has that value.

@@ -43,6 +43,14 @@ int wire_decode_pinned(const ProtobufCMessageDescriptor *descriptor, struct aren
 // is pinned as that is; wire_copy gives one that is not. `data` must live as long as the message.
 void wire_pin(ProtobufCMessage *m, struct arena *arena, const void *data, size_t size,
               uint32_t live);
+// The same; `pin` is memory that lives as long as the message.
+static inline void wire_pin_with(ProtobufCMessage *m, ProtobufCMessageUnknownField *pin,
+                                 const void *data, size_t size, uint32_t live)
+{
+    *pin = (ProtobufCMessageUnknownField){.tag = live, .len = size, .data = (uint8_t *)data};
+    m->n_unknown_fields = 1;
+    m->unknown_fields = pin;
+}
 static inline bool wire_is_pinned(const ProtobufCMessage *m)
 {
     return m->n_unknown_fields > 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/copy.h"
 #include "base/mem.h"
 #include "wire/plan.h"
 #include "wire/wire.h"
@@ -56,6 +57,11 @@ static inline uint8_t *put_varint(uint8_t *at, uint64_t value)
 {
     if (__builtin_expect(value < 0x80, 1)) {
         *--at = (uint8_t)value;
+        return at;
+    }
+    if (value < 0x4000) {
+        *--at = (uint8_t)(value >> 7);
+        *--at = (uint8_t)(value | 0x80);
         return at;
     }
     uint8_t bytes[VARINT_SIZE_MAX];
@@ -114,13 +120,14 @@ static inline uint8_t *put_bytes(struct back *b, uint8_t *at, const struct field
                                  const void *data, size_t size)
 {
     at = need(b, at, size + HEAD_SIZE_MAX) - size;
-    if (size > 0)
-        memcpy(at, data, size);
+    copy_short(at, data, size);
     return put_head(at, f, size);
 }
 
 static uint8_t *put_message(struct back *b, uint8_t *at, struct wire_plan *plan,
                             const ProtobufCMessage *m, unsigned depth);
+static uint8_t *put_pinned(struct back *b, uint8_t *at, struct wire_plan *plan,
+                           const ProtobufCMessage *m, unsigned depth);
 
 static inline uint8_t *put_nested(struct back *b, uint8_t *at, struct field_plan *f,
                                   const ProtobufCMessage *m, unsigned depth)
@@ -131,12 +138,13 @@ static inline uint8_t *put_nested(struct back *b, uint8_t *at, struct field_plan
         const char *text = ((const struct wire_id *)(const void *)m)->text;
         size_t size = text != NULL ? strlen(text) : 0;
         at = need(b, at, size + 2 * HEAD_SIZE_MAX) - size;
-        if (size > 0)
-            memcpy(at, text, size);
+        copy_short(at, text, size);
         at = put_varint(at, size);
         *--at = WIRE_ID_TAG;
     } else if (m != NULL) {
-        at = put_message(b, at, wire_plan_child(f), m, depth + 1);
+        struct wire_plan *plan = wire_plan_child(f);
+        at = wire_is_pinned(m) ? put_pinned(b, at, plan, m, depth + 1)
+                               : put_message(b, at, plan, m, depth + 1);
         at = need(b, at, HEAD_SIZE_MAX);
     } else {
         at = need(b, at, HEAD_SIZE_MAX);
@@ -191,8 +199,7 @@ static __attribute__((noinline)) uint8_t *put_pinned(struct back *b, uint8_t *at
     if (live >= 0 && wire_plan_has(&plan->fields[live], m))
         at = put_repeated(b, at, &plan->fields[live], m, depth);
     at = need(b, at, pin->len) - pin->len;
-    if (pin->len > 0)
-        memcpy(at, pin->data, pin->len);
+    copy_short(at, pin->data, pin->len);
     return at;
 }
 
@@ -200,8 +207,6 @@ static uint8_t *put_message(struct back *b, uint8_t *at, struct wire_plan *plan,
                             const ProtobufCMessage *m, unsigned depth)
 {
     CHECK(depth <= WIRE_DEPTH_MAX + 1);
-    if (wire_is_pinned(m))
-        return put_pinned(b, at, plan, m, depth);
     for (struct field_plan *f = plan->fields + plan->field_count; f > plan->fields;) {
         f--;
         if (f->ends_row && wire_plan_row_is_unset(f, m)) {
@@ -224,7 +229,9 @@ size_t wire_pack(const ProtobufCMessage *message, const void **ret_data)
         mem_free(b.data);
         b = (struct back){0};
     }
-    uint8_t *at = put_message(&b, b.end, wire_plan_get(message->descriptor), message, 1);
+    struct wire_plan *plan = wire_plan_get(message->descriptor);
+    uint8_t *at = wire_is_pinned(message) ? put_pinned(&b, b.end, plan, message, 1)
+                                          : put_message(&b, b.end, plan, message, 1);
     scratch = b;
     *ret_data = at;
     return (size_t)(b.end - at);

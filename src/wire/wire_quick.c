@@ -5,9 +5,12 @@
 // Whatever else there is (what is broken or missing, a message in parts, packed lists, oneofs) ends
 // it with a "no" and no error: wire_decode.c then reads the whole anew. So nothing here knows where
 // in the message it is, and input that is odd at every level is still read no more than twice.
+//
+// Functions that read what stands at `at` return what follows it, or NULL: no.
 
 #include <string.h>
 
+#include "base/copy.h"
 #include "wire/json_scan.h"
 #include "wire/quick.h"
 
@@ -18,41 +21,54 @@ struct quick {
     // no first.
     size_t arena_size_max;
     const ProtobufCMessageDescriptor *pinned; // as in wire_build
+    unsigned depth;                           // of the message that is being read
+    bool is_too_much; // the limit was found to be passed when the arena's chunk was full
 };
 
-// For messages and arrays.
-static inline void *take(struct quick *q, size_t size)
+static __attribute__((noinline, returns_nonnull)) void *take_slowly(struct quick *q, size_t size,
+                                                                    size_t alignment)
 {
-    return arena_alloc_aligned(q->arena, size, ARENA_SMALL_ALIGNMENT);
+    q->is_too_much = q->is_too_much || arena_size(q->arena) > q->arena_size_max;
+    return arena_alloc_aligned(q->arena, size, alignment);
 }
 
-static __attribute__((noinline)) const uint8_t *take_long_varint(const uint8_t *at,
-                                                                 const uint8_t *end,
-                                                                 uint64_t *ret_value)
+static inline void *take(struct quick *q, size_t size, size_t alignment)
+{
+    void *here = arena_alloc_here(q->arena, size, alignment);
+    return __builtin_expect(here != NULL, 1) ? here : take_slowly(q, size, alignment);
+}
+
+struct varint {
+    const uint8_t *next;
+    uint64_t value;
+};
+
+static __attribute__((noinline)) struct varint take_long_varint(const uint8_t *at,
+                                                                const uint8_t *end)
 {
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 70 && at < end; shift += 7) {
         uint8_t byte = *at++;
         value |= (uint64_t)(byte & 0x7f) << (shift < 64 ? shift : 63);
         if (byte < 0x80) {
-            *ret_value = value;
-            return at;
+            return (struct varint){at, value};
         }
     }
-    return NULL;
+    return (struct varint){NULL, 0};
 }
 
-// Returns what follows it; NULL: it is broken.
 static inline const uint8_t *take_varint(const uint8_t *at, const uint8_t *end, uint64_t *ret_value)
 {
     if (__builtin_expect(at < end && *at < 0x80, 1)) {
         *ret_value = *at;
         return at + 1;
     }
-    return take_long_varint(at, end, ret_value);
+    struct varint varint = take_long_varint(at, end);
+    *ret_value = varint.value;
+    return varint.next;
 }
 
-// The length of what stands behind it. NULL: it is broken, or not all of that is there.
+// The length of what stands behind it, all of which is there.
 static inline const uint8_t *take_size(const uint8_t *at, const uint8_t *end, size_t *ret_size)
 {
     uint64_t size;
@@ -90,50 +106,46 @@ static __attribute__((noinline)) const uint8_t *skip_unknown(const struct wire_p
     }
 }
 
-// Of blocks of a text that are all told to be ASCII without NUL by one look: a byte's highest bit
-// is set in `odd` once one was none of these.
-#define COPY_BLOCK(type, odd, to, from)                                                            \
-    ({                                                                                             \
-        type block_;                                                                               \
-        memcpy(&block_, (from), sizeof(block_));                                                   \
-        memcpy((to), &block_, sizeof(block_));                                                     \
-        (odd) |= block_ | (type)(block_ == 0);                                                     \
-    })
-
-typedef int8_t block16 __attribute__((vector_size(16)));
-typedef int8_t block8 __attribute__((vector_size(8)));
-
-static inline bool copy_short(uint8_t *to, const uint8_t *from, size_t size)
+// Bytes that are all 1 to 127 are told by one look at a word of them: else the highest bit of one
+// of these is set.
+#define WORD_OF(byte) (UINT64_C(0x0101010101010101) * (byte))
+static inline uint64_t odd_in_word(uint64_t word)
 {
+    return ((word - WORD_OF(1)) | word) & WORD_OF(0x80);
+}
+
+// Copies a text. Returns whether it is ASCII without NUL, as nearly all is. It is copied in blocks,
+// of which the last one may overlap the one before it.
+static inline bool copy_plain(uint8_t *to, const uint8_t *from, size_t size)
+{
+    if (size >= 16) {
+        copy_block16 odd = {0};
+        for (size_t i = 0; i < size - 16; i += 16) {
+            copy_block16 block = COPY_BLOCK(copy_block16, to + i, from + i);
+            odd |= block | (block == 0);
+        }
+        copy_block16 block = COPY_BLOCK(copy_block16, to + size - 16, from + size - 16);
+        odd |= block | (block == 0);
+        uint64_t words[2];
+        memcpy(words, &odd, sizeof(words));
+        return ((words[0] | words[1]) & WORD_OF(0x80)) == 0;
+    }
+    if (size >= 8) {
+        uint64_t first = COPY_BLOCK(uint64_t, to, from);
+        uint64_t last = COPY_BLOCK(uint64_t, to + size - 8, from + size - 8);
+        return (odd_in_word(first) | odd_in_word(last)) == 0;
+    }
+    if (size >= 4) {
+        uint64_t first = COPY_BLOCK(uint32_t, to, from);
+        uint64_t last = COPY_BLOCK(uint32_t, to + size - 4, from + size - 4);
+        return odd_in_word(first | last << 32) == 0;
+    }
     uint8_t odd = 0;
     for (size_t i = 0; i < size; i++) {
         to[i] = from[i];
-        odd |= from[i] | (from[i] == 0 ? 0x80 : 0);
+        odd |= from[i] | (from[i] - 1);
     }
     return odd < 0x80;
-}
-
-// Copies a text. Returns whether it is ASCII without NUL, as nearly all is. The last block overlaps
-// the one before it.
-static inline bool copy_plain(uint8_t *to, const uint8_t *from, size_t size)
-{
-    uint64_t bits[2] = {0, 0};
-    if (size >= sizeof(block16)) {
-        block16 odd = {0};
-        for (size_t i = 0; i < size - sizeof(odd); i += sizeof(odd)) {
-            COPY_BLOCK(block16, odd, to + i, from + i);
-        }
-        COPY_BLOCK(block16, odd, to + size - sizeof(odd), from + size - sizeof(odd));
-        memcpy(bits, &odd, sizeof(odd));
-    } else if (size >= sizeof(block8)) {
-        block8 odd = {0};
-        COPY_BLOCK(block8, odd, to, from);
-        COPY_BLOCK(block8, odd, to + size - sizeof(odd), from + size - sizeof(odd));
-        memcpy(bits, &odd, sizeof(odd));
-    } else {
-        return copy_short(to, from, size);
-    }
-    return ((bits[0] | bits[1]) & UINT64_C(0x8080808080808080)) == 0;
 }
 
 // Copies a text behind which there is room for its NUL. False: it is no text.
@@ -147,29 +159,27 @@ static inline bool read_text_to(uint8_t *to, const uint8_t *data, size_t size)
 // NULL: it is no text.
 static inline char *read_text(struct quick *q, const uint8_t *data, size_t size)
 {
-    uint8_t *text = arena_alloc_aligned(q->arena, size + 1, 1);
+    uint8_t *text = take(q, size + 1, 1);
     return read_text_to(text, data, size) ? (char *)text : NULL;
 }
 
 static inline void read_bytes(struct quick *q, void *slot, const uint8_t *data, size_t size)
 {
-    uint8_t *copy = arena_alloc_aligned(q->arena, size + 1, 1);
-    if (size > 0) {
-        memcpy(copy, data, size);
-    }
+    uint8_t *copy = take(q, size + 1, 1);
+    copy_short(copy, data, size);
     copy[size] = '\0';
     *(ProtobufCBinaryData *)slot = (ProtobufCBinaryData){size, copy};
 }
 
 // An id that is nothing but its text; message and text in one piece. NULL: it is not so, or no
-// text. What it takes is bound by its bytes, so the limit need not be asked.
+// text.
 static inline struct wire_id *read_id(struct quick *q, const ProtobufCMessageDescriptor *descriptor,
                                       const uint8_t *data, size_t size)
 {
-    if (size < 2 || data[0] != WIRE_ID_TAG || data[1] >= 0x80 || data[1] != size - 2) {
+    if (size < 2 || data[0] != WIRE_ID_TAG || data[1] != size - 2 || data[1] >= 0x80) {
         return NULL;
     }
-    struct wire_id *id = take(q, sizeof(*id) + size - 1);
+    struct wire_id *id = take(q, sizeof(*id) + size - 1, ARENA_SMALL_ALIGNMENT);
     *id = (struct wire_id){{.descriptor = descriptor}, (char *)(id + 1)};
     return read_text_to((uint8_t *)id->text, data + 2, size - 2) ? id : NULL;
 }
@@ -188,48 +198,114 @@ static bool is_whole_entry(const ProtobufCMessage *entry)
 }
 
 static bool read_message(struct quick *q, struct wire_plan *plan, ProtobufCMessage *m,
-                         const uint8_t *at, const uint8_t *end, unsigned depth);
+                         const uint8_t *at, const uint8_t *end);
 
-// A message within one at `depth`. NULL: no.
+// A message within the one that is being read. NULL: no.
 static inline ProtobufCMessage *read_nested(struct quick *q, struct field_plan *f,
-                                            const uint8_t *data, size_t size, unsigned depth)
+                                            const uint8_t *data, size_t size)
 {
-    if (depth == WIRE_DEPTH_MAX) {
-        return NULL;
-    }
-    if (f->is_id) {
-        struct wire_id *id = read_id(q, f->field->descriptor, data, size);
-        if (__builtin_expect(id != NULL, 1)) {
-            return &id->base;
-        }
-    }
     struct wire_plan *plan = wire_plan_child(f);
-    if (q->arena->size > q->arena_size_max) {
+    if (q->depth == WIRE_DEPTH_MAX) {
         return NULL;
     }
-    ProtobufCMessage *m = take(q, plan->message_size);
+    ProtobufCMessage *m = take(q, plan->message_size, ARENA_SMALL_ALIGNMENT);
     plan->message_init(m);
-    if (!read_message(q, plan, m, data, data + size, depth + 1)) {
+    q->depth++;
+    if (!read_message(q, plan, m, data, data + size)) {
         return NULL;
     }
+    q->depth--;
     if (plan->descriptor == q->pinned) {
-        wire_pin(m, q->arena, memcpy(arena_alloc_aligned(q->arena, size, 1), data, size), size, 0);
+        // Its bytes behind what says that it is pinned.
+        ProtobufCMessageUnknownField *pin = take(q, sizeof(*pin) + size, ARENA_SMALL_ALIGNMENT);
+        wire_pin_with(m, pin, memcpy(pin + 1, data, size), size, 0);
     }
     return m;
+}
+
+// What a field's value points to. NULL: no.
+static inline __attribute__((always_inline)) void *read_pointed(struct quick *q,
+                                                                struct field_plan *f,
+                                                                enum field_read how,
+                                                                const uint8_t *data, size_t size)
+{
+    if (how == READ_TEXT) {
+        return read_text(q, data, size);
+    }
+    if (how == READ_ID) {
+        struct wire_id *id = read_id(q, f->field->descriptor, data, size);
+        if (__builtin_expect(id != NULL, 1)) {
+            return id;
+        }
+    }
+    return read_nested(q, f, data, size);
+}
+
+// One value that does not point to anything but bytes, from behind its tag on.
+static inline __attribute__((always_inline)) const uint8_t *read_value(
+    struct quick *q, struct field_plan *f, enum field_read how, void *slot, const uint8_t *at,
+    const uint8_t *end)
+{
+    size_t size;
+    uint64_t number;
+    switch (how) {
+    case READ_ENUM:
+        at = take_varint(at, end, &number);
+        *(int32_t *)slot = (int32_t)number;
+        return (uint32_t)number - (uint32_t)f->enum_first < f->enum_count ? at : NULL;
+    case READ_ENUM_IN_ROWS:
+        at = take_varint(at, end, &number);
+        *(int32_t *)slot = (int32_t)number;
+        return wire_enum_has(f->field->descriptor, (int32_t)number) ? at : NULL;
+    case READ_BOOL:
+        at = take_varint(at, end, &number);
+        *(protobuf_c_boolean *)slot = number != 0;
+        return at;
+    case READ_VARINT32:
+        at = take_varint(at, end, &number);
+        *(uint32_t *)slot = (uint32_t)number;
+        return at;
+    case READ_VARINT64:
+        return take_varint(at, end, slot);
+    case READ_FIXED32:
+        return end - at >= 4 ? (memcpy(slot, at, 4), at + 4) : NULL; // both are little-endian
+    case READ_FIXED64:
+        return end - at >= 8 ? (memcpy(slot, at, 8), at + 8) : NULL;
+    case READ_BYTES:
+        at = take_size(at, end, &size);
+        if (at == NULL) {
+            return NULL;
+        }
+        read_bytes(q, slot, at, size);
+        return at + size;
+    default:
+        return NULL;
+    }
+}
+
+static inline const uint8_t *skip_value(const struct field_plan *f, const uint8_t *at,
+                                        const uint8_t *end)
+{
+    uint64_t number;
+    size_t size = f->value_size;
+    if (f->wire_type == PROTOBUF_C_WIRE_TYPE_VARINT) {
+        return take_varint(at, end, &number);
+    }
+    if (f->wire_type == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED) {
+        at = take_size(at, end, &size);
+    }
+    return at != NULL && size <= (size_t)(end - at) ? at + size : NULL;
 }
 
 // How many values of a repeated field stand one behind the other, of which the first begins at `at`
 // behind its tag. 0: one is broken.
 static size_t count_run(const struct field_plan *f, const uint8_t *at, const uint8_t *end)
 {
-    size_t count = 0, size;
-    for (;;) {
-        at = take_size(at, end, &size);
+    for (size_t count = 1;; count++) {
+        at = skip_value(f, at, end);
         if (at == NULL) {
             return 0;
         }
-        count++;
-        at += size;
         if ((size_t)(end - at) < f->tag_size || at[0] != f->tag[0] ||
             memcmp(at, f->tag, f->tag_size) != 0) {
             return count;
@@ -238,82 +314,42 @@ static size_t count_run(const struct field_plan *f, const uint8_t *at, const uin
     }
 }
 
-// Reads these. Returns where they end; NULL: no.
+// Reads these.
 static __attribute__((noinline)) const uint8_t *read_run(struct quick *q, struct field_plan *f,
                                                          ProtobufCMessage *m, const uint8_t *at,
-                                                         const uint8_t *end, unsigned depth)
+                                                         const uint8_t *end)
 {
-    size_t *ret_count = field_count(m, f->field), size = 0;
+    size_t *ret_count = field_count(m, f->field);
     size_t count = *ret_count == 0 ? count_run(f, at, end) : 0; // else: others came before
     if (count == 0) {
         return NULL;
     }
-    void **values = take(q, count * sizeof(*values));
+    char *values = take(q, count * f->value_size, ARENA_SMALL_ALIGNMENT);
     for (size_t i = 0; i < count; i++) {
-        at = take_size(at + (i > 0 ? f->tag_size : 0), end, &size);
-        if (at == NULL) {
-            return NULL; // count_run has seen that it is not
+        void *slot = values + i * f->value_size;
+        at += i > 0 ? f->tag_size : 0;
+        if (f->read_each > READ_POINTED_LAST) {
+            at = read_value(q, f, f->read_each, slot, at, end);
+            if (at == NULL) {
+                return NULL;
+            }
+            continue;
         }
-        values[i] = f->read == READ_TEXTS ? (void *)read_text(q, at, size)
-                                          : (void *)read_nested(q, f, at, size, depth);
-        if (values[i] == NULL || (f->is_map && !is_whole_entry(values[i]))) {
+        size_t size;
+        at = take_size(at, end, &size);
+        void *pointed = at != NULL ? read_pointed(q, f, f->read_each, at, size) : NULL;
+        if (pointed == NULL || (f->is_map && !is_whole_entry(pointed))) {
             return NULL;
         }
+        *(void **)slot = pointed;
         at += size;
     }
-    *(void ***)field_at(m, f->field) = values;
+    *(void **)field_at(m, f->field) = values;
     *ret_count = count;
     if (f->is_map) {
-        wire_build_unique_entries((ProtobufCMessage **)values, ret_count);
+        wire_build_unique_entries((ProtobufCMessage **)(void *)values, ret_count);
     }
     return at;
-}
-
-// A single field of which `size` bytes are there.
-static inline bool read_sized(struct quick *q, struct field_plan *f, void *slot,
-                              const uint8_t *data, size_t size, unsigned depth)
-{
-    if (f->read == READ_TEXT) {
-        char *text = read_text(q, data, size);
-        *(char **)slot = text;
-        return text != NULL;
-    }
-    if (f->read == READ_MESSAGE) {
-        ProtobufCMessage **message = slot;
-        if (*message != NULL) {
-            return false; // it is to be merged
-        }
-        *message = read_nested(q, f, data, size, depth);
-        return *message != NULL;
-    }
-    if (f->read != READ_BYTES) {
-        return false; // a member of a oneof has not the room
-    }
-    read_bytes(q, slot, data, size);
-    return true;
-}
-
-static inline bool store_number(const struct field_plan *f, void *slot, uint64_t number)
-{
-    switch (f->read) {
-    case READ_ENUM:
-        *(int32_t *)slot = (int32_t)number;
-        return (uint32_t)number - (uint32_t)f->enum_first < f->enum_count;
-    case READ_ENUM_IN_ROWS:
-        *(int32_t *)slot = (int32_t)number;
-        return wire_enum_has(f->field->descriptor, (int32_t)number);
-    case READ_BOOL:
-        *(protobuf_c_boolean *)slot = number != 0;
-        return true;
-    case READ_VARINT32:
-        *(uint32_t *)slot = (uint32_t)number;
-        return true;
-    case READ_VARINT64:
-        *(uint64_t *)slot = number;
-        return true;
-    default:
-        return false;
-    }
 }
 
 // The field that the tag at *at names, in its own wire type; *at is then behind it. NULL: there is
@@ -337,30 +373,8 @@ static inline struct field_plan *take_field(const struct wire_plan *plan, const 
     return f;
 }
 
-// One value of a field that is not length-prefixed, behind its tag. Returns what follows.
-static inline const uint8_t *read_number(const struct field_plan *f, char *m, const uint8_t *at,
-                                         const uint8_t *end)
-{
-    if (f->wire_type == PROTOBUF_C_WIRE_TYPE_VARINT) {
-        uint64_t number;
-        at = take_varint(at, end, &number);
-        if (at == NULL || !store_number(f, m + f->offset, number)) {
-            return NULL;
-        }
-    } else if (f->read == READ_FIXED64 && end - at >= 8) {
-        memcpy(m + f->offset, at, 8); // both are little-endian
-        at += 8;
-    } else if (f->read == READ_FIXED32 && end - at >= 4) {
-        memcpy(m + f->offset, at, 4);
-        at += 4;
-    } else {
-        return NULL;
-    }
-    return at;
-}
-
 static bool read_message(struct quick *q, struct wire_plan *plan, ProtobufCMessage *m,
-                         const uint8_t *at, const uint8_t *end, unsigned depth)
+                         const uint8_t *at, const uint8_t *end)
 {
     uint64_t missing = plan->required.bits[0];
     while (at < end) {
@@ -372,31 +386,37 @@ static bool read_message(struct quick *q, struct wire_plan *plan, ProtobufCMessa
             }
             continue;
         }
-        if (f->wire_type != PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED) {
-            at = read_number(f, (char *)m, at, end);
-            if (at == NULL) {
-                return false;
-            }
-        } else if (f->read >= READ_TEXTS) {
-            at = read_run(q, f, m, at, end, depth);
-            if (at == NULL) {
-                return false;
-            }
-            continue;
-        } else {
+        missing &= f->not_required_bit;
+        enum field_read how = f->read;
+        void *slot = (char *)m + f->offset;
+        if (how <= READ_POINTED_LAST) {
             size_t size;
             at = take_size(at, end, &size);
-            if (at == NULL || !read_sized(q, f, (char *)m + f->offset, at, size, depth)) {
+            if (at == NULL || (how != READ_TEXT && *(void **)slot != NULL)) {
+                return false; // a message that came before is to be merged
+            }
+            void *pointed = read_pointed(q, f, how, at, size);
+            if (pointed == NULL) {
                 return false;
             }
+            *(void **)slot = pointed;
             at += size;
+        } else if (how == READ_RUN) {
+            at = read_run(q, f, m, at, end);
+            if (at == NULL) {
+                return false;
+            }
+        } else {
+            at = read_value(q, f, how, slot, at, end);
+            if (at == NULL) {
+                return false;
+            }
+            if (f->probe == PROBE_FLAG) {
+                *(protobuf_c_boolean *)(void *)((char *)m + f->quantifier_offset) = 1;
+            }
         }
-        if (f->probe == PROBE_FLAG) {
-            *(protobuf_c_boolean *)(void *)((char *)m + f->quantifier_offset) = 1;
-        }
-        missing &= ~f->required_bit;
     }
-    return (missing | plan->required.bits[1]) == 0;
+    return (missing | plan->required.bits[1]) == 0 && !q->is_too_much;
 }
 
 ProtobufCMessage *wire_read_quick(const ProtobufCMessageDescriptor *descriptor, struct arena *arena,
@@ -407,10 +427,10 @@ ProtobufCMessage *wire_read_quick(const ProtobufCMessageDescriptor *descriptor, 
         return NULL; // read_id pins nothing
     }
     struct wire_plan *plan = wire_plan_get(descriptor);
-    struct quick q = {arena, arena->size + wire_build_budget(size) / 2, pinned};
-    ProtobufCMessage *m = take(&q, plan->message_size);
+    struct quick q = {arena, arena_size(arena) + wire_build_budget(size) / 2, pinned, 1, false};
+    ProtobufCMessage *m = arena_alloc_aligned(arena, plan->message_size, ARENA_SMALL_ALIGNMENT);
     plan->message_init(m);
     const uint8_t *at = data;
-    return read_message(&q, plan, m, at, at + size, 1) && arena->size <= q.arena_size_max ? m
-                                                                                          : NULL;
+    bool is_read = read_message(&q, plan, m, at, at + size);
+    return is_read && arena_size(arena) <= q.arena_size_max ? m : NULL;
 }

@@ -23,6 +23,7 @@
 #define STATUS &mesos__v1__task_status__descriptor
 #define RESOURCE &mesos__v1__resource__descriptor
 #define HTTP_CHECK &mesos__v1__health_check__httpcheck_info__descriptor
+#define FRAMEWORK_ON_AGENT &meseta__link__framework_on_agent__descriptor
 #define SELECTOR &mesos__v1__scheduler__attribute_constraint__selector__descriptor
 
 #define BYTES(literal) (literal), sizeof(literal) - 1
@@ -197,9 +198,27 @@ static void test_odd(void **state)
         {CALL, BYTES("\x10\x63"), false},
         {RESOURCE, BYTES("\x0a\x01n\x10\x63"), false},
         {RESOURCE, BYTES("\x0a\x01n\x10\x00"), true},
-        // Numbers in lists, packed or not, and members of a oneof.
-        {HTTP_CHECK, BYTES("\x08\x50\x20\xc8\x01"), false},
+        // Numbers in lists: one behind the other, in two places, packed, cut off.
+        {HTTP_CHECK, BYTES("\x08\x50\x20\xc8\x01"), true},
+        {HTTP_CHECK, BYTES("\x08\x50\x20\xc8\x01\x20\x01\x20\xff\xff\xff\xff\x0f"), true},
+        {HTTP_CHECK, BYTES("\x20\xc8\x01\x08\x50\x20\x01"), false},
         {HTTP_CHECK, BYTES("\x08\x50\x22\x02\xc8\x01"), false},
+        {HTTP_CHECK, BYTES("\x08\x50\x20\xc8\x01\x20\xff"), false},
+        {FRAMEWORK_ON_AGENT,
+         BYTES("\x0a\x06\x0a\x01u\x12\x01n"
+               "\x21"
+               "12345678"
+               "\x21"
+               "abcdefgh"),
+         true},
+        {FRAMEWORK_ON_AGENT,
+         BYTES("\x0a\x06\x0a\x01u\x12\x01n"
+               "\x21"
+               "12345678"
+               "\x21"
+               "abcdefg"),
+         false},
+        // Members of a oneof.
         {SELECTOR, BYTES("\x08\x03"), false},
         {SELECTOR, BYTES("\x12\x01x"), false},
         // A map's entry without its key or its value, and keys that come twice.
