@@ -207,6 +207,7 @@ struct allocator_standing {
     double role_share;    // of the role with all below, divided by its weight
     int64_t filters;      // agents that it has filters for
     size_t before, after; // members that want offers and go before it, or behind
+    bool is_by_chance;    // a sorter is random: who goes before is not known, and all are `after`
     int64_t paused_until; // no offers are made before (allocator_pause); 0: they are
 };
 bool allocator_get_standing(const struct allocator *a, const char *framework_id, const char *role,

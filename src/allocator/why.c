@@ -376,11 +376,12 @@ bool allocator_get_standing(const struct allocator *a, const char *framework_id,
         .role_share = order_share(a, &member->role->all.amounts) / member->role->all.weight,
         .filters = count_filters(member),
         .paused_until = a->paused_until,
+        .is_by_chance = a->is_role_random || a->is_framework_random,
     };
     for (uint32_t i = 0; i < a->member_slots; i++) {
         const struct alloc_member *other = a->members[i];
         if (other != NULL && other != member && other->is_wanting) {
-            bool is_before = order_compare(a, other, member) < 0;
+            bool is_before = !ret->is_by_chance && order_compare(a, other, member) < 0;
             ret->before += is_before;
             ret->after += !is_before;
         }

@@ -37,8 +37,8 @@ struct answer {
     const struct master *master;
     const struct framework *framework;
     struct arena *arena;
-    struct map roles;  // role -> struct map: reason and detail -> struct group
-    bool is_held_back; // the role that is told gets no offer whatever the agents have
+    struct map roles;      // role -> struct map: reason and detail -> struct group
+    const char *held_back; // why the role that is told gets no offer, whatever the agents have
     struct json_writer w;
 };
 
@@ -162,7 +162,7 @@ static void note_agent(void *ctx, const char *role, const char *agent_id,
 static void put_sentence(struct answer *answer, const struct group *group)
 {
     AUTO_BUF struct buf text = BUF_INIT;
-    buf_puts(&text, group->reason == ALLOCATOR_NEXT && answer->is_held_back
+    buf_puts(&text, group->reason == ALLOCATOR_NEXT && answer->held_back != NULL
                         ? "nothing on the agents' side is in the way"
                         : reason_texts[group->reason]);
     if (group->detail[0] != '\0')
@@ -196,7 +196,8 @@ static void put_group(struct answer *answer, const struct group *group)
 {
     struct json_writer *w = &answer->w;
     json_object_open(w);
-    json_key_string(w, "reason", reason_names[group->reason]);
+    bool is_held_back = group->reason == ALLOCATOR_NEXT && answer->held_back != NULL;
+    json_key_string(w, "reason", is_held_back ? answer->held_back : reason_names[group->reason]);
     put_sentence(answer, group);
     json_key_string(w, "detail", group->detail);
     json_key_u64(w, "agents", group->count);
@@ -220,6 +221,14 @@ static void put_group(struct answer *answer, const struct group *group)
     json_object_close(w);
 }
 
+static const char *held_back(const struct answer *answer, const struct allocator_standing *standing)
+{
+    return !standing->is_active                                ? "FRAMEWORK_INACTIVE"
+           : standing->is_suppressed                           ? "SUPPRESSED"
+           : standing->paused_until > answer->master->now.mono ? "PAUSED"
+                                                               : NULL;
+}
+
 static const char *standing_text(const struct answer *answer,
                                  const struct allocator_standing *standing)
 {
@@ -233,6 +242,11 @@ static const char *standing_text(const struct answer *answer,
         return "the framework declined everything of late, so those that take something go first";
     if (standing->before + standing->after == 0)
         return "nobody else wants offers";
+    if (standing->is_by_chance)
+        return arena_printf(answer->arena,
+                            "%zu others want offers, and who comes first is drawn by chance: a "
+                            "sorter is random; a framework counts once for each of its roles",
+                            standing->after);
     return arena_printf(answer->arena,
                         "of the others that want offers %zu come before it and %zu after it; a "
                         "framework counts once for each of its roles",
@@ -245,8 +259,7 @@ static void put_role(struct answer *answer, const char *role, const struct map *
     struct allocator_standing standing;
     if (!allocator_get_standing(answer->master->allocator, answer->framework->id, role, &standing))
         return;
-    answer->is_held_back = !standing.is_active || standing.is_suppressed ||
-                           standing.paused_until > answer->master->now.mono;
+    answer->held_back = held_back(answer, &standing);
     json_object_open(w);
     json_key_string(w, "role", role);
     json_key_string(w, "text", standing_text(answer, &standing));

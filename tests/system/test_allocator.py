@@ -121,6 +121,8 @@ def test_random_sorters_offer_to_all(cluster):
 
     wait_for(lambda: offered() == 3, what="an offer of each agent")
     assert sum(len(hosts(master, s)) for s in schedulers) == 3
+    role = explain(master, schedulers[0])[0]["roles"][0]
+    assert (role["before"], role["after"]) == (0, 2) and "drawn by chance" in role["text"]
 
 
 @pytest.mark.parametrize("is_aware", [True, False])
@@ -221,12 +223,15 @@ def test_why_a_framework_is_not_offered_something(cluster):
     assert master.get("/master/allocator?framework=nobody").status == 404
 
 
-def test_why_of_a_role_that_is_suppressed(master, agent, scheduler):
-    """Nothing is promised for the next round to who asked for no offers."""
+def test_why_of_a_role_that_is_suppressed(cluster, master, agent):
+    """Nothing is promised for the next round to who asked for no offers, or is away."""
+    scheduler = cluster.scheduler(master, failover_timeout=600)
     scheduler.decline([scheduler.take_offer()], refuse_seconds=0)
     scheduler.call("SUPPRESS")
-    group = wait_for(lambda: explain(master, scheduler)[1]["*"].get("NEXT_ROUND"), what="the agent to be free")
+    group = wait_for(lambda: explain(master, scheduler)[1]["*"].get("SUPPRESSED"), what="the agent to be free")
     assert group["text"] == "nothing on the agents' side is in the way"
+    scheduler.close()
+    wait_for(lambda: "FRAMEWORK_INACTIVE" in explain(master, scheduler)[1]["*"], what="the framework to be away")
 
 
 def operator(master, kind, **content):
