@@ -248,6 +248,8 @@ int master_operate(struct master *m, const char *agent_id, Mesos__V1__Offer__Ope
     }
     AUTO_CONVERSIONS struct conversions conversions = CONVERSIONS_INIT;
     conversions_get(operation, &conversions);
+    if (operation->type == OPERATION(DESTROY))
+        rescind_with_volumes(a, &conversions); // a shared one stands in any number of offers
     rescind_for(a, &conversions);
     AUTO_RESOURCES struct resources *held = resources_copy(a->used);
     resources_add(held, a->offered);

@@ -334,6 +334,27 @@ static int operate(struct scene *c, const char *json, const char **why)
     return status;
 }
 
+// It stands in two offers; both are taken back.
+static void test_operators_destroy_shared(void **state)
+{
+    (void)state;
+    struct scene *c = scene_begin();
+    accept(c, RESERVE("", CPUS("2") "," DISK("10")) "," CREATE("", SHARED("v", "10")) "," LAUNCH(
+                  TASK("t1", CPUS("1") "," SHARED("v", "10")) "," TASK(
+                      "t2", CPUS("1") "," SHARED("v", "10"))));
+    stream_offer(&c->s); // of the rest
+    end_update(&c->w, &c->e, c->s.framework_id, "t1", "TASK_FINISHED", 0);
+    end_update(&c->w, &c->e, c->s.framework_id, "t2", "TASK_FINISHED", 0);
+    assert_int_equal(c->w.master->offers.count, 3);
+    const char *why;
+    assert_int_equal(operate(c, DESTROY("", SHARED("v", "10")), &why), 202);
+    for (int i = 0; i < 3; i++)
+        assert_non_null(stream_next(&c->s, EVENT(RESCIND)));
+    const char *total = total_of(c);
+    assert_null(strstr(total, "SHARED"));
+    scene_end(c);
+}
+
 static void test_operators(void **state)
 {
     (void)state;
@@ -541,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_an_id_is_used_once),
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_shared_volume),
+        cmocka_unit_test(test_operators_destroy_shared),
         cmocka_unit_test(test_operators),
         cmocka_unit_test(test_lost_on_the_way),
         cmocka_unit_test(test_new_master),
