@@ -253,7 +253,7 @@ void agent_recount(struct allocator *a, struct alloc_agent *agent)
 void agent_hold(struct allocator *a, struct alloc_agent *agent, struct alloc_member *member,
                 const struct resources *amount)
 {
-    struct alloc_bond *bond = bond_get(agent, member);
+    struct alloc_bond *bond = bond_get(a, agent, member);
     AUTO_RESOURCES struct resources *bare = bare_of(agent, amount);
     if (!resources_contains(agent->available, bare)) {
         agent->is_overcommitted = true;

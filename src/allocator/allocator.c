@@ -63,7 +63,7 @@ struct allocator *allocator_new(const struct allocator_options *options,
     a->is_framework_random = options->is_framework_random;
     a->is_demand_aware = options->is_demand_aware;
     a->is_packing = options->is_packing;
-    a->root = (struct alloc_role){.all = {.weight = 1.0}};
+    a->root = (struct alloc_role){.weight = 1.0, .own = {.is_own = true}};
     a->root.places = TREE_INIT(order_compare_places);
     a->root.order = TREE_INIT(order_compare_members);
     return a;
@@ -86,7 +86,7 @@ struct allocator *allocator_free(struct allocator *a)
     }
     free_frameworks(a);
     MAP_FOREACH (&a->roles, entry) {
-        ((struct alloc_role *)entry->value)->all.weight = 1.0;
+        ((struct alloc_role *)entry->value)->weight = 1.0;
         allocator_set_quota(a, entry->key, NULL);
     }
     CHECK(a->frameworks.count == 0 && a->roles.count == 0);
@@ -128,6 +128,7 @@ struct allocator *allocator_free(struct allocator *a)
     mem_free(a->region);
     mem_free(a->rebuilding);
     mem_free(a->members);
+    mem_free(a->new_bonds);
     mem_free(a->free_numbers);
     mem_free(a->drawn);
     mem_free(a->drawn_roles);
@@ -188,6 +189,12 @@ static void set_roles(struct allocator *a, struct alloc_framework *framework,
     }
 }
 
+static void set_capabilities(struct alloc_framework *framework, unsigned capabilities)
+{
+    CHECK(capabilities >> CAPABILITY_BITS == 0);
+    framework->capabilities = capabilities & ((1U << CAPABILITY_BITS) - 1);
+}
+
 void allocator_add_framework(struct allocator *a, const char *framework_id,
                              const char *const *roles, size_t role_count,
                              const char *const *suppressed, size_t suppressed_count,
@@ -197,7 +204,7 @@ void allocator_add_framework(struct allocator *a, const char *framework_id,
     CHECK(!a->is_running && !framework->is_added);
     framework->is_added = true;
     framework->is_active = active;
-    framework->capabilities = capabilities;
+    set_capabilities(framework, capabilities);
     set_roles(a, framework, roles, role_count, suppressed, suppressed_count);
 }
 
@@ -215,7 +222,7 @@ void allocator_update_framework(struct allocator *a, const char *framework_id,
 {
     struct alloc_framework *framework = framework_find(a, framework_id);
     bool has_changed = framework->capabilities != capabilities;
-    framework->capabilities = capabilities;
+    set_capabilities(framework, capabilities);
     set_roles(a, framework, roles, role_count, suppressed, suppressed_count);
     for (size_t i = 0; has_changed && i < framework->member_count; i++) {
         member_reconsider(a, framework->members[i]);
@@ -229,6 +236,7 @@ void allocator_set_constraints(struct allocator *a, const char *framework_id,
     bool is_none = constraints == NULL && framework->constraints == NULL;
     constraints_free(framework->constraints);
     framework->constraints = constraints;
+    framework->is_constrained = constraints != NULL;
     for (size_t i = 0; i < framework->member_count && !is_none; i++) {
         member_reconsider(a, framework->members[i]);
     }
@@ -247,6 +255,7 @@ void allocator_remove_framework(struct allocator *a, const char *framework_id)
 {
     struct alloc_framework *framework = framework_find(a, framework_id);
     framework->is_added = false;
+    bonds_settle(a);
     for (size_t i = framework->member_count; i-- > 0;) {
         struct alloc_member *member = framework->members[i];
         member->is_subscribed = false;
@@ -438,7 +447,7 @@ double allocator_dominant_share(const struct allocator *a, const char *role_name
         return 0.0;
     }
     if (framework_id == NULL) {
-        return order_share(a, &role->all.amounts) / role->all.weight;
+        return order_share(a, &role->all.amounts) / role->weight;
     }
     const struct alloc_framework *framework = map_get(&a->frameworks, framework_id);
     for (size_t i = 0; framework != NULL && i < framework->member_count; i++) {

@@ -42,56 +42,58 @@ size_t name_number(struct allocator *a, struct intern *name)
 
 void amounts_free(struct amounts *amounts)
 {
-    if (amounts->items != amounts->few) {
-        mem_free(amounts->items);
+    if (amounts->count > AMOUNTS_FEW) {
+        mem_free(amounts->many);
     }
     *amounts = (struct amounts){0};
 }
 
 void amounts_reserve(struct amounts *amounts, size_t count, int64_t fill)
 {
-    if (amounts->items == NULL) {
-        amounts->items = amounts->few;
+    uint32_t before = amounts->count;
+    if (count <= before) {
+        return;
     }
-    if (count > AMOUNTS_INLINE && amounts->items == amounts->few) {
-        amounts->items = mem_calloc(count, sizeof(amounts->items[0]));
-        memcpy(amounts->items, amounts->few, amounts->count * sizeof(amounts->items[0]));
-    } else if (count > AMOUNTS_INLINE && count > amounts->count) {
-        amounts->items = mem_realloc_array(amounts->items, count, sizeof(amounts->items[0]));
+    if (count > AMOUNTS_FEW && before <= AMOUNTS_FEW) {
+        int64_t *many = mem_calloc(count, sizeof(many[0]));
+        memcpy(many, amounts->few, before * sizeof(many[0]));
+        amounts->many = many;
+    } else if (count > AMOUNTS_FEW) {
+        amounts->many = mem_realloc_array(amounts->many, count, sizeof(amounts->many[0]));
     }
-    while (amounts->count < count) {
-        amounts->items[amounts->count++] = fill;
+    amounts->count = (uint32_t)count;
+    for (size_t i = before; i < count; i++) {
+        amounts_items(amounts)[i] = fill;
     }
 }
 
 void amounts_clear(struct amounts *amounts)
 {
     if (amounts->count > 0) {
-        memset(amounts->items, 0, amounts->count * sizeof(amounts->items[0]));
+        memset(amounts_items(amounts), 0, amounts->count * sizeof(int64_t));
     }
 }
 
-void amount_add(struct allocator *a, struct amounts *amounts, size_t number, int64_t value)
+void amount_add(struct amounts *amounts, size_t number, int64_t value)
 {
-    if (number >= amounts->count) {
-        amounts_reserve(amounts, a->name_count, 0);
-    }
+    amounts_reserve(amounts, number + 1, 0);
+    int64_t *item = &amounts_items(amounts)[number];
     // Wraps round without harm: what is added is taken back in the same steps.
-    amounts->items[number] = (int64_t)((uint64_t)amounts->items[number] + (uint64_t)value);
+    *item = (int64_t)((uint64_t)*item + (uint64_t)value);
 }
 
-void amounts_add(struct allocator *a, struct amounts *amounts, const struct amounts *by, int sign)
+void amounts_add(struct amounts *amounts, const struct amounts *by, int sign)
 {
+    const int64_t *values = amounts_items(by);
     size_t count = by->count; // without the zeros behind
-    while (count > 0 && by->items[count - 1] == 0) {
+    while (count > 0 && values[count - 1] == 0) {
         count--;
     }
-    if (count > amounts->count) {
-        amounts_reserve(amounts, a->name_count, 0);
-    }
+    amounts_reserve(amounts, count, 0);
+    int64_t *items = amounts_items(amounts);
     for (size_t i = 0; i < count; i++) {
-        uint64_t value = (uint64_t)by->items[i];
-        amounts->items[i] = (int64_t)((uint64_t)amounts->items[i] + (sign > 0 ? value : -value));
+        uint64_t value = (uint64_t)values[i];
+        items[i] = (int64_t)((uint64_t)items[i] + (sign > 0 ? value : -value));
     }
 }
 
@@ -111,7 +113,7 @@ void amounts_add_scalars(struct allocator *a, struct amounts *amounts, const str
             continue;
         }
         uint64_t value = (uint64_t)entry->scalar * (entry->kind->shared ? 1 : entry->count);
-        amount_add(a, amounts, name_number(a, entry->kind->interned_name),
+        amount_add(amounts, name_number(a, entry->kind->interned_name),
                    (int64_t)(sign > 0 ? value : -value));
     }
 }

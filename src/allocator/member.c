@@ -29,13 +29,13 @@ void id_free(const char own[OWN_ID], char *id)
 struct alloc_framework *framework_get(struct allocator *a, const char *id, bool may_make)
 {
     struct alloc_framework *framework = a->recent_framework;
-    if (framework != NULL && strcmp(framework->id, id) == 0) {
+    if (framework != NULL && strcmp(framework_id(framework), id) == 0) {
         return framework;
     }
     framework = map_get(&a->frameworks, id);
     if (framework == NULL && may_make) {
         framework = slab_take(&a->framework_slab);
-        framework->id = id_keep(framework->own_id, id);
+        framework->long_id = id_keep(framework->own_id, id);
         framework->allocator = a;
         map_put(&a->frameworks, id, framework);
     }
@@ -48,12 +48,12 @@ void framework_free_if_unused(struct allocator *a, struct alloc_framework *frame
     if (framework->is_added || framework->member_count > 0) {
         return;
     }
-    map_remove(&a->frameworks, framework->id);
+    map_remove(&a->frameworks, framework_id(framework));
     a->recent_framework = NULL;
     constraints_free(framework->constraints);
     framework_free_notes(a, framework);
     mem_free(framework->members);
-    id_free(framework->own_id, framework->id);
+    id_free(framework->own_id, framework->long_id);
     slab_give(&a->framework_slab, framework);
 }
 
@@ -67,9 +67,8 @@ struct alloc_role *role_get(struct allocator *a, const char *name)
     role = slab_take(&a->role_slab);
     role->name = intern_get(name);
     const char *slash = strrchr(role->name->text, '/');
-    role->all =
-        (struct alloc_place){.weight = 1.0, .name = slash != NULL ? slash + 1 : role->name->text};
-    role->own = (struct alloc_place){.weight = 1.0, .name = ".", .is_own = true};
+    role->own.is_own = true;
+    role->weight = 1.0;
     role->places = TREE_INIT(order_compare_places);
     role->order = TREE_INIT(order_compare_members);
     role->parent = &a->root;
@@ -86,7 +85,7 @@ struct alloc_role *role_get(struct allocator *a, const char *name)
 // A role is kept for its weight or quota, for what is reserved for it, and for roles below it.
 void role_free_if_unused(struct allocator *a, struct alloc_role *role)
 {
-    while (role != &a->root && role->member_count == 0 && role->all.weight == 1.0 &&
+    while (role != &a->root && role->member_count == 0 && role->weight == 1.0 &&
            role->quota == NULL && role->reservation_count == 0 && role->child_count == 0) {
         struct alloc_role *parent = role->parent;
         CHECK(role->places.count == 0 && role->order.count == 0);
@@ -108,7 +107,8 @@ void allocator_set_weight(struct allocator *a, const char *name, double weight)
 {
     CHECK(weight > 0);
     struct alloc_role *role = role_get(a, name);
-    role->all.weight = weight;
+    role->weight = weight;
+    role->all.is_weighted = weight != 1.0;
     order_weigh(a, role);
     role_free_if_unused(a, role);
 }
@@ -167,7 +167,11 @@ struct alloc_member *member_get(struct allocator *a, struct alloc_framework *fra
 
 void member_free_if_unused(struct allocator *a, struct alloc_member *member)
 {
-    if (member->is_subscribed || member->bond_count > member->bond_holes) {
+    if (member->is_subscribed) {
+        return;
+    }
+    bonds_settle(a);
+    if (member->bond_count > member->bond_holes) {
         return;
     }
     CHECK(!member->is_wanting);
@@ -243,7 +247,7 @@ static void close_up_bonds(struct alloc_member *member)
     for (uint32_t i = 0; i < member->bond_count; i++) {
         struct alloc_bond *bond = member->bonds[i];
         if (bond != NULL) {
-            bond->in_member = kept;
+            bond->at = kept;
             member->bonds[kept++] = bond;
         }
     }
@@ -253,6 +257,7 @@ static void close_up_bonds(struct alloc_member *member)
 
 void member_clear_filters(struct allocator *a, struct alloc_member *member)
 {
+    bonds_settle(a);
     if (member->bond_holes > member->bond_count / 2) {
         close_up_bonds(member); // they are all looked at anyway
     }
@@ -292,6 +297,7 @@ struct alloc_bond *bond_find(const struct alloc_agent *agent, const struct alloc
 
 static void enter_member(struct alloc_member *member, struct alloc_bond *bond)
 {
+    bond->is_new = false;
     if (member->bond_count == member->bond_capacity &&
         member->bond_holes > member->bond_count / 2) {
         close_up_bonds(member);
@@ -301,13 +307,13 @@ static void enter_member(struct alloc_member *member, struct alloc_bond *bond)
         member->bonds =
             mem_realloc_array(member->bonds, member->bond_capacity, sizeof(struct alloc_bond *));
     }
-    bond->in_member = member->bond_count;
+    bond->at = member->bond_count;
     member->bonds[member->bond_count++] = bond;
 }
 
 static void leave_member(struct alloc_member *member, const struct alloc_bond *bond)
 {
-    member->bonds[bond->in_member] = NULL;
+    member->bonds[bond->at] = NULL;
     member->bond_holes++;
     while (member->bond_count > 0 && member->bonds[member->bond_count - 1] == NULL) {
         member->bond_count--;
@@ -315,7 +321,59 @@ static void leave_member(struct alloc_member *member, const struct alloc_bond *b
     }
 }
 
-struct alloc_bond *bond_get(struct alloc_agent *agent, struct alloc_member *member)
+static void close_up_new_bonds(struct allocator *a)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < a->new_bond_count; i++) {
+        struct alloc_bond *bond = a->new_bonds[i];
+        if (bond != NULL) {
+            bond->at = kept;
+            a->new_bonds[kept++] = bond;
+        }
+    }
+    a->new_bond_count = kept;
+    a->new_bond_holes = 0;
+}
+
+static void enter_new(struct allocator *a, struct alloc_bond *bond)
+{
+    if (a->new_bond_count == a->new_bond_capacity && a->new_bond_holes > a->new_bond_count / 2) {
+        close_up_new_bonds(a);
+    }
+    if (a->new_bond_count == a->new_bond_capacity) {
+        a->new_bond_capacity = a->new_bond_capacity * 2 + 16;
+        a->new_bonds =
+            mem_realloc_array(a->new_bonds, a->new_bond_capacity, sizeof(struct alloc_bond *));
+    }
+    bond->is_new = true;
+    bond->at = a->new_bond_count;
+    a->new_bonds[a->new_bond_count++] = bond;
+}
+
+static void leave_new(struct allocator *a, const struct alloc_bond *bond)
+{
+    a->new_bonds[bond->at] = NULL;
+    a->new_bond_holes++;
+    if (a->new_bond_holes == a->new_bond_count) {
+        a->new_bond_count = 0;
+        a->new_bond_holes = 0;
+    }
+}
+
+void bonds_settle(struct allocator *a)
+{
+    for (uint32_t i = 0; i < a->new_bond_count; i++) {
+        struct alloc_bond *bond = a->new_bonds[i];
+        if (bond != NULL) {
+            enter_member(bond->member, bond);
+        }
+    }
+    a->new_bond_count = 0;
+    a->new_bond_holes = 0;
+}
+
+struct alloc_bond *bond_get(struct allocator *a, struct alloc_agent *agent,
+                            struct alloc_member *member)
 {
     size_t at = slot_place(agent, member->number);
     if (at < agent->bond_count && agent->bonds[at].number == member->number) {
@@ -337,14 +395,13 @@ struct alloc_bond *bond_get(struct alloc_agent *agent, struct alloc_member *memb
         agent->is_own_bond_taken ? mem_alloc(sizeof(*bond)) : &agent->own_bond;
     agent->is_own_bond_taken = true;
     *bond = (struct alloc_bond){.agent = agent, .member = member};
-    enter_member(member, bond);
+    enter_new(a, bond);
     agent->bonds[at] = (struct alloc_bond_slot){.number = member->number, .bond = bond};
     return bond;
 }
 
 void bond_free_if_unused(struct allocator *a, struct alloc_bond *bond)
 {
-    (void)a;
     if (bond->held != NULL || bond->filters != NULL) {
         return;
     }
@@ -354,7 +411,11 @@ void bond_free_if_unused(struct allocator *a, struct alloc_bond *bond)
     agent->bond_count--;
     memmove(&agent->bonds[at], &agent->bonds[at + 1],
             (agent->bond_count - at) * sizeof(agent->bonds[0]));
-    leave_member(bond->member, bond);
+    if (bond->is_new) {
+        leave_new(a, bond);
+    } else {
+        leave_member(bond->member, bond);
+    }
     if (bond == &agent->own_bond) {
         agent->is_own_bond_taken = false;
     } else {

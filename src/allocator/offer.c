@@ -96,7 +96,7 @@ static bool chop(struct allocator *a, const struct alloc_role *role, struct reso
             entry.scalar = left;
             size = left;
         }
-        amount_add(a, &a->delta, number, size);
+        amount_add(&a->delta, number, size);
         resources_add_entry(kept, &entry);
     }
     resources_free(*offer);
@@ -108,10 +108,10 @@ static bool chop(struct allocator *a, const struct alloc_role *role, struct reso
 
 static bool is_excluded(struct alloc_agent *agent, const struct alloc_member *member)
 {
-    const struct constraints *constraints = member->framework->constraints;
-    if (constraints == NULL || agent->info == NULL) {
+    if (!member->framework->is_constrained || agent->info == NULL) {
         return false;
     }
+    const struct constraints *constraints = member->framework->constraints;
     if (!bits_has(&agent->judged, member->number)) {
         bits_set(&agent->judged, member->number);
         if (constraints_exclude(constraints, member->role->name->text, agent->info)) {

@@ -23,11 +23,13 @@ static double share_of(const struct allocator *a, const struct amounts *amounts,
                        const struct amounts *totals)
 {
     double share = 0.0;
+    const int64_t *held = amounts_items(amounts);
+    const int64_t *all = amounts_items(totals);
     for (size_t i = 0; i < amounts->count && i < totals->count; i++) {
-        if (totals->items[i] <= 0 || a->is_excluded[i]) {
+        if (all[i] <= 0 || a->is_excluded[i]) {
             continue;
         }
-        double part = (double)amounts->items[i] / (double)totals->items[i];
+        double part = (double)held[i] / (double)all[i];
         if (part > share) {
             share = part;
         }
@@ -43,7 +45,7 @@ double order_share(const struct allocator *a, const struct amounts *amounts)
 static double place_share(const struct allocator *a, const struct alloc_place *place,
                           const struct amounts *totals)
 {
-    return share_of(a, &place->amounts, totals) / place->weight;
+    return share_of(a, &place->amounts, totals) / place_weight(place);
 }
 
 static void refresh_place(const struct allocator *a, struct alloc_place *place)
@@ -65,7 +67,7 @@ static void reserve(struct allocator *a, const struct resource_entry *entry, int
         size_t number = name_number(a, entry->kind->interned_name);
         uint64_t value = (uint64_t)entry->scalar * (entry->kind->shared ? 1 : entry->count);
         for (struct alloc_role *r = role; r != NULL; r = r->parent) {
-            amount_add(a, &r->reserved, number, (int64_t)(sign > 0 ? value : -value));
+            amount_add(&r->reserved, number, (int64_t)(sign > 0 ? value : -value));
         }
         quota_refresh(a, role, sign < 0);
     }
@@ -102,12 +104,28 @@ static int compare_keys(bool is_sated, double share, uint64_t allocations, bool 
     return (allocations > allocations_y) - (allocations < allocations_y);
 }
 
+const char *order_place_name(const struct alloc_place *place)
+{
+    const char *name = place_role(place)->name->text;
+    const char *slash = strrchr(name, '/');
+    return place->is_own ? "." : slash != NULL ? slash + 1 : name;
+}
+
+// Of places that stand side by side.
+static int compare_names(const struct alloc_place *x, const struct alloc_place *y)
+{
+    if (x->is_own || y->is_own) {
+        return strcmp(order_place_name(x), order_place_name(y));
+    }
+    return strcmp(place_role(x)->name->text, place_role(y)->name->text); // differ in the last part
+}
+
 static int compare_places(const struct alloc_place *x, double x_share, const struct alloc_place *y,
                           double y_share)
 {
     int order =
         compare_keys(x->is_sated, x_share, x->allocations, y->is_sated, y_share, y->allocations);
-    return order != 0 || x == y ? order : strcmp(x->name, y->name);
+    return order != 0 || x == y ? order : compare_names(x, y);
 }
 
 static int compare_members(const struct alloc_member *x, double x_share,
@@ -115,7 +133,8 @@ static int compare_members(const struct alloc_member *x, double x_share,
 {
     int order =
         compare_keys(x->is_sated, x_share, x->allocations, y->is_sated, y_share, y->allocations);
-    return order != 0 || x == y ? order : strcmp(x->framework->id, y->framework->id);
+    return order != 0 || x == y ? order
+                                : strcmp(framework_id(x->framework), framework_id(y->framework));
 }
 
 int order_compare_places(const struct tree_node *x, const struct tree_node *y)
@@ -139,7 +158,7 @@ static double true_place_share(const struct allocator *a, const struct alloc_pla
 
 static double true_member_share(const struct allocator *a, const struct alloc_member *member)
 {
-    bool is_kept = !a->is_drifted && member->role->order.count > 1;
+    bool is_kept = !a->is_drifted && member->role->only == NULL && member->in_order.is_in;
     return is_kept ? member->share : share_of(a, &member->amounts, &a->totals);
 }
 
@@ -211,7 +230,7 @@ static void rebase_role(struct allocator *a, struct alloc_role *role)
 void order_rebase(struct allocator *a)
 {
     amounts_reserve(&a->basis, a->totals.count, 0);
-    memcpy(a->basis.items, a->totals.items, a->totals.count * sizeof(a->basis.items[0]));
+    memcpy(amounts_items(&a->basis), amounts_items(&a->totals), a->totals.count * sizeof(int64_t));
     a->is_drifted = false;
     rebase_role(a, &a->root);
 }
@@ -226,7 +245,7 @@ static enum drift measure_drift(struct allocator *a)
     int64_t total = 0, basis = 0; // of the first name
     bool is_same = true;
     for (size_t i = 0; i < a->totals.count; i++) {
-        int64_t now = a->totals.items[i] > 0 ? a->totals.items[i] : 0;
+        int64_t now = amount_of(&a->totals, i) > 0 ? amount_of(&a->totals, i) : 0;
         int64_t then = amount_of(&a->basis, i) > 0 ? amount_of(&a->basis, i) : 0;
         if (a->is_excluded[i] || (now == 0 && then == 0)) {
             continue;
@@ -373,12 +392,12 @@ static bool is_held(const struct charge *c, const struct resource_entry *entry,
 static void apply(struct allocator *a, struct amounts *amounts, const struct amounts *delta,
                   const struct charge *c, const struct alloc_role *scope, bool is_own)
 {
-    amounts_add(a, amounts, delta, c->sign);
+    amounts_add(amounts, delta, c->sign);
     for (uint32_t i = 0; c->has_shared && i < c->r->count; i++) {
         const struct resource_entry *entry = &c->r->entries[i];
         if (entry->kind->shared && entry->kind->type == MESOS__V1__VALUE__TYPE__SCALAR &&
             !is_held(c, entry, scope, is_own)) {
-            amount_add(a, amounts, name_number(a, entry->kind->interned_name),
+            amount_add(amounts, name_number(a, entry->kind->interned_name),
                        c->sign * entry->scalar);
         }
     }
@@ -396,12 +415,11 @@ static void charge_place(struct allocator *a, struct alloc_place *place, const s
 
 static void charge_member(struct allocator *a, struct alloc_member *member, const struct charge *c)
 {
-    struct tree *order = &member->role->order;
     apply(a, &member->amounts, &a->delta, c, NULL, false);
     member->allocations += c->is_allocation;
-    if (order->count > 1 && member->in_order.is_in) {
+    if (member->role->only == NULL && member->in_order.is_in) {
         refresh_member(a, member);
-        tree_move(order, &member->in_order);
+        tree_move(&member->role->order, &member->in_order);
     }
 }
 
@@ -429,10 +447,10 @@ static void measure(struct allocator *a, const struct resources *r, struct charg
         }
         size_t number = name_number(a, entry->kind->interned_name);
         int64_t value = (int64_t)((uint64_t)entry->scalar * entry->count);
-        amount_add(a, &a->delta, number, value);
+        amount_add(&a->delta, number, value);
         if (!entry_is_firm(entry)) {
             begin_soft(a, c);
-            amount_add(a, &a->soft_delta, number, value);
+            amount_add(&a->soft_delta, number, value);
         }
     }
 }
@@ -483,7 +501,7 @@ void order_add_child(const struct allocator *a, struct alloc_role *parent)
     const struct amounts *all = &parent->all.amounts;
     amounts_reserve(&own->amounts, all->count, 0);
     if (all->count > 0) {
-        memcpy(own->amounts.items, all->items, all->count * sizeof(all->items[0]));
+        memcpy(amounts_items(&own->amounts), amounts_items(all), all->count * sizeof(int64_t));
     }
     own->allocations = parent->all.allocations - parent->allocations_below;
     refresh_place(a, own); // it stands alone
@@ -542,17 +560,23 @@ static void refresh_sated(struct allocator *a, struct alloc_role *role)
     }
 }
 
+static void note_only(struct alloc_role *role)
+{
+    role->only = role->order.count == 1 ? member_at(role->order.first) : NULL;
+}
+
 void order_insert(struct allocator *a, struct alloc_member *member)
 {
     struct alloc_role *role = member->role;
     if (role->order.count == 0) {
         list_place(a, &role->own);
     }
-    if (role->order.count == 1) {
-        refresh_member(a, member_at(role->order.first));
+    if (role->only != NULL) {
+        refresh_member(a, role->only);
     }
     refresh_member(a, member);
     tree_insert(&role->order, &member->in_order);
+    note_only(role);
     refresh_sated(a, role);
 }
 
@@ -560,6 +584,7 @@ void order_remove(struct allocator *a, struct alloc_member *member)
 {
     struct alloc_role *role = member->role;
     tree_remove(&role->order, &member->in_order);
+    note_only(role);
     if (role->order.count == 0) {
         unlist_place(a, &role->own);
     }

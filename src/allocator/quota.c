@@ -20,7 +20,7 @@ static int64_t add(int64_t x, int64_t y)
 
 static int64_t limit_of(const struct alloc_quota *quota, size_t number)
 {
-    return number < quota->limits.count ? quota->limits.items[number] : AMOUNT_UNLIMITED;
+    return number < quota->limits.count ? amounts_items(&quota->limits)[number] : AMOUNT_UNLIMITED;
 }
 
 static int64_t firm_of(const struct alloc_role *role, size_t number)
@@ -211,15 +211,15 @@ void quota_forget(struct allocator *a, const struct alloc_role *role)
     }
 }
 
-static void note_low_of(struct allocator *a, struct alloc_role *role)
+static void note_low_of(struct alloc_role *role)
 {
     struct alloc_quota *quota = role->quota;
     for (size_t i = 0; i < quota->limits.count; i++) {
         int64_t left = left_of_limit(role, i);
         if (!quota->is_low || i >= quota->low.count) {
-            amount_add(a, &quota->low, i, left - amount_of(&quota->low, i));
-        } else if (left < quota->low.items[i]) {
-            quota->low.items[i] = left;
+            amount_add(&quota->low, i, left - amount_of(&quota->low, i));
+        } else if (left < amount_of(&quota->low, i)) {
+            amounts_items(&quota->low)[i] = left;
         }
     }
     quota->is_low = true;
@@ -229,8 +229,9 @@ static void note_surplus_low(struct allocator *a)
 {
     for (size_t i = 0; i < a->name_count; i++) {
         int64_t surplus = quota_surplus(a, i);
-        if (!a->is_surplus_low || i >= a->surplus_low.count || surplus < a->surplus_low.items[i]) {
-            amount_add(a, &a->surplus_low, i, surplus - amount_of(&a->surplus_low, i));
+        if (!a->is_surplus_low || i >= a->surplus_low.count ||
+            surplus < amount_of(&a->surplus_low, i)) {
+            amount_add(&a->surplus_low, i, surplus - amount_of(&a->surplus_low, i));
         }
     }
     a->is_surplus_low = true;
@@ -240,7 +241,7 @@ void quota_note_low(struct allocator *a, struct alloc_role *role)
 {
     for (; role != NULL; role = role->parent) {
         if (role->quota != NULL) {
-            note_low_of(a, role);
+            note_low_of(role);
         }
     }
     if (a->guarantee_count > 0) {
@@ -274,7 +275,7 @@ static void refresh_limits(struct allocator *a, struct alloc_role *role, bool is
         relax(a, role);
     }
     if (is_exhausted) {
-        note_low_of(a, role);
+        note_low_of(role);
     }
 }
 
@@ -292,11 +293,11 @@ static void refresh_need(struct allocator *a, struct alloc_role *role)
             need = lacking;
         }
         int64_t change = need - amount_of(&role->need, i);
-        amount_add(a, &a->need_change, i, change - amount_of(&a->need_change, i));
+        amount_add(&a->need_change, i, change - amount_of(&a->need_change, i));
         if (change != 0) {
-            amount_add(a, &role->need, i, change);
+            amount_add(&role->need, i, change);
             if (role->parent != NULL) {
-                amount_add(a, &role->parent->need_below, i, change);
+                amount_add(&role->parent->need_below, i, change);
             }
         }
         is_assured = is_assured || extra(role, i) > 0;
@@ -385,7 +386,7 @@ bool quota_collect_relaxed(struct allocator *a)
         if (role->quota != NULL) {
             role->quota->is_low = false;
             if (role->quota->is_exhausted) {
-                note_low_of(a, role);
+                note_low_of(role);
             }
         }
     }
@@ -402,7 +403,7 @@ static void set_amount(struct allocator *a, struct amounts *amounts, const char 
     size_t number = name_number(a, interned);
     intern_drop(interned);
     amounts_reserve(amounts, number + 1, absent);
-    amounts->items[number] = amount;
+    amounts_items(amounts)[number] = amount;
 }
 
 static struct alloc_quota *quota_new(struct allocator *a, const struct allocator_quota *quota)

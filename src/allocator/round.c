@@ -87,7 +87,7 @@ static enum offer_verdict offer_to(struct allocator *a, struct alloc_agent *agen
         return verdict;
     }
     resources_set_role(offer, member->role->name);
-    struct alloc_bond *bond = bond_get(agent, member);
+    struct alloc_bond *bond = bond_get(a, agent, member);
     order_charge(a, agent, member, offer, 1, true);
     bool is_kept = bond->held == NULL;
     if (is_kept) {
@@ -96,7 +96,8 @@ static enum offer_verdict offer_to(struct allocator *a, struct alloc_agent *agen
         resources_add(bond->held, offer);
     }
     framework_note_offer(a, member, agent, offer);
-    a->callbacks.offer(a->ctx, member->framework->id, member->role->name->text, agent->id, offer);
+    a->callbacks.offer(a->ctx, framework_id(member->framework), member->role->name->text, agent->id,
+                       offer);
     if (!is_kept) {
         agent_drop_resources(agent, offer);
     }
@@ -222,8 +223,8 @@ static enum answer ask_role_members(struct allocator *a, struct alloc_agent *age
     if (a->is_framework_random) {
         return ask_members_by_chance(a, agent, stage, role);
     }
-    if (role->order.count == 1) { // the usual case: no memory of places is looked at
-        return ask_member(a, agent, stage, member_at(role->order.first)) ? TAKEN : NOT_TAKEN;
+    if (role->only != NULL) { // without a look at the order
+        return ask_member(a, agent, stage, role->only) ? TAKEN : NOT_TAKEN;
     }
     struct order_walk walk;
     order_walk_begin(a, &role->order, true, &walk);
@@ -260,13 +261,13 @@ static size_t weigh_roles(struct allocator *a, struct alloc_role *role, double p
     double sum = 0;
     TREE_FOREACH(&role->places, node)
     {
-        sum += place_at(node)->weight;
+        sum += place_weight(place_at(node));
     }
     TREE_FOREACH(&role->places, node)
     {
         struct alloc_place *place = place_at(node);
         if (!place->is_own) {
-            count = weigh_roles(a, place_role(place), part * place->weight / sum, count);
+            count = weigh_roles(a, place_role(place), part * place_weight(place) / sum, count);
             continue;
         }
         if (count == a->drawn_role_capacity) {
@@ -439,10 +440,7 @@ static void prefetch_member(const struct alloc_member *member, int ahead)
 {
     const struct alloc_framework *framework = member->framework;
     if (ahead == AHEAD_FRAMEWORK) {
-        prefetch_lines(framework, sizeof(*framework));
-        if (member->bonds != NULL) {
-            __builtin_prefetch(member->bonds + member->bond_count, 1);
-        }
+        prefetch_lines(framework, offsetof(struct alloc_framework, long_id));
         __builtin_prefetch(member->role->name, 1);
     } else if (ahead == AHEAD_NOTE && framework->notes != NULL) {
         prefetch_lines(framework_next_note(framework), sizeof(struct alloc_note));
@@ -451,16 +449,13 @@ static void prefetch_member(const struct alloc_member *member, int ahead)
 
 static void prefetch_role(const struct alloc_role *role, int ahead)
 {
-    if (role->order.first == NULL) {
+    if (role->only == NULL) {
         return;
     }
-    const struct alloc_member *member = member_at(role->order.first);
     if (ahead == AHEAD_MEMBER) {
-        bool is_alone = role->order.count == 1;
-        prefetch_lines(member,
-                       is_alone ? offsetof(struct alloc_member, in_order) : sizeof(*member));
+        prefetch_lines(role->only, offsetof(struct alloc_member, in_order));
     } else {
-        prefetch_member(member, ahead);
+        prefetch_member(role->only, ahead);
     }
 }
 
@@ -479,9 +474,9 @@ static void prefetch_order(const struct allocator *a)
         }
     }
     if (node != NULL && is_role) {
-        prefetch_lines(place_at(node), offsetof(struct alloc_role, own));
+        prefetch_lines(place_at(node), offsetof(struct alloc_role, order));
     } else if (node != NULL) {
-        prefetch_lines(member_at(node), sizeof(struct alloc_member));
+        prefetch_lines(member_at(node), offsetof(struct alloc_member, bonds));
     }
 }
 

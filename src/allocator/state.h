@@ -64,13 +64,21 @@ static inline uint64_t bits_word(const struct bits *bits, size_t word)
     return word < bits->count ? bits->words[word] : 0;
 }
 
-// Scalars by the allocator's numbering of their names. It must not be moved.
-enum { AMOUNTS_INLINE = 4 };
+// Scalars by the allocator's numbering of their names: amounts_items. Nearly all clusters have
+// cpus, mem and disk.
+enum { AMOUNTS_FEW = 3 };
 struct amounts {
-    int64_t *items; // `few`, or memory of its own
-    size_t count;
-    int64_t few[AMOUNTS_INLINE];
+    uint32_t count;
+    union {
+        int64_t few[AMOUNTS_FEW];
+        int64_t *many; // when they are more
+    };
 };
+
+static inline int64_t *amounts_items(const struct amounts *amounts)
+{
+    return amounts->count <= AMOUNTS_FEW ? (int64_t *)(uintptr_t)amounts->few : amounts->many;
+}
 
 // By the allocator's numbering of names.
 struct alloc_quota {
@@ -87,23 +95,25 @@ struct alloc_quota {
 struct alloc_place {
     struct tree_node in_places; // of the role above, or of its own if it is_own
     double share;               // of the basis, weighted; kept while it is in an order
-    uint64_t allocations : 62;  // offers and uses so far
+    uint64_t allocations : 61;  // offers and uses so far
     bool is_own : 1;
-    bool is_sated : 1; // demand-aware: nobody here took anything of late
-    const char *name;  // the last part of the role's, or "."
-    double weight;     // the role's; 1 of `own`
+    bool is_weighted : 1; // the role's weight is not 1, and counts here
+    bool is_sated : 1;    // demand-aware: nobody here took anything of late
     struct amounts amounts;
 };
 
-// What an offer changes of a role without others below stands in front: three cache lines.
+// What an offer changes of a role with one member and no roles below stands in front: two cache
+// lines.
 struct alloc_role {
     struct alloc_place all;
-    struct tree order; // its own members that want offers
     struct intern *name;
     struct alloc_role *parent; // NULL: this is the root
+    struct alloc_member *only; // the only one in `order`; NULL: there are others, or none
     uint32_t child_count;
     uint32_t depth; // the root's is 0
 
+    struct tree order; // its own members that want offers
+    double weight;
     struct alloc_place own;     // what it is compared by is kept while there are roles below
     uint64_t allocations_below; // of those in all.allocations, by roles below
     struct tree places;         // `own` and the children's `all`, those with wanting members
@@ -120,34 +130,34 @@ struct alloc_role {
     bool is_relaxed;           // in the allocator's list of those
 };
 
-// What an offer changes of a member, or asks of it, stands in front: two cache lines, and a third
-// where its role has several that want offers.
+// What an offer changes of a member, or asks of it, is one cache line, and a second one where its
+// role has several that want offers.
 struct alloc_member {
     struct alloc_framework *framework;
     struct alloc_role *role;
     struct amounts amounts;
-
-    // In the order in which they came, NULL where one went. Not a list: a new one would wait for
-    // the memory of the one before, on another agent.
-    struct alloc_bond **bonds;
-    uint32_t bond_count; // with the holes
-    uint32_t bond_holes;
-    uint32_t bond_capacity;
     uint32_t number;    // the bit in bitmaps
     bool is_subscribed; // false: only holds resources from earlier
     bool is_suppressed;
     bool is_wanting;
     bool has_minimums; // of its own
-    uint32_t declines; // in a row
     uint64_t allocations : 63;
     bool is_sated : 1; // demand-aware: it declined too often in a row
+
+    struct tree_node in_order; // of its role
+    double share;              // of the basis; kept while others are in the order, too
+    uint32_t declines;         // in a row
+
+    // In the order in which they came, NULL where one went. Not a list: a new one would wait for
+    // the memory of the one before, on another agent. New ones are in the allocator's list first.
+    uint32_t bond_count; // with the holes
+    struct alloc_bond **bonds;
+    uint32_t bond_holes;
+    uint32_t bond_capacity;
     struct alloc_minimum *minimums;
     size_t minimum_count;
     uint32_t exhausted_above; // roles from its own upwards whose limits are exhausted
     uint32_t assured_above;   // likewise, with an assured part
-
-    struct tree_node in_order; // of its role
-    double share;              // of the basis; kept while others are in the order, too
 };
 
 // An offer that was made, to be told to those who ask. One is written for each offer, over the
@@ -178,18 +188,22 @@ struct alloc_notes {
     struct alloc_note items[NOTES_KEPT];
 };
 
+// What an offer changes of a framework, or asks of it, is one cache line.
+enum { CAPABILITY_BITS = 16 };
 struct alloc_framework {
-    char *id;      // `own_id`, or memory of its own
-    bool is_added; // false: known only for what it holds on agents
-    bool is_active;
-    unsigned capabilities;
+    struct alloc_notes *notes; // of the last offers; NULL: none was made
+    uint64_t offer_count : 64 - CAPABILITY_BITS;
+    uint64_t capabilities : CAPABILITY_BITS;
+    char own_id[OWN_ID];
+    bool is_added : 1; // false: known only for what it holds on agents
+    bool is_active : 1;
+    bool is_constrained : 1; // there are constraints
+
+    char *long_id; // NULL: it is own_id
     struct alloc_member **members;
     size_t member_count;
     struct constraints *constraints; // NULL: none
     struct allocator *allocator;
-    struct alloc_notes *notes; // of the last offers; NULL: none was made
-    uint64_t offer_count;
-    char own_id[OWN_ID];
 };
 
 // Refused resources, shared by the filters that refuse the same.
@@ -208,7 +222,8 @@ struct alloc_filter {
 struct alloc_bond {
     struct alloc_agent *agent;
     struct alloc_member *member;
-    uint32_t in_member;     // place in the member's bonds
+    uint32_t at;            // place in the member's bonds, or in the allocator's new ones
+    bool is_new;            // it is in the latter
     struct resources *held; // allocated to the member's role; NULL: nothing. agent_drop_resources
     struct alloc_filter *filters;
 };
@@ -351,6 +366,12 @@ struct allocator {
 
     struct alloc_member **members; // by number; NULL: free
     uint32_t member_slots;
+    // Bonds that are not in their members' lists yet: whoever needs those calls bonds_settle. So an
+    // offer that is declined never waits for their memory.
+    struct alloc_bond **new_bonds; // NULL where one went
+    uint32_t new_bond_count;       // with the holes
+    uint32_t new_bond_holes;
+    uint32_t new_bond_capacity;
     uint32_t *free_numbers;
     uint32_t free_number_count;
     // Numbers whose bits on agents mean nothing any more, a ring by sequence. An agent clears them
@@ -397,12 +418,12 @@ void amounts_free(struct amounts *amounts);
 void amounts_reserve(struct amounts *amounts, size_t count, int64_t fill);
 static inline int64_t amount_of(const struct amounts *amounts, size_t number)
 {
-    return number < amounts->count ? amounts->items[number] : 0;
+    return number < amounts->count ? amounts_items(amounts)[number] : 0;
 }
 size_t name_number(struct allocator *a, struct intern *name);
-void amount_add(struct allocator *a, struct amounts *amounts, size_t number, int64_t value);
+void amount_add(struct amounts *amounts, size_t number, int64_t value);
 // `by` times 1 or -1.
-void amounts_add(struct allocator *a, struct amounts *amounts, const struct amounts *by, int sign);
+void amounts_add(struct amounts *amounts, const struct amounts *by, int sign);
 void amounts_clear(struct amounts *amounts);
 // Adds the scalars of `r`; of shared ones once. `is_firm`: only the unreserved non-revocable ones.
 void amounts_add_scalars(struct allocator *a, struct amounts *amounts, const struct resources *r,
@@ -445,6 +466,8 @@ static inline struct alloc_place *place_at(const struct tree_node *node)
 {
     return CONTAINER_OF(node, struct alloc_place, in_places);
 }
+// The last part of the role's name, or "."
+const char *order_place_name(const struct alloc_place *place);
 static inline struct alloc_role *place_role(const struct alloc_place *place)
 {
     return place->is_own ? CONTAINER_OF(place, struct alloc_role, own)
@@ -453,6 +476,10 @@ static inline struct alloc_role *place_role(const struct alloc_place *place)
 // A role below `parent` comes: the first one makes its `own` place differ from `all`.
 void order_add_child(const struct allocator *a, struct alloc_role *parent);
 void order_remove_child(struct alloc_role *parent);
+static inline double place_weight(const struct alloc_place *place)
+{
+    return place->is_weighted ? place_role(place)->weight : 1.0;
+}
 static inline struct alloc_member *member_at(const struct tree_node *node)
 {
     return CONTAINER_OF(node, struct alloc_member, in_order);
@@ -499,6 +526,10 @@ void quota_forget(struct allocator *a, const struct alloc_role *role); // it goe
 // Text of an id in `own`, if it fits, or in memory of its own.
 char *id_keep(char own[OWN_ID], const char *id);
 void id_free(const char own[OWN_ID], char *id);
+static inline const char *framework_id(const struct alloc_framework *framework)
+{
+    return framework->own_id[0] != '\0' ? framework->own_id : framework->long_id;
+}
 struct alloc_role *role_get(struct allocator *a, const char *name);
 void role_free_if_unused(struct allocator *a, struct alloc_role *role);
 struct alloc_member *member_get(struct allocator *a, struct alloc_framework *framework,
@@ -513,8 +544,11 @@ struct alloc_framework *framework_get(struct allocator *a, const char *id, bool 
 void framework_free_if_unused(struct allocator *a, struct alloc_framework *framework);
 
 struct alloc_bond *bond_find(const struct alloc_agent *agent, const struct alloc_member *member);
-struct alloc_bond *bond_get(struct alloc_agent *agent, struct alloc_member *member);
-// Walks a member's bonds; the current one may go, none may come.
+struct alloc_bond *bond_get(struct allocator *a, struct alloc_agent *agent,
+                            struct alloc_member *member);
+// Puts the new ones into their members' lists.
+void bonds_settle(struct allocator *a);
+// Walks a member's bonds, after bonds_settle; the current one may go, none may come.
 #define BONDS_FOREACH(member, bond)                                                                \
     for (uint32_t bond##_at_ = 0; bond##_at_ < (member)->bond_count; bond##_at_++)                 \
         for (struct alloc_bond *bond = (member)->bonds[bond##_at_]; bond != NULL; bond = NULL)

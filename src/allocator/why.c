@@ -368,12 +368,13 @@ bool allocator_get_standing(const struct allocator *a, const char *framework_id,
     if (member == NULL) {
         return false;
     }
+    bonds_settle((struct allocator *)(uintptr_t)a);
     *ret = (struct allocator_standing){
         .is_active = framework->is_active,
         .is_suppressed = member->is_suppressed,
         .is_sated = a->is_demand_aware && member->declines >= DECLINES_SATED,
         .share = order_share(a, &member->amounts),
-        .role_share = order_share(a, &member->role->all.amounts) / member->role->all.weight,
+        .role_share = order_share(a, &member->role->all.amounts) / member->role->weight,
         .filters = count_filters(member),
         .paused_until = a->paused_until,
         .is_by_chance = a->is_role_random || a->is_framework_random,

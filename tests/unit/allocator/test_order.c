@@ -20,7 +20,7 @@ static double true_share(const struct tree_node *node, bool is_member)
     }
     const struct alloc_place *place = place_at(node);
     double share = order_share(sorting, &place->amounts);
-    return share / place->weight;
+    return share / place_weight(place);
 }
 
 static int compare_items(const struct tree_node *x, const struct tree_node *y, bool is_member)
@@ -35,8 +35,9 @@ static int compare_items(const struct tree_node *x, const struct tree_node *y, b
     if (x_count != y_count) {
         return x_count < y_count ? -1 : 1;
     }
-    return strcmp(is_member ? member_at(x)->framework->id : place_at(x)->name,
-                  is_member ? member_at(y)->framework->id : place_at(y)->name);
+    return strcmp(is_member ? framework_id(member_at(x)->framework) : order_place_name(place_at(x)),
+                  is_member ? framework_id(member_at(y)->framework)
+                            : order_place_name(place_at(y)));
 }
 
 static int compare_places(const void *x, const void *y)
