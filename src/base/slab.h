@@ -13,7 +13,7 @@
 enum { SLAB_LINE = 64 };
 
 struct slab {
-    size_t item_size; // whole lines
+    size_t item_size; // whole lines, an odd number
     size_t taken;
     size_t block_size; // of the newest block
     char *fresh;       // of it, what was never taken
@@ -22,8 +22,9 @@ struct slab {
     struct slab_spare *spare; // given back
 };
 
+// An odd number of lines: the same line of each object would be in few of a cache's sets otherwise.
 #define SLAB_INIT(type)                                                                            \
-    ((struct slab){.item_size = (sizeof(type) + SLAB_LINE - 1) / SLAB_LINE * SLAB_LINE})
+    ((struct slab){.item_size = ((sizeof(type) + SLAB_LINE - 1) / SLAB_LINE | 1) * SLAB_LINE})
 
 void *slab_take(struct slab *slab); // zeroed
 void slab_give(struct slab *slab, void *item);
