@@ -15,8 +15,6 @@
 
 #define CALL_TYPE(name) MESOS__V1__AGENT__CALL__TYPE__##name
 
-enum { AGENT_ARRIVED = 1000, AGENT_IMPATIENT }; // why the loop stops
-
 static const char *find_container(const struct fake_agent *a, const char *id)
 {
     for (size_t i = 0; i < a->container_count; i++) {
@@ -68,7 +66,7 @@ void fake_agent_acknowledge(struct fake_agent *a, const Mesos__V1__TaskStatus *s
     event->acknowledged->uuid = status->uuid;
     AUTO_BUF struct buf body = BUF_INIT;
     AUTO_BUF struct buf record = BUF_INIT;
-    content_encode(CONTENT_PROTOBUF, &event->base, &body);
+    content_encode(a->content, &event->base, &body);
     recordio_put(&record, body.data, body.size);
     http_stream_send(a->stream, record.data, record.size);
 }
@@ -82,8 +80,11 @@ static void handle(void *ctx, struct http_request *r)
     CHECK(is_executor || strcmp(http_path(r), "/api/v1") == 0);
     const ProtobufCMessageDescriptor *descriptor =
         is_executor ? &mesos__v1__executor__call__descriptor : &mesos__v1__agent__call__descriptor;
+    a->content = text_is_equal(http_get_header(r, "Content-Type"), CONTENT_JSON_NAME)
+                     ? CONTENT_JSON
+                     : CONTENT_PROTOBUF;
     ProtobufCMessage *message;
-    CHECK(content_decode(CONTENT_PROTOBUF, descriptor, a->arena, body, size, &message, NULL) == 0);
+    CHECK(content_decode(a->content, descriptor, a->arena, body, size, &message, NULL) == 0);
     CHECK(a->waiting_count < FAKE_CALLS_MAX);
     struct fake_call *call = &a->waiting[a->waiting_count++];
     *call = (struct fake_call){.name = "", .request = r};
@@ -93,10 +94,12 @@ static void handle(void *ctx, struct http_request *r)
     if (is_executor) {
         call->executor_call = (const Mesos__V1__Executor__Call *)(void *)message;
         if (call->executor_call->type == MESOS__V1__EXECUTOR__CALL__TYPE__UPDATE) {
-            http_respond_status(r, 202);
-            call->request = NULL;
             call->name = call->executor_call->update->status->task_id->value;
-            if (!a->keeps_updates && a->stream != NULL) {
+            if (!a->holds_updates) {
+                http_respond_status(r, 202);
+                call->request = NULL;
+            }
+            if (!a->holds_updates && !a->keeps_updates && a->stream != NULL) {
                 fake_agent_acknowledge(a, call->executor_call->update->status);
             }
         }
@@ -104,7 +107,7 @@ static void handle(void *ctx, struct http_request *r)
         call->call = (const Mesos__V1__Agent__Call *)(void *)message;
         call->name = name_of(a, call->call);
     }
-    env_stop(a->env, AGENT_ARRIVED);
+    env_stop(a->env, FAKE_ARRIVED);
 }
 
 void fake_agent_open(struct fake_agent *a, struct env *env)
@@ -145,9 +148,17 @@ static void run(struct fake_agent *a)
     env_timer_set(a->env, &patience, FAKE_PATIENCE_NS);
     int status = env_run(a->env);
     env_timer_cancel(a->env, &patience);
-    if (status != AGENT_ARRIVED) {
+    if (status != FAKE_ARRIVED) {
         a->stopped = true;
         a->status = status;
+    }
+}
+
+void fake_agent_wait(struct fake_agent *a, bool (*is_done)(void *ctx), void *ctx)
+{
+    while (!is_done(ctx)) {
+        CHECK(!a->stopped);
+        run(a);
     }
 }
 
@@ -254,8 +265,7 @@ void fake_agent_send(struct fake_agent *a, const char *json)
     AUTO_ARENA struct arena *arena = arena_new(0, 0);
     AUTO_BUF struct buf body = BUF_INIT;
     AUTO_BUF struct buf record = BUF_INIT;
-    content_encode(CONTENT_PROTOBUF, parse(&mesos__v1__executor__event__descriptor, arena, json),
-                   &body);
+    content_encode(a->content, parse(&mesos__v1__executor__event__descriptor, arena, json), &body);
     recordio_put(&record, body.data, body.size);
     CHECK(a->stream != NULL);
     http_stream_send(a->stream, record.data, record.size);
@@ -272,8 +282,8 @@ static void on_close(void *ctx, struct http_stream *stream)
 struct fake_call fake_agent_subscribe(struct fake_agent *a, const char *capabilities)
 {
     struct fake_call call = fake_agent_take_executor(a, MESOS__V1__EXECUTOR__CALL__TYPE__SUBSCRIBE);
-    a->stream =
-        http_respond_stream(TAKE_PTR(call.request), CONTENT_PROTOBUF_NAME, NULL, 0, on_close, a);
+    a->stream = http_respond_stream(TAKE_PTR(call.request), content_type_name(a->content), NULL, 0,
+                                    on_close, a);
     AUTO_ARENA struct arena *arena = arena_new(0, 0);
     fake_agent_send(
         a, arena_printf(arena,
@@ -283,6 +293,22 @@ struct fake_call fake_agent_subscribe(struct fake_agent *a, const char *capabili
                         "\"agent_info\":{\"hostname\":\"h\"},\"container_id\":{\"value\":\"C\"}}}",
                         capabilities));
     return call;
+}
+
+void fake_agent_accept(struct fake_call *call)
+{
+    http_respond_status(TAKE_PTR(call->request), 202);
+}
+
+void fake_agent_send_bytes(struct fake_agent *a, const void *data, size_t size)
+{
+    CHECK(a->stream != NULL);
+    http_stream_send(a->stream, data, size);
+}
+
+void fake_agent_hang_up(struct fake_agent *a)
+{
+    a->server = http_server_free(a->server);
 }
 
 void fake_agent_cut(struct fake_agent *a)
