@@ -434,6 +434,9 @@ agent, or asked of the program itself. Do not edit it by hand.
 *Flags*: "not yet" means that a value other than Mesos' default is refused, so that nothing is silently
 without effect. *Metrics* and *operator calls*: "works" means that the name is there and answers.
 
+*Bodies in chunks*: a chunk with more than one extension, of which one that is not the last has an unquoted value
+(`5;a=b;c=d`), is refused with 400 by the parser of Debian 12 (llhttp 8.1). No known client sends extensions.
+
 | | works | partly | not yet |
 |---|--:|--:|--:|
 """
