@@ -23,17 +23,39 @@ static inline void begin_value(struct json_writer *w)
     w->needs_comma = true;
 }
 
-static void open_container(struct json_writer *w, char c)
+// Both go into room that is there nearly always, without asking twice.
+static inline bool has_room(const struct buf *out, size_t size)
 {
-    begin_value(w);
-    buf_putc(w->out, c);
+    return out->limit == 0 && out->capacity - out->size > size;
+}
+
+static inline void open_container(struct json_writer *w, char c)
+{
+    struct buf *out = w->out;
+    if (__builtin_expect(has_room(out, 2), 1)) {
+        char *at = out->data + out->size;
+        at[0] = ',';
+        at += w->needs_comma;
+        at[0] = c;
+        at[1] = '\0';
+        out->size += (size_t)w->needs_comma + 1;
+    } else {
+        begin_value(w);
+        buf_putc(out, c);
+    }
     w->needs_comma = false;
 }
 
-static void close_container(struct json_writer *w, char c)
+static inline void close_container(struct json_writer *w, char c)
 {
-    buf_putc(w->out, c);
+    struct buf *out = w->out;
     w->needs_comma = true;
+    if (__builtin_expect(has_room(out, 1), 1)) {
+        out->data[out->size++] = c;
+        out->data[out->size] = '\0';
+    } else {
+        buf_putc(out, c);
+    }
 }
 
 void json_object_open(struct json_writer *w)

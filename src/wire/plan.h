@@ -131,6 +131,14 @@ static inline struct wire_plan *wire_plan_child(struct field_plan *f)
 // The index of the field with that number, or -1.
 int wire_plan_find(const struct wire_plan *plan, uint32_t id);
 
+// Whether one look shows that the field has none.
+static inline bool wire_plan_is_unset(const struct field_plan *f, const ProtobufCMessage *m)
+{
+    uint64_t word;
+    memcpy(&word, (const char *)m + f->probe_offset, sizeof(word));
+    return (word & f->probe_mask) == 0;
+}
+
 // Whether the field has a value, or values: most fields of most messages are unset, so this is
 // asked of many and answered by one look.
 static inline bool wire_plan_has(const struct field_plan *f, const ProtobufCMessage *m)

@@ -28,7 +28,11 @@ static void put_bytes(struct json_writer *w, const ProtobufCBinaryData *bytes)
 
 static void put_enum(struct json_writer *w, const ProtobufCFieldDescriptor *f, int value)
 {
-    const char *name = wire_enum_name(f->descriptor, value);
+    const ProtobufCEnumDescriptor *d = f->descriptor;
+    // Nearly all have their values in one row.
+    size_t at = (size_t)((int64_t)value - d->value_ranges[0].start_value);
+    const char *name = d->n_value_ranges == 1 ? (at < d->n_values ? d->values[at].name : NULL)
+                                              : wire_enum_name(d, value);
     if (name != NULL) {
         json_string(w, name);
     } else {
@@ -162,8 +166,15 @@ static void put_message(struct json_writer *w, struct wire_plan *plan, const Pro
 {
     CHECK(depth <= WIRE_DEPTH_MAX);
     json_object_open(w);
-    for (uint32_t i = 0; m != NULL && i < plan->field_count; i++) {
-        put_field(w, m, &plan->fields[i], depth);
+    struct field_plan *end = plan->fields + (m != NULL ? plan->field_count : 0);
+    for (struct field_plan *f = plan->fields; f < end; f++) {
+        // Most fields of most messages are unset: they are stepped over here, rows of them at once.
+        struct field_plan *last = f + PLAN_ROW - 1;
+        if (last < end && last->ends_row && wire_plan_row_is_unset(last, m)) {
+            f = last;
+        } else if (f->json_default != NULL || !wire_plan_is_unset(f, m)) {
+            put_field(w, m, f, depth);
+        }
     }
     json_object_close(w);
 }
