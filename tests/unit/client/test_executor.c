@@ -469,13 +469,15 @@ static void test_freed_early(void **state)
     update(w, "1", RUNNING);
     w->executor = executor_free(w->executor); // nothing was sent yet
     start_with(w, CONTENT_PROTOBUF, true);
-    take(w, CALL_TYPE(SUBSCRIBE));
+    struct fake_call call = take(w, CALL_TYPE(SUBSCRIBE));
     w->executor = executor_free(w->executor); // its SUBSCRIBE waits for an answer
+    fake_agent_accept(&call);
     start_with(w, CONTENT_PROTOBUF, true);
     subscribe(w);
     update(w, "1", RUNNING);
-    take(w, CALL_TYPE(UPDATE));
+    call = take(w, CALL_TYPE(UPDATE));
     w->executor = executor_free(w->executor); // its update does
+    fake_agent_accept(&call);
     start_with(w, CONTENT_PROTOBUF, true);
     subscribe(w);
     w->disconnected = 0;
