@@ -10,20 +10,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "model/framework.h"
+#include "model/resources.h"
 #include "wire/wire.h"
-
-// Mesos gives what lacks it the framework's one role.
-static void inject_allocation(Mesos__V1__Resource **resources, size_t count, const char *role,
-                              struct arena *arena)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (resources[i]->allocation_info == NULL) {
-            resources[i]->allocation_info = WIRE_NEW(arena, Mesos__V1__Resource__AllocationInfo,
-                                                     mesos__v1__resource__allocation_info);
-            resources[i]->allocation_info->role = arena_strdup(arena, role);
-        }
-    }
-}
 
 struct run {
     struct agent *agent;
@@ -206,15 +194,15 @@ static const char *find_obstacle(const struct run *run, const struct agent_frame
     return NULL;
 }
 
-// All that the tasks use, each in an object of its own; in the run's arena. False: they were
-// dropped.
+// All that the tasks use, each in an object of its own; in the run's arena. The tasks say it in the
+// new form then. False: they were dropped.
 static bool read_resources(const struct run *run, struct agent_framework *framework,
                            struct resources ***ret_resources)
 {
     struct resources **resources = arena_calloc(run->arena, run->task_count, sizeof(resources[0]));
     for (size_t i = 0; i < run->task_count; i++) {
         struct error err;
-        const Mesos__V1__TaskInfo *task = run->tasks[i];
+        Mesos__V1__TaskInfo *task = run->tasks[i];
         if (resources_from_proto(task->resources, task->n_resources, &resources[i], &err) < 0) {
             while (i-- > 0) {
                 resources_free(resources[i]);
@@ -223,6 +211,8 @@ static bool read_resources(const struct run *run, struct agent_framework *framew
                        err.text);
             return false;
         }
+        task->n_resources = resources_to_proto(resources[i], run->arena, RESOURCES_NEW_FORM, true,
+                                               &task->resources);
     }
     *ret_resources = resources;
     return true;
@@ -300,15 +290,18 @@ static bool is_addressed(const struct agent *agent, const Mesos__V1__FrameworkIn
     return true;
 }
 
-// Fills in what a task and its executor lack.
+// Fills in what a task and its executor lack. `role` NULL: the framework's one role, as in Mesos.
 static void complete_task(const struct agent_framework *framework, Mesos__V1__TaskInfo *task,
-                          struct arena *arena)
+                          const char *role, struct arena *arena)
 {
     const char **roles;
-    const char *role = framework_roles(framework->info, arena, &roles) > 0 ? roles[0] : "*";
-    inject_allocation(task->resources, task->n_resources, role, arena);
+    if (role == NULL) {
+        role = framework_roles(framework->info, arena, &roles) > 0 ? roles[0] : "*";
+    }
+    resources_complete_messages(task->resources, task->n_resources, role, arena);
     if (task->executor != NULL) {
-        inject_allocation(task->executor->resources, task->executor->n_resources, role, arena);
+        resources_complete_messages(task->executor->resources, task->executor->n_resources, role,
+                                    arena);
         if (task->executor->framework_id == NULL) {
             task->executor->framework_id = framework->info->id;
         }
@@ -338,7 +331,7 @@ void agent_run_task(struct agent *agent, const Meseta__Link__ToAgent__RunTask *m
     }
     Mesos__V1__TaskInfo *task = WIRE_COPY(arena, Mesos__V1__TaskInfo, message->task);
     run.tasks = &task;
-    complete_task(framework, task, arena);
+    complete_task(framework, task, message->role, arena);
     if (task->executor != NULL) {
         run.executor_info = task->executor;
     } else if (task->command != NULL) {
@@ -393,7 +386,7 @@ void agent_run_task_group(struct agent *agent, const Meseta__Link__ToAgent__RunT
     run.executor_info = executor;
     for (size_t i = 0; i < run.task_count; i++) {
         run.tasks[i]->executor = executor;
-        complete_task(framework, run.tasks[i], arena);
+        complete_task(framework, run.tasks[i], NULL, arena);
     }
     if (has_known_task(framework, &run)) {
         drop_tasks(&run, framework, MESOS__V1__TASK_STATUS__REASON__REASON_TASK_INVALID,

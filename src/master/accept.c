@@ -79,25 +79,14 @@ static void reject(struct framework *f, Mesos__V1__Scheduler__Call__Accept *call
 
 // ---- launching ----
 
-void master_allocate(struct arena *arena, Mesos__V1__Resource **resources, size_t count,
-                     const char *role)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (resources[i]->allocation_info != NULL && resources[i]->allocation_info->role != NULL)
-            continue;
-        resources[i]->allocation_info = WIRE_NEW(arena, Mesos__V1__Resource__AllocationInfo,
-                                                 mesos__v1__resource__allocation_info);
-        resources[i]->allocation_info->role = (char *)(uintptr_t)role;
-    }
-}
-
 // What Mesos fills in before it looks: role, the executor's framework, an old health check's type.
 static void complete_task(struct framework *f, Mesos__V1__TaskInfo *task, const char *role)
 {
     struct arena *arena = f->master->scratch;
-    master_allocate(arena, task->resources, task->n_resources, role);
+    resources_complete_messages(task->resources, task->n_resources, role, arena);
     if (task->executor != NULL) {
-        master_allocate(arena, task->executor->resources, task->executor->n_resources, role);
+        resources_complete_messages(task->executor->resources, task->executor->n_resources, role,
+                                    arena);
         if (task->executor->framework_id == NULL)
             task->executor->framework_id = master_make_framework_id(arena, f->id);
     }
@@ -186,29 +175,6 @@ static int validate_launch(struct accepting *c, Mesos__V1__TaskInfo *info,
                                   ret_text);
 }
 
-// What came is passed on as it came, but for its resources; unless the master completed more of it.
-static void pass_on_task(struct arena *arena, Mesos__V1__TaskInfo *info,
-                         const struct resources *wanted)
-{
-    enum { RESOURCES = 4 };
-    if (!wire_is_pinned(&info->base) || info->executor != NULL || info->health_check != NULL) {
-        wire_unpin(&info->base);
-        info->n_resources =
-            resources_to_proto(wanted, arena, RESOURCES_NEW_FORM, true, &info->resources);
-        return;
-    }
-    size_t size;
-    const void *came = wire_pinned_bytes(&info->base, &size);
-    char *bytes = arena_alloc(arena, size + resources_pack_size_max(wanted));
-    size = wire_filter_fields(came, size, UINT64_C(1) << RESOURCES, bytes);
-    // What the fields say of resources is then another way to say the same.
-    size_t more = resources_pack_plain(wanted, RESOURCES, bytes + size);
-    if (more == 0)
-        info->n_resources =
-            resources_to_proto(wanted, arena, RESOURCES_NEW_FORM, true, &info->resources);
-    wire_pin(&info->base, arena, bytes, size + more, more == 0 ? RESOURCES : 0);
-}
-
 static void launch_task(struct accepting *c, Mesos__V1__TaskInfo *info)
 {
     struct framework *f = c->framework;
@@ -229,12 +195,15 @@ static void launch_task(struct accepting *c, Mesos__V1__TaskInfo *info)
     take_consumed(c, wanted);
     struct task *t = master_task_add(a, f, master_make_task(m->scratch, f, info), wanted);
     f->operation_counts[OPERATION(LAUNCH)]++;
-    pass_on_task(m->scratch, info, wanted);
+    // It is passed on as it came, unless the master completed more of it than its resources.
+    if (info->executor != NULL || info->health_check != NULL)
+        wire_unpin(&info->base);
     Meseta__Link__ToAgent *message = master_make_to_agent(m->scratch, TO_AGENT(RUN_TASK));
     message->run_task =
         WIRE_NEW(m->scratch, Meseta__Link__ToAgent__RunTask, meseta__link__to_agent__run_task);
     message->run_task->framework_info = f->info;
     message->run_task->task = info;
+    message->run_task->role = (char *)(uintptr_t)c->role;
     message->run_task->has_launch_executor = info->executor != NULL;
     message->run_task->launch_executor = executor != NULL;
     message->run_task->has_executor_instance = executor != NULL;

@@ -368,9 +368,6 @@ struct accepting {
 // A task that never was: its framework is told, and it is counted.
 void master_refuse_task(struct framework *f, const Mesos__V1__TaskInfo *task,
                         Mesos__V1__TaskState state, int reason, const char *text);
-// Gives the role to what was allocated to none; it has to stay as long as they do.
-void master_allocate(struct arena *arena, Mesos__V1__Resource **resources, size_t count,
-                     const char *role);
 // The Task that stands for a TaskInfo; it borrows the parts.
 Mesos__V1__Task *master_make_task(struct arena *arena, struct framework *f,
                                   const Mesos__V1__TaskInfo *info);

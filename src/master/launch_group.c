@@ -18,13 +18,14 @@ static void complete_group(struct framework *f, Mesos__V1__TaskGroupInfo *group,
                            Mesos__V1__ExecutorInfo *executor, const char *role)
 {
     struct arena *arena = f->master->scratch;
-    master_allocate(arena, executor->resources, executor->n_resources, role);
+    resources_complete_messages(executor->resources, executor->n_resources, role, arena);
     for (size_t i = 0; i < group->n_tasks; i++) {
         Mesos__V1__TaskInfo *task = group->tasks[i];
         wire_unpin(&task->base); // it is passed on with its changes
-        master_allocate(arena, task->resources, task->n_resources, role);
+        resources_complete_messages(task->resources, task->n_resources, role, arena);
         if (task->executor != NULL)
-            master_allocate(arena, task->executor->resources, task->executor->n_resources, role);
+            resources_complete_messages(task->executor->resources, task->executor->n_resources,
+                                        role, arena);
         if (task->executor == NULL || wire_is_equal(&task->executor->base, &executor->base))
             task->executor = executor;
     }

@@ -73,6 +73,19 @@ int resources_from_proto(Mesos__V1__Resource *const *messages, size_t count,
     return 0;
 }
 
+void resources_complete_messages(Mesos__V1__Resource *const *messages, size_t count,
+                                 const char *role, struct arena *arena)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (messages[i]->allocation_info != NULL && messages[i]->allocation_info->role != NULL) {
+            continue;
+        }
+        messages[i]->allocation_info = WIRE_NEW(arena, Mesos__V1__Resource__AllocationInfo,
+                                                mesos__v1__resource__allocation_info);
+        messages[i]->allocation_info->role = (char *)(uintptr_t)role;
+    }
+}
+
 // ---- to messages ----
 
 static void set_value(Mesos__V1__Resource *m, const struct resource_entry *entry,
@@ -172,65 +185,4 @@ size_t resources_to_proto(const struct resources *r, struct arena *arena, enum r
     }
     *ret_messages = messages;
     return count;
-}
-
-// ---- packed ----
-
-enum {
-    FIELD_NAME = 1,
-    FIELD_TYPE = 2,
-    FIELD_SCALAR = 3,
-    FIELD_ALLOCATION = 11,
-    SCALAR_SIZE = 9,         // of an encoded Value.Scalar
-    PACKED_SIZE_MAX = 2 * 64 // of one resource with name and role of less than PLAIN_TEXT_MAX
-};
-enum { PLAIN_TEXT_MAX = 40 };
-
-size_t resources_pack_size_max(const struct resources *r)
-{
-    return (size_t)r->count * PACKED_SIZE_MAX;
-}
-
-static bool is_packed_plain(const struct resource_entry *entry)
-{
-    return entry->kind->simple && entry->kind->plain && entry->role != NULL &&
-           entry->kind->interned_name->size < PLAIN_TEXT_MAX && entry->role->size < PLAIN_TEXT_MAX;
-}
-
-static uint8_t *put_short(uint8_t *at, uint32_t field, const void *data, size_t size)
-{
-    *at++ = (uint8_t)(field << 3 | PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
-    *at++ = (uint8_t)size;
-    memcpy(at, data, size);
-    return at + size;
-}
-
-static uint8_t *put_entry(uint8_t *at, uint32_t field, const struct resource_entry *entry)
-{
-    *at++ = (uint8_t)(field << 3 | PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
-    uint8_t *size = at++;
-    at = put_short(at, FIELD_NAME, entry->kind->name, entry->kind->interned_name->size);
-    *at++ = FIELD_TYPE << 3 | PROTOBUF_C_WIRE_TYPE_VARINT;
-    *at++ = MESOS__V1__VALUE__TYPE__SCALAR;
-    double value = scalar_to_double(entry->scalar);
-    uint8_t scalar[SCALAR_SIZE] = {1 << 3 | PROTOBUF_C_WIRE_TYPE_64BIT};
-    memcpy(scalar + 1, &value, sizeof(value));
-    at = put_short(at, FIELD_SCALAR, scalar, sizeof(scalar));
-    uint8_t allocation[2 + PLAIN_TEXT_MAX];
-    uint8_t *end = put_short(allocation, 1, entry->role->text, entry->role->size);
-    at = put_short(at, FIELD_ALLOCATION, allocation, (size_t)(end - allocation));
-    *size = (uint8_t)(at - size - 1);
-    return at;
-}
-
-size_t resources_pack_plain(const struct resources *r, uint32_t field, void *out)
-{
-    for (uint32_t i = 0; i < r->count; i++) {
-        if (!is_packed_plain(&r->entries[i]))
-            return 0;
-    }
-    uint8_t *at = out;
-    for (uint32_t i = 0; i < r->count; i++)
-        at = put_entry(at, field, &r->entries[i]);
-    return (size_t)(at - (uint8_t *)out);
 }

@@ -40,11 +40,9 @@ enum resources_form {
 size_t resources_to_proto(const struct resources *r, struct arena *arena, enum resources_form form,
                           bool with_allocation, Mesos__V1__Resource ***ret_messages);
 
-// The same as the encoded field number `field` (at most 15) of whatever has a repeated Resource
-// there, in the new form with allocation, when all of `r` are unreserved scalars and nothing more.
-// `out` has room for resources_pack_size_max; returns the size, or 0 when they are not so.
-size_t resources_pack_size_max(const struct resources *r);
-size_t resources_pack_plain(const struct resources *r, uint32_t field, void *out);
+// Allocates those messages to the role that do not say one. It has to stay as long as they.
+void resources_complete_messages(Mesos__V1__Resource *const *messages, size_t count,
+                                 const char *role, struct arena *arena);
 
 // "cpus:4;mem:1024;ports:[31000-32000];disks:{a,b};cpus(role):2" or a JSON array of Resource.
 // Whatever lacks a role gets `default_role`.

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "model/resources.h"
 #include "model/task_state.h"
 #include "swarm/internal.h"
 #include "wire/wire.h"
@@ -304,6 +305,7 @@ void swarm_task_run(struct swarm_agent *a, const Meseta__Link__ToAgent__RunTask 
     list_append(&a->tasks, &t->link);
     a->task_count++;
     s->started++;
+    resources_complete_messages(info->resources, info->n_resources, run->role, s->scratch);
     pack_task(t, info);
     note_taken(a, env_now(s->env).mono);
     int64_t duration = draw_duration(a, info);

@@ -121,6 +121,27 @@ static void test_environment(void **state)
     assert_string_equal(f_environment(f, "PATH"), "/mine");
 }
 
+// What a task uses is told to its executor as it was read: allocated, in the new form, each once.
+static void test_resources_are_completed(void **state)
+{
+    struct fixture *f = *state;
+    f_register(f);
+    f_receive(f, "{'type':'RUN_TASK','run_task':{'framework_info':{'user':'joe','name':'test',"
+                 "'id':{'value':'F'},'roles':['a','b'],'capabilities':[{'type':'MULTI_ROLE'}]},"
+                 "'role':'b','task':{'name':'n','task_id':{'value':'t'},'agent_id':{'value':'S1'},"
+                 "'command':{'value':'x'},'resources':[{'name':'cpus','type':'SCALAR','role':'*',"
+                 "'scalar':{'value':0.25}},{'name':'cpus','type':'SCALAR','scalar':"
+                 "{'value':0.2501}}]}}}");
+    int stream;
+    agent_container_launched(f->agent, f->launched[0], 4711, f->now);
+    assert_int_equal(f_subscribe(f, "t", &stream), 0);
+    assert_int_equal(f->events[1]->type, EVENT(LAUNCH));
+    const Mesos__V1__TaskInfo *task = f->events[1]->launch->task;
+    assert_int_equal(task->n_resources, 1);
+    assert_string_equal(task->resources[0]->allocation_info->role, "b");
+    assert_true(task->resources[0]->scalar->value == 0.5);
+}
+
 static void test_custom_executor_is_shared(void **state)
 {
     struct fixture *f = *state;
@@ -501,6 +522,7 @@ int main(void)
         TEST(command_task_lives),
         TEST(command_is_cut_between_characters),
         TEST(environment),
+        TEST(resources_are_completed),
         TEST(custom_executor_is_shared),
         TEST(executor_ends_as_a_task_comes),
         TEST(executor_that_the_master_does_not_know),

@@ -130,6 +130,44 @@ static void test_launch_cases(void **state)
     }
 }
 
+// A task that came in protobuf goes to its agent as it came, with the role beside it.
+static void test_task_is_passed_on_as_it_came(void **state)
+{
+    (void)state;
+    struct scene *c = mem_zalloc(sizeof(*c));
+    begin(c, ",\"roles\":[\"r\"],\"capabilities\":[{\"type\":\"MULTI_ROLE\"}]");
+    const char *json = arena_printf(
+        c->w.arena,
+        "{\"framework_id\":{\"value\":\"M-0000\"},\"type\":\"ACCEPT\",\"accept\":{\"offer_ids\":"
+        "[{\"value\":\"%s\"}],\"operations\":[{\"type\":\"LAUNCH\",\"launch\":{\"task_infos\":"
+        "[{" TASK_HEAD "," CPUS "," COMMAND "}]}}]}}",
+        c->offer->id->value);
+    ProtobufCMessage *message;
+    assert_int_equal(wire_json_decode(&mesos__v1__scheduler__call__descriptor, c->w.arena, json,
+                                      strlen(json), &message, NULL),
+                     0);
+    const Mesos__V1__Scheduler__Call *call = (Mesos__V1__Scheduler__Call *)message;
+    AUTO_BUF struct buf task = BUF_INIT;
+    AUTO_BUF struct buf bytes = BUF_INIT;
+    wire_encode(&call->accept->operations[0]->launch->task_infos[0]->base, &task);
+    wire_encode(&call->base, &bytes);
+    assert_int_equal(wire_decode_pinned(&mesos__v1__scheduler__call__descriptor, c->w.arena,
+                                        bytes.data, bytes.size, MASTER_CALL_PINNED, &message, NULL),
+                     0);
+    assert_int_equal(master_call(c->w.master, (Mesos__V1__Scheduler__Call *)message, c->s.id, &c->w,
+                                 c->w.now, &c->w.err),
+                     202);
+    const Meseta__Link__ToAgent *run = end_next(&c->e, TO_AGENT(RUN_TASK));
+    assert_non_null(run);
+    assert_string_equal(run->run_task->role, "r");
+    AUTO_BUF struct buf sent = BUF_INIT;
+    wire_encode(&run->run_task->task->base, &sent);
+    assert_int_equal(sent.size, task.size);
+    assert_memory_equal(sent.data, task.data, task.size);
+    master_check(c->w.master);
+    end(c);
+}
+
 static void test_other_executor_with_the_same_id(void **state)
 {
     (void)state;
@@ -479,6 +517,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_launch_cases),
+        cmocka_unit_test(test_task_is_passed_on_as_it_came),
         cmocka_unit_test(test_other_executor_with_the_same_id),
         cmocka_unit_test(test_invalid_offers),
         cmocka_unit_test(test_several_offers_of_one_agent),

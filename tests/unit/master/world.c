@@ -42,7 +42,13 @@ static void send_agent(void *ctx, struct master_channel *channel,
         if (!known && w->end_count < ARRAY_COUNT(w->ends))
             w->ends[w->end_count++] = e;
     }
-    e->messages[e->count++] = WIRE_COPY(w->arena, Meseta__Link__ToAgent, message);
+    // As the agent reads it: what is pinned comes as its bytes say.
+    const void *bytes;
+    size_t size = wire_pack(&message->base, &bytes);
+    ProtobufCMessage *read;
+    CHECK(wire_decode(&meseta__link__to_agent__descriptor, w->arena, bytes, size, &read, NULL) ==
+          0);
+    e->messages[e->count++] = (Meseta__Link__ToAgent *)read;
     if (message->registered != NULL)
         snprintf(e->agent_id, sizeof(e->agent_id), "%s", message->registered->agent_id->value);
 }

@@ -391,48 +391,27 @@ static void test_find(void **state)
 
 // ---- forms ----
 
-// Packed at once they are, byte for byte, what their messages are encoded as.
-static void test_packed(void **state)
+// A role is given to the messages that have none, and to no others.
+static void test_completed_messages(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text, *role; // NULL: not allocated
-        bool is_plain;
-    } cases[] = {
-        {"cpus:0.1;mem:1024", "*", true},
-        {"cpus:4;gpus:2;a-name-of-just-thirty-nine-characters-x:1",
-         "a/role/of/just/thirty-nine/characters-x", true},
-        {"", "*", false},
-        {"cpus:1", NULL, false},
-        {"cpus:1;a-name-of-forty-characters-which-is-too-lon:1", "*", false},
-        {"cpus:1", "a/role/of/forty/characters/which/is/long", false},
-        {"cpus:1;ports:[1-2]", "*", false},
-        {"disks:{a}", "*", false},
-        {"cpus(role):1", "role", false},
-    };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct resources *r = parse(cases[i].text);
-        if (cases[i].role != NULL) {
-            resources_allocate(r, cases[i].role);
+    struct arena *arena = arena_new(0, 0);
+    struct resources *r = parse("cpus:1;mem(a):512");
+    resources_allocate(r, "a");
+    Mesos__V1__Resource **messages[2];
+    assert_int_equal(resources_to_proto(r, arena, RESOURCES_OLD_FORM, true, &messages[0]), 2);
+    assert_int_equal(resources_to_proto(r, arena, RESOURCES_OLD_FORM, false, &messages[1]), 2);
+    Mesos__V1__Resource__AllocationInfo to_none = MESOS__V1__RESOURCE__ALLOCATION_INFO__INIT;
+    messages[1][0]->allocation_info = &to_none;
+    for (size_t i = 0; i < 2; i++) {
+        resources_complete_messages(messages[i], 2, "b", arena);
+        for (size_t k = 0; k < 2; k++) {
+            assert_string_equal(messages[i][k]->allocation_info->role, i == 0 ? "a" : "b");
         }
-        char packed[1000];
-        assert_true(resources_pack_size_max(r) <= sizeof(packed));
-        size_t size = resources_pack_plain(r, 1, packed);
-        assert_int_equal(size > 0, cases[i].is_plain);
-        assert_true(size <= resources_pack_size_max(r));
-        if (size > 0) {
-            struct arena *arena = arena_new(0, 0);
-            Mesos__V1__Offer__Operation__Reserve holder =
-                MESOS__V1__OFFER__OPERATION__RESERVE__INIT;
-            holder.n_resources =
-                resources_to_proto(r, arena, RESOURCES_NEW_FORM, true, &holder.resources);
-            const void *bytes;
-            assert_int_equal(wire_pack(&holder.base, &bytes), size);
-            assert_memory_equal(packed, bytes, size);
-            arena_free(arena);
-        }
-        resources_free(r);
     }
+    assert_string_equal(messages[1][1]->role, "a"); // that is its reservation
+    resources_free(r);
+    arena_free(arena);
 }
 
 static void assert_json(const struct resources *r, enum resources_form form, const char *expected)
@@ -608,14 +587,22 @@ static void test_framework_roles(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),           cmocka_unit_test(test_parse_errors),
-        cmocka_unit_test(test_scalars),         cmocka_unit_test(test_contains),
-        cmocka_unit_test(test_add_subtract),    cmocka_unit_test(test_indivisible),
-        cmocka_unit_test(test_volumes),         cmocka_unit_test(test_allocation),
-        cmocka_unit_test(test_views),           cmocka_unit_test(test_find),
-        cmocka_unit_test(test_packed),          cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_form_round_trip), cmocka_unit_test(test_summaries),
-        cmocka_unit_test(test_attributes),      cmocka_unit_test(test_task_states),
+        cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_parse_errors),
+        cmocka_unit_test(test_scalars),
+        cmocka_unit_test(test_contains),
+        cmocka_unit_test(test_add_subtract),
+        cmocka_unit_test(test_indivisible),
+        cmocka_unit_test(test_volumes),
+        cmocka_unit_test(test_allocation),
+        cmocka_unit_test(test_views),
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_completed_messages),
+        cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_form_round_trip),
+        cmocka_unit_test(test_summaries),
+        cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_task_states),
         cmocka_unit_test(test_framework_roles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
