@@ -162,28 +162,27 @@ static void take_consumed(struct accepting *c, const struct resources *consumed)
     resources_subtract(c->remaining, consumed);
 }
 
-static int validate_launch(struct accepting *c, Mesos__V1__TaskInfo *info,
-                           struct resources **ret_wanted, struct resources **ret_executor,
-                           const char **ret_text)
+static int validate_launch(struct accepting *c, Mesos__V1__TaskInfo *info, struct resources *wanted,
+                           struct resources **ret_executor, const char **ret_text)
 {
     if (resources_is_empty(c->shared))
-        return master_validate_launch(c->framework, c->agent, info, c->remaining, ret_wanted,
+        return master_validate_launch(c->framework, c->agent, info, wanted, c->remaining,
                                       ret_executor, ret_text);
     AUTO_RESOURCES struct resources *available = resources_non_shared(c->remaining);
     resources_add(available, c->shared);
-    return master_validate_launch(c->framework, c->agent, info, available, ret_wanted, ret_executor,
+    return master_validate_launch(c->framework, c->agent, info, wanted, available, ret_executor,
                                   ret_text);
 }
 
-static void launch_task(struct accepting *c, Mesos__V1__TaskInfo *info)
+static void launch_task(struct accepting *c, Mesos__V1__TaskInfo *info, struct resources *its)
 {
     struct framework *f = c->framework;
     struct agent *a = c->agent;
     struct master *m = f->master;
-    complete_task(f, info, c->role);
-    struct resources *wanted, *executor;
+    AUTO_RESOURCES struct resources *wanted = its;
+    struct resources *executor;
     const char *why;
-    if (validate_launch(c, info, &wanted, &executor, &why) < 0) {
+    if (validate_launch(c, info, wanted, &executor, &why) < 0) {
         master_refuse_task(f, info, STATE(ERROR), REASON(TASK_INVALID), why);
         return;
     }
@@ -193,7 +192,7 @@ static void launch_task(struct accepting *c, Mesos__V1__TaskInfo *info)
         master_executor_add(a, f, info->executor, instance, executor);
     }
     take_consumed(c, wanted);
-    struct task *t = master_task_add(a, f, master_make_task(m->scratch, f, info), wanted);
+    struct task *t = master_task_add(a, f, master_make_task(m->scratch, f, info), TAKE_PTR(wanted));
     f->operation_counts[OPERATION(LAUNCH)]++;
     // It is passed on as it came, unless the master completed more of it than its resources.
     if (info->executor != NULL || info->health_check != NULL)
@@ -244,6 +243,39 @@ static int check_resources(const Mesos__V1__Offer__Operation *operation, struct 
                : 0;
 }
 
+// What each task wants, each in an object of its own in `wanted`; the tasks are completed first.
+// False: something cannot be read.
+static bool read_wanted(struct accepting *c, Mesos__V1__TaskInfo **tasks, size_t count,
+                        struct resources **wanted)
+{
+    for (size_t i = 0; i < count; i++) {
+        complete_task(c->framework, tasks[i], c->role);
+        if (resources_from_proto(tasks[i]->resources, tasks[i]->n_resources, &wanted[i], NULL) < 0)
+            return false;
+        if (tasks[i]->executor != NULL && check_executor_resources(tasks[i]->executor, NULL) < 0)
+            return false;
+    }
+    return true;
+}
+
+static void launch_tasks(struct accepting *c, const Mesos__V1__Offer__Operation *operation)
+{
+    Mesos__V1__TaskInfo **tasks = NULL;
+    size_t count = operation_tasks(operation, &tasks);
+    struct resources **wanted =
+        arena_calloc(c->framework->master->scratch, count + 1, sizeof(*wanted));
+    if (read_wanted(c, tasks, count, wanted)) {
+        for (size_t i = 0; i < count; i++)
+            launch_task(c, tasks[i], wanted[i]);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        resources_free(wanted[i]);
+    struct error err;
+    CHECK(check_resources(operation, &err) < 0);
+    refuse_tasks(c->framework, operation, STATE(ERROR), REASON(TASK_INVALID), err.text);
+}
+
 static void run_operation(struct accepting *c, Mesos__V1__Offer__Operation *operation)
 {
     struct framework *f = c->framework;
@@ -261,6 +293,10 @@ static void run_operation(struct accepting *c, Mesos__V1__Offer__Operation *oper
                     operation_type_name(operation->type), f->id);
         return;
     }
+    if (!is_group && operation->id == NULL) {
+        launch_tasks(c, operation);
+        return;
+    }
     struct error err;
     int reason = is_group ? REASON(TASK_GROUP_INVALID) : REASON(TASK_INVALID);
     if (check_resources(operation, &err) < 0) {
@@ -273,14 +309,7 @@ static void run_operation(struct accepting *c, Mesos__V1__Offer__Operation *oper
                               : "The `id` field cannot be set on LAUNCH operations");
         return;
     }
-    if (is_group) {
-        master_launch_group(f, c->agent, operation->launch_group, c->role, c->remaining);
-        return;
-    }
-    Mesos__V1__TaskInfo **tasks = NULL;
-    size_t count = operation_tasks(operation, &tasks);
-    for (size_t i = 0; i < count; i++)
-        launch_task(c, tasks[i]);
+    master_launch_group(f, c->agent, operation->launch_group, c->role, c->remaining);
 }
 
 // What operations made is free at once; what was offered and is left comes under the filter.

@@ -411,11 +411,11 @@ void master_call_reconcile_operations(struct framework *f,
 // ---- validate.c ----
 int master_validate_offers(struct framework *f, Mesos__V1__OfferID *const *ids, size_t count,
                            struct error *err);
-// A task to be launched on `a` from `available`, in Mesos' order of checks. 0: the task's amount
-// and, when its executor is new, the executor's (else NULL) are the caller's. Negative: *ret_text
-// says why, in m->scratch (these texts may be longer than an error's).
+// A task to be launched on `a` from `available`, in Mesos' order of checks; `wanted` is what it
+// says that it uses. 0: when its executor is new, that one's amount (else NULL) is the caller's.
+// Negative: *ret_text says why, in m->scratch (these texts may be longer than an error's).
 int master_validate_launch(struct framework *f, struct agent *a, Mesos__V1__TaskInfo *task,
-                           const struct resources *available, struct resources **ret_task,
+                           struct resources *wanted, const struct resources *available,
                            struct resources **ret_executor, const char **ret_text);
 
 // The same for a group, with *ret_tasks in m->scratch, one amount per task.

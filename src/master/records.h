@@ -51,12 +51,12 @@ struct task {
     Mesos__V1__TaskState update_state; // of the newest forwarded update
     uint8_t update_uuid[UUID_SIZE];
     struct framework *framework;
-    struct agent *agent;         // NULL unless TASK_ON_AGENT
-    struct agent_use *use;       // as `agent`: what it holds there
-    struct list by_agent;        // agent->tasks, or those of its unreachable agent
-    struct list by_place;        // framework->unreachable_order or completed
-    struct resources *resources; // allocated to the role it was launched for
-    const char *id;              // these texts lie behind the record
+    struct agent *agent;               // NULL unless TASK_ON_AGENT
+    struct agent_use *use;             // as `agent`: what it holds there
+    struct list by_agent;              // agent->tasks, or those of its unreachable agent
+    struct list by_place;              // framework->unreachable_order or completed
+    const struct resources *resources; // allocated to the role it was launched for; shared
+    const char *id;                    // these texts lie behind the record
     const char *name;
     const char *agent_id;
     const char *executor_id;  // NULL for a command task

@@ -99,10 +99,10 @@ static void add_tasks(struct agent *a, struct framework *f,
             continue;
         }
         bool was_lost = forget_record(f, task->task_id->value);
-        struct resources *amount = read_amount(f, task->resources, task->n_resources);
-        struct task *t = master_task_add(a, f, task, amount);
+        struct task *t =
+            master_task_add(a, f, task, read_amount(f, task->resources, task->n_resources));
         if (track && t->holds)
-            allocator_track(a->master->allocator, f->id, a->id, amount);
+            allocator_track(a->master->allocator, f->id, a->id, t->resources);
         if (tell != NULL && (was_lost || !only_lost))
             tell_of_return(f, t, tell);
     }

@@ -150,7 +150,7 @@ struct task *master_task_add(struct agent *a, struct framework *f, const Mesos__
     t->state = task->state;
     t->framework = f;
     t->agent = a;
-    t->resources = resources;
+    t->resources = resources_share(resources);
     t->details = pack_details(task);
     t->statuses = t->few_statuses;
     for (size_t i = 0; i < task->n_statuses; i++)
@@ -188,7 +188,7 @@ struct task *master_task_free(struct task *t)
     if (t->statuses != t->few_statuses)
         mem_free(t->statuses);
     mem_free(t->details);
-    resources_free(t->resources);
+    resources_unshare(t->resources);
     t->magic = 0;
     mem_free(t);
     return NULL;

@@ -150,11 +150,11 @@ static int check_limits_capability(const struct agent *a, const Mesos__V1__TaskI
 
 // All that can be said with the texts of an error.
 static int check_task(struct framework *f, struct agent *a, const Mesos__V1__TaskInfo *task,
-                      struct resources **ret_resources, struct error *err)
+                      struct resources **resources, struct error *err)
 {
     int r = check_ids(f, a, task, err);
     if (r == 0)
-        r = validate_task(task, ret_resources, err);
+        r = validate_task(task, resources, err);
     if (r < 0)
         return r;
     r = check_limits_capability(a, task, err);
@@ -164,12 +164,11 @@ static int check_task(struct framework *f, struct agent *a, const Mesos__V1__Tas
 }
 
 int master_validate_launch(struct framework *f, struct agent *a, Mesos__V1__TaskInfo *task,
-                           const struct resources *available, struct resources **ret_task,
+                           struct resources *wanted, const struct resources *available,
                            struct resources **ret_executor, const char **ret_text)
 {
     struct arena *arena = f->master->scratch;
     struct error err;
-    AUTO_RESOURCES struct resources *wanted = NULL;
     AUTO_RESOURCES struct resources *executor = NULL;
     int r = check_task(f, a, task, &wanted, &err);
     if (r == 0 && task->executor != NULL)
@@ -203,7 +202,6 @@ int master_validate_launch(struct framework *f, struct agent *a, Mesos__V1__Task
                                  text_of(arena, total), text_of(arena, available));
         return -EINVAL;
     }
-    *ret_task = TAKE_PTR(wanted);
     *ret_executor = TAKE_PTR(executor);
     return 0;
 }

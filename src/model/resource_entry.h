@@ -82,6 +82,7 @@ enum { RESOURCES_INLINE = 4 };
 struct resources {
     uint32_t count;
     uint32_t capacity;
+    uint32_t sharers;               // of resources_share; 0: it is one owner's, who may change it
     struct resource_entry *entries; // `few`, or memory of its own
     struct resource_entry few[RESOURCES_INLINE];
 };

@@ -108,7 +108,8 @@ static struct resource_entry *find_slowly(const struct resources *r,
 }
 
 // The entry that matches, searched from *cursor on and round; moves *cursor behind it. No other one
-// is of the same kind and role, if that can be divided.
+// is of the same kind and role, if that can be divided; and no other kind is the same as a simple
+// one.
 static inline struct resource_entry *find(const struct resources *r,
                                           const struct resource_entry *wanted, uint32_t *cursor)
 {
@@ -120,8 +121,18 @@ static inline struct resource_entry *find(const struct resources *r,
                 return entry;
             }
         }
+        if (wanted->kind->simple && *cursor == 0) {
+            return NULL;
+        }
     }
     return r->count > 0 ? find_slowly(r, wanted, cursor) : NULL;
+}
+
+// Whether both are amounts of the same plain thing: mostly what stands at the same place of two
+// sets that meet is.
+static inline bool is_twin(const struct resource_entry *a, const struct resource_entry *b)
+{
+    return a->kind == b->kind && a->role == b->role && a->kind->plain;
 }
 
 static inline bool entry_contains(const struct resource_entry *entry,
@@ -193,11 +204,13 @@ void resources_init(struct resources *r)
 {
     r->count = 0;
     r->capacity = RESOURCES_INLINE;
+    r->sharers = 0;
     r->entries = r->few;
 }
 
 void resources_clear(struct resources *r)
 {
+    CHECK(r->sharers == 0);
     for (uint32_t i = 0; i < r->count; i++) {
         entry_drop(&r->entries[i]);
     }
@@ -230,6 +243,7 @@ void resources_free_at(struct resources **r)
 
 static void reserve(struct resources *r, uint32_t count)
 {
+    CHECK(r->sharers == 0);
     if (count <= r->capacity) {
         return;
     }
@@ -252,7 +266,7 @@ static void append(struct resources *r, const struct resource_entry *entry)
 
 void resources_assign(struct resources *r, const struct resources *other)
 {
-    CHECK(r != other);
+    CHECK(r != other && r->sharers == 0);
     for (uint32_t i = 0; i < r->count; i++) {
         entry_drop(&r->entries[i]);
     }
@@ -270,6 +284,45 @@ struct resources *resources_copy(const struct resources *r)
     struct resources *copy = resources_new();
     resources_assign(copy, r);
     return copy;
+}
+
+// ---- sharing ----
+
+// What was shared last, by its hash; without references of its own.
+enum { SHARED_PLACES = 64 };
+static struct resources *shared[SHARED_PLACES];
+
+static struct resources **shared_place(const struct resources *r)
+{
+    return &shared[resources_hash(r) % SHARED_PLACES];
+}
+
+const struct resources *resources_share(struct resources *r)
+{
+    CHECK(r->sharers == 0);
+    struct resources **place = shared_place(r);
+    if (*place != NULL && resources_is_same(*place, r)) {
+        resources_free(r);
+    } else {
+        *place = r;
+    }
+    (*place)->sharers++;
+    return *place;
+}
+
+const struct resources *resources_unshare(const struct resources *shared_one)
+{
+    struct resources *r = (struct resources *)(uintptr_t)shared_one;
+    if (r == NULL) {
+        return NULL;
+    }
+    CHECK(r->sharers > 0);
+    if (--r->sharers == 0) {
+        struct resources **place = shared_place(r);
+        *place = *place == r ? NULL : *place;
+        resources_free(r);
+    }
+    return NULL;
 }
 
 // ---- arithmetic ----
@@ -310,15 +363,20 @@ void resources_take_entry(struct resources *r, const struct resource_entry *entr
 
 void resources_add(struct resources *r, const struct resources *other)
 {
-    uint32_t cursor = 0;
+    CHECK(r->sharers == 0);
+    uint32_t i = 0;
     uint32_t count = other->count; // `other` may be `r`: then each entry finds itself
-    for (uint32_t i = 0; i < count; i++) {
+    for (; i < count && i < r->count && is_twin(&r->entries[i], &other->entries[i]); i++) {
+        r->entries[i].scalar = scalar_add(r->entries[i].scalar, other->entries[i].scalar);
+    }
+    for (uint32_t cursor = i; i < count; i++) {
         add_entry_at(r, &other->entries[i], &cursor);
     }
 }
 
 void resources_add_unallocated(struct resources *r, const struct resources *other)
 {
+    CHECK(r->sharers == 0);
     uint32_t cursor = 0;
     for (uint32_t i = 0; i < other->count; i++) {
         struct resource_entry entry = other->entries[i];
@@ -337,8 +395,22 @@ static uint32_t remove_entry(struct resources *r, struct resource_entry *entry)
     return at;
 }
 
+// Takes away the entries of `other` that stand at the same places in `r`, are amounts of the same
+// plain things there, and leave something. How many; others may follow.
+static inline uint32_t subtract_twins(struct resources *r, const struct resources *other)
+{
+    uint32_t i = 0;
+    for (; i < other->count && i < r->count && is_twin(&r->entries[i], &other->entries[i]) &&
+           r->entries[i].scalar > other->entries[i].scalar;
+         i++) {
+        r->entries[i].scalar -= other->entries[i].scalar;
+    }
+    return i;
+}
+
 void resources_subtract(struct resources *r, const struct resources *other)
 {
+    CHECK(r->sharers == 0);
     if (r == other) {
         for (uint32_t i = 0; i < r->count; i++) {
             entry_drop(&r->entries[i]);
@@ -346,8 +418,8 @@ void resources_subtract(struct resources *r, const struct resources *other)
         r->count = 0;
         return;
     }
-    uint32_t cursor = 0;
-    for (uint32_t i = 0; i < other->count; i++) {
+    uint32_t cursor = subtract_twins(r, other);
+    for (uint32_t i = cursor; i < other->count; i++) {
         struct resource_entry *entry = find(r, &other->entries[i], &cursor);
         CHECK(entry != NULL && entry_contains(entry, &other->entries[i]));
         if (entry_subtract(entry, &other->entries[i])) {
@@ -358,9 +430,9 @@ void resources_subtract(struct resources *r, const struct resources *other)
 
 void resources_subtract_available(struct resources *r, const struct resources *other)
 {
-    CHECK(r != other);
-    uint32_t cursor = 0;
-    for (uint32_t i = 0; i < other->count; i++) {
+    CHECK(r != other && r->sharers == 0);
+    uint32_t cursor = subtract_twins(r, other);
+    for (uint32_t i = cursor; i < other->count; i++) {
         struct resource_entry *entry = find(r, &other->entries[i], &cursor);
         if (entry == NULL) {
             continue;
@@ -395,8 +467,12 @@ bool resources_has_shared(const struct resources *r)
 
 bool resources_contains(const struct resources *r, const struct resources *part)
 {
-    uint32_t cursor = 0;
-    for (uint32_t i = 0; i < part->count; i++) {
+    uint32_t i = 0;
+    while (i < part->count && i < r->count && is_twin(&r->entries[i], &part->entries[i]) &&
+           r->entries[i].scalar >= part->entries[i].scalar) {
+        i++;
+    }
+    for (uint32_t cursor = i; i < part->count; i++) {
         const struct resource_entry *entry = find(r, &part->entries[i], &cursor);
         if (entry == NULL || !entry_contains(entry, &part->entries[i])) {
             return false;
@@ -464,6 +540,7 @@ static bool has_one_allocation(const struct resources *r)
 // Entries that differed only in their allocation may have become one: add all anew.
 static void set_allocation(struct resources *r, struct intern *role)
 {
+    CHECK(r->sharers == 0);
     if (has_one_allocation(r)) {
         for (uint32_t i = 0; i < r->count; i++) {
             intern_hold(role);

@@ -26,6 +26,11 @@ struct resources *resources_copy(const struct resources *r);
 void resources_free_at(struct resources **r);
 #define AUTO_RESOURCES __attribute__((cleanup(resources_free_at)))
 
+// For amounts that are kept in numbers and never changed, as those of tasks: many have the same.
+// Takes `r`, and returns what may stand for all that are the same as it; for resources_unshare.
+const struct resources *resources_share(struct resources *r);
+const struct resources *resources_unshare(const struct resources *shared); // as resources_free
+
 // From messages: checks each (resources_validate) and adds. Takes the old form and the new.
 int resources_from_proto(Mesos__V1__Resource *const *messages, size_t count,
                          struct resources **ret_resources, struct error *err);

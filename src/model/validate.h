@@ -41,11 +41,12 @@ int validate_check(const Mesos__V1__CheckInfo *check, struct error *err);
 // Resources of one owner: each is sound, gpus are whole, volumes and reservations make sense.
 int validate_resources(Mesos__V1__Resource *const *resources, size_t count, struct error *err);
 
-// Everything of a task that needs neither framework nor agent nor offer: id, slave id left alone,
-// exactly one of command and executor, resources sound, no duplicate persistence ids, ...
-// Whether the resources were offered, and whether limits suit the agent, is the master's to check.
-int validate_task(const Mesos__V1__TaskInfo *task, struct resources **ret_resources,
-                  struct error *err);
+// Everything of a task that needs neither framework nor agent nor offer, but its id (validate_id):
+// slave id left alone, exactly one of command and executor, resources sound, no duplicate
+// persistence ids, ... Whether the resources were offered, and whether limits suit the agent, is
+// the master's to check. *resources is what the task's messages say; when it is NULL they are read
+// first. The caller frees it, also when the task is not sound.
+int validate_task(const Mesos__V1__TaskInfo *task, struct resources **resources, struct error *err);
 
 // A task of a group, likewise; its executor is filled in already.
 int validate_group_task(const Mesos__V1__TaskInfo *task, struct error *err);

@@ -335,17 +335,16 @@ static int validate_disk_info(const Mesos__V1__Resource *m, struct error *err)
                  : 0;
 }
 
-// validate_resources, and what they are.
+// validate_resources, and what they are, as validate_task has it.
 static int read_resources(Mesos__V1__Resource *const *resources, size_t count,
-                          struct resources **ret_resources, struct error *err)
+                          struct resources **parsed, struct error *err)
 {
-    AUTO_RESOURCES struct resources *parsed = NULL;
     struct error why;
-    int r = resources_from_proto(resources, count, &parsed, &why);
+    int r = *parsed == NULL ? resources_from_proto(resources, count, parsed, &why) : 0;
     if (r < 0) {
         return error_set(err, r, "Invalid resources: %s", why.text);
     }
-    if (resources_scalar(parsed, "gpus") % 1000 != 0) {
+    if (resources_scalar(*parsed, "gpus") % 1000 != 0) {
         return error_set(
             err, -EINVAL,
             "Invalid 'gpus' resource: The 'gpus' resource must be an unsigned integer");
@@ -366,7 +365,6 @@ static int read_resources(Mesos__V1__Resource *const *resources, size_t count,
                              text.data);
         }
     }
-    *ret_resources = TAKE_PTR(parsed);
     return 0;
 }
 
@@ -414,24 +412,22 @@ int validate_one_revocability(const struct resources *r, struct error *err)
 }
 
 int validate_owned_resources(Mesos__V1__Resource *const *messages, size_t count, const char *whose,
-                             struct resources **ret_resources, struct error *err)
+                             struct resources **parsed, struct error *err)
 {
     struct error why;
-    AUTO_RESOURCES struct resources *parsed = NULL;
-    int r = read_resources(messages, count, &parsed, &why);
+    int r = read_resources(messages, count, parsed, &why);
     if (r < 0) {
         return error_set(err, r, "%s uses invalid resources: %s", whose, why.text);
     }
-    r = validate_unique_volumes(parsed, &why);
+    r = validate_unique_volumes(*parsed, &why);
     if (r < 0) {
         return error_set(err, r, "%s uses duplicate persistence ID: %s", whose, why.text);
     }
-    r = validate_one_revocability(parsed, &why);
+    r = validate_one_revocability(*parsed, &why);
     if (r < 0) {
         return error_set(err, r, "%s mixes revocable and non-revocable resources: %s", whose,
                          why.text);
     }
-    *ret_resources = TAKE_PTR(parsed);
     return 0;
 }
 
@@ -625,10 +621,7 @@ static int validate_limits(const Mesos__V1__TaskInfo *task, const struct resourc
 // What stands before the resources in Mesos' order.
 static int validate_task_head(const Mesos__V1__TaskInfo *task, struct error *err)
 {
-    int r = validate_id(task->task_id->value, err);
-    if (r == 0 && task->kill_policy != NULL) {
-        r = validate_kill_policy(task->kill_policy, err);
-    }
+    int r = task->kill_policy != NULL ? validate_kill_policy(task->kill_policy, err) : 0;
     if (r < 0) {
         return r;
     }
@@ -650,15 +643,14 @@ static int validate_task_head(const Mesos__V1__TaskInfo *task, struct error *err
     return 0;
 }
 
-int validate_task_parts(const Mesos__V1__TaskInfo *task, struct resources **ret_resources,
+int validate_task_parts(const Mesos__V1__TaskInfo *task, struct resources **resources,
                         struct error *err)
 {
     int r = validate_task_head(task, err);
     if (r < 0) {
         return r;
     }
-    AUTO_RESOURCES struct resources *resources = NULL;
-    r = validate_owned_resources(task->resources, task->n_resources, "Task", &resources, err);
+    r = validate_owned_resources(task->resources, task->n_resources, "Task", resources, err);
     if (r < 0) {
         return r;
     }
@@ -671,18 +663,12 @@ int validate_task_parts(const Mesos__V1__TaskInfo *task, struct resources **ret_
     if (r < 0) {
         return error_set(err, r, "Task's `ContainerInfo` is invalid: %s", why.text);
     }
-    r = validate_limits(task, resources, err);
-    if (r == 0) {
-        *ret_resources = TAKE_PTR(resources);
-    }
-    return r;
+    return validate_limits(task, *resources, err);
 }
 
-int validate_task(const Mesos__V1__TaskInfo *task, struct resources **ret_resources,
-                  struct error *err)
+int validate_task(const Mesos__V1__TaskInfo *task, struct resources **resources, struct error *err)
 {
-    AUTO_RESOURCES struct resources *resources = NULL;
-    int r = validate_task_parts(task, &resources, err);
+    int r = validate_task_parts(task, resources, err);
     if (r < 0) {
         return r;
     }
@@ -691,7 +677,7 @@ int validate_task(const Mesos__V1__TaskInfo *task, struct resources **ret_resour
                          "Task should have at least one (but not both) of CommandInfo or "
                          "ExecutorInfo present");
     }
-    r = task->executor != NULL ? validate_task_executor(task->executor, resources, err) : 0;
+    r = task->executor != NULL ? validate_task_executor(task->executor, *resources, err) : 0;
     if (r < 0) {
         return r;
     }
@@ -700,6 +686,5 @@ int validate_task(const Mesos__V1__TaskInfo *task, struct resources **ret_resour
         return error_set(err, -EINVAL,
                          "Only tasks in a task group may have 'share_cgroups' set to 'false'");
     }
-    *ret_resources = TAKE_PTR(resources);
     return 0;
 }

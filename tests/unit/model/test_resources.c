@@ -389,6 +389,53 @@ static void test_find(void **state)
     }
 }
 
+// ---- sharing ----
+
+static const struct resources *share(const char *text, const char *role)
+{
+    struct resources *r = parse(text);
+    resources_allocate(r, role);
+    return resources_share(r);
+}
+
+static void test_shared(void **state)
+{
+    (void)state;
+    const struct resources *first = share("cpus:1;mem:512", "a");
+    const struct resources *same = share("cpus:1;mem:512", "a");
+    assert_ptr_equal(same, first);
+    const struct resources *others[] = {
+        share("cpus:1;mem:512", "b"),
+        share("cpus:1;mem:513", "a"),
+        share("mem:512;cpus:1", "a"), // looks different in messages
+        share("cpus:1;mem:512;ports:[1-2]", "a"),
+        share("cpus:1;mem:512;ports:[1-3]", "a"),
+    };
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_ptr_not_equal(others[i], first);
+        for (size_t k = 0; k < i; k++) {
+            assert_ptr_not_equal(others[i], others[k]);
+        }
+    }
+    // It may be added to something, and stays as it is.
+    struct resources *sum = resources_copy(first);
+    resources_add(sum, same);
+    assert_int_equal(resources_scalar(sum, "cpus"), 2000);
+    assert_null(resources_unshare(first));
+    assert_int_equal(resources_scalar(same, "cpus"), 1000);
+    resources_subtract(sum, same);
+    assert_true(resources_is_same(sum, same));
+    resources_free(sum);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        resources_unshare(others[i]);
+    }
+    resources_unshare(same);
+    assert_null(resources_unshare(NULL));
+    first = share("cpus:1;mem:512", "a"); // what went is not found again
+    assert_int_equal(resources_scalar(first, "mem"), 512000);
+    resources_unshare(first);
+}
+
 // ---- forms ----
 
 // A role is given to the messages that have none, and to no others.
@@ -587,23 +634,15 @@ static void test_framework_roles(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),
-        cmocka_unit_test(test_parse_errors),
-        cmocka_unit_test(test_scalars),
-        cmocka_unit_test(test_contains),
-        cmocka_unit_test(test_add_subtract),
-        cmocka_unit_test(test_indivisible),
-        cmocka_unit_test(test_volumes),
-        cmocka_unit_test(test_allocation),
-        cmocka_unit_test(test_views),
-        cmocka_unit_test(test_find),
-        cmocka_unit_test(test_completed_messages),
-        cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_form_round_trip),
-        cmocka_unit_test(test_summaries),
-        cmocka_unit_test(test_attributes),
-        cmocka_unit_test(test_task_states),
-        cmocka_unit_test(test_framework_roles),
+        cmocka_unit_test(test_parse),        cmocka_unit_test(test_parse_errors),
+        cmocka_unit_test(test_scalars),      cmocka_unit_test(test_contains),
+        cmocka_unit_test(test_add_subtract), cmocka_unit_test(test_indivisible),
+        cmocka_unit_test(test_volumes),      cmocka_unit_test(test_allocation),
+        cmocka_unit_test(test_views),        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_shared),       cmocka_unit_test(test_completed_messages),
+        cmocka_unit_test(test_forms),        cmocka_unit_test(test_form_round_trip),
+        cmocka_unit_test(test_summaries),    cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_task_states),  cmocka_unit_test(test_framework_roles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

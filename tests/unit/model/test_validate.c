@@ -339,7 +339,9 @@ static void test_executor_calls(void **state)
 static int check_task(const ProtobufCMessage *message, struct error *err)
 {
     AUTO_RESOURCES struct resources *resources = NULL;
-    return validate_task((const Mesos__V1__TaskInfo *)message, &resources, err);
+    const Mesos__V1__TaskInfo *task = (const Mesos__V1__TaskInfo *)message;
+    int r = validate_id(task->task_id->value, err);
+    return r < 0 ? r : validate_task(task, &resources, err);
 }
 
 #define TASK_ID(id)                                                                                \
