@@ -114,14 +114,15 @@ static inline struct resource_entry *find(const struct resources *r,
                                           const struct resource_entry *wanted, uint32_t *cursor)
 {
     if (!is_indivisible(wanted->kind)) {
-        for (uint32_t at = *cursor; at < r->count; at++) {
+        for (uint32_t i = 0, at = *cursor; i < r->count; i++, at++) {
+            at = at < r->count ? at : 0;
             struct resource_entry *entry = &r->entries[at];
             if (entry->kind == wanted->kind && entry->role == wanted->role) {
                 *cursor = at + 1;
                 return entry;
             }
         }
-        if (wanted->kind->simple && *cursor == 0) {
+        if (wanted->kind->simple) {
             return NULL;
         }
     }
@@ -504,8 +505,9 @@ bool resources_is_same(const struct resources *a, const struct resources *b)
         return false;
     for (uint32_t i = 0; i < a->count; i++) {
         const struct resource_entry *x = &a->entries[i], *y = &b->entries[i];
-        if (x->kind != y->kind || x->role != y->role || x->count != y->count ||
-            !has_same_amount(x, y))
+        if (is_twin(x, y) ? x->scalar != y->scalar
+                          : x->kind != y->kind || x->role != y->role || x->count != y->count ||
+                                !has_same_amount(x, y))
             return false;
     }
     return true;
