@@ -42,7 +42,7 @@ struct master_dashboard {
     int64_t last_sent; // monotonic
     struct timer sampling;
     struct dashboard_history *history;
-    uint64_t task_notices, agent_notices, framework_notices;
+    uint64_t agent_notices, framework_notices;
 };
 
 // ---- figures ----
@@ -229,7 +229,7 @@ static void put_versions(struct json_writer *w, const struct master_dashboard *d
     const struct master *m = d->server->core;
     json_key(w, "versions");
     json_object_open(w);
-    put_version(w, "tasks", d->task_notices, 0);
+    put_version(w, "tasks", m->task_changes, 0);
     put_version(w, "agents", d->agent_notices, agents_version(m, active));
     put_version(w, "frameworks", d->framework_notices, 0);
     put_version(w, "offers", m->next_offer, m->offers.count);
@@ -466,8 +466,7 @@ void master_dashboard_notice(struct master_server *server, const struct master_n
     switch (notice->kind) {
     case NOTICE_TASK_ADDED:
     case NOTICE_TASK_UPDATED:
-        d->task_notices++;
-        break;
+        break; // the core counts them
     case NOTICE_AGENT_ADDED:
     case NOTICE_AGENT_REMOVED:
         d->agent_notices++;

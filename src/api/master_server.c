@@ -478,6 +478,7 @@ int master_server_new(const struct master_server_options *options,
     master.port =
         options->advertise_port != 0 ? options->advertise_port : http_server_port(server->http);
     server->core = master_new(&master, &ops, server, env_now(server->env));
+    master_notify_tasks(server->core, false);
     server->load_took_ms = -1;
     static const struct election_callbacks callbacks = {.on_leader = leader_changed,
                                                         .on_failed = election_failed};
@@ -505,7 +506,7 @@ struct master_server *master_server_free(struct master_server *server)
         master_refuse_held_calls(server->core);
     env_hook_cancel(&server->turn);
     master_answers_free(server);
-    master_free(server->core);
+    server->core = master_free(server->core);
     master_scheduler_free_all(server);
     master_v1_free_watchers(server);
     master_dashboard_free(server);

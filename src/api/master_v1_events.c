@@ -52,6 +52,8 @@ static void watcher_free(struct watcher *w)
     buf_free(&w->queue);
     list_remove(&w->link);
     server->watcher_count--;
+    if (server->core != NULL)
+        master_notify_tasks(server->core, server->watcher_count > 0);
     mem_free(w);
 }
 
@@ -183,6 +185,7 @@ void master_v1_subscribe(struct api_v1_request *q)
     list_init(&w->hook.link);
     list_append(&server->watchers, &w->link);
     server->watcher_count++;
+    master_notify_tasks(server->core, true);
     w->http = api_respond_stream(q->http, q->type, q->recordio, NULL, 0, stream_is_closed, w);
     master_v1_ask_subscribed(server, w->type, &w->reader);
 }

@@ -53,5 +53,5 @@ void log_write(enum log_level level, const char *file, int line, const char *for
         vsnprintf(large, (size_t)size + 1, format, args);
         va_end(args);
     }
-    state.sink(state.ctx, level, file, line, text);
+    state.sink(state.ctx, level, file, line, text, (size_t)size);
 }

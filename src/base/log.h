@@ -6,10 +6,13 @@
 
 #pragma once
 
+#include <stddef.h>
+
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
 
+// `file` is a constant of the program. `size` is the text's length.
 typedef void log_sink_fn(void *ctx, enum log_level level, const char *file, int line,
-                         const char *text);
+                         const char *text, size_t size);
 
 void log_set_sink(log_sink_fn *sink, void *ctx);
 void log_set_level(enum log_level least);

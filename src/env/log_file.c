@@ -83,6 +83,7 @@ static char *put_stamp(char *at)
         time_t second;
         int size;
         char text[24];
+        int thread_size;
         char thread[16];
     } last;
     struct timespec ts;
@@ -95,13 +96,37 @@ static char *put_stamp(char *at)
                              (unsigned)(tm.tm_mon + 1) % 100, (unsigned)tm.tm_mday % 100,
                              (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
                              (unsigned)tm.tm_sec % 100);
-        snprintf(last.thread, sizeof(last.thread), " %5d ", (int)gettid());
+        last.thread_size = snprintf(last.thread, sizeof(last.thread), " %5d ", (int)gettid());
     }
     memcpy(at, last.text, (size_t)last.size);
     at = put_digits(at + last.size, (unsigned)(ts.tv_nsec / 1000), 6);
-    size_t size = strlen(last.thread);
-    memcpy(at, last.thread, size);
-    return at + size;
+    memcpy(at, last.thread, (size_t)last.thread_size);
+    return at + last.thread_size;
+}
+
+static const char *name_of(const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    return slash != NULL ? slash + 1 : file;
+}
+
+// "accept.c:248] ". It is made when the line comes from another place than the one before.
+static char *put_place(char *at, const char *file, int line)
+{
+    static _Thread_local struct {
+        const char *file; // a constant
+        int line;
+        int size;
+        char text[LOG_NAME_SIZE + 16];
+    } last;
+    if (file != last.file || line != last.line) {
+        last.file = file;
+        last.line = line;
+        last.size =
+            snprintf(last.text, sizeof(last.text), "%.*s:%d] ", LOG_NAME_SIZE, name_of(file), line);
+    }
+    memcpy(at, last.text, (size_t)last.size);
+    return at + last.size;
 }
 
 // How many bytes the character of UTF-8 at `s` has; 0: it is none.
@@ -175,26 +200,16 @@ static void put_json(struct buf *out, enum log_level level, const char *file, in
 
 // Glog's form, into LOG_LINE_SIZE bytes. Returns how many of them.
 static size_t put_text(char *out, enum log_level level, const char *file, int line,
-                       const char *text)
+                       const char *text, size_t size)
 {
     char *at = out;
     *at++ = severity_names[severity_of(level)][0];
     at = put_stamp(at);
-    size_t file_size = strnlen(file, LOG_NAME_SIZE);
-    memcpy(at, file, file_size);
-    at += file_size;
-    *at++ = ':';
-    unsigned width = 1;
-    for (int rest = line / 10; rest > 0; rest /= 10) {
-        width++;
-    }
-    at = put_digits(at, (unsigned)line, width);
-    *at++ = ']';
-    *at++ = ' ';
+    at = put_place(at, file, line);
     size_t room = LOG_LINE_SIZE - (size_t)(at - out) - 1;
-    size_t text_size = strnlen(text, room);
-    memcpy(at, text, text_size);
-    at += text_size;
+    size = size < room ? size : room;
+    memcpy(at, text, size);
+    at += size;
     *at++ = '\n';
     return (size_t)(at - out);
 }
@@ -211,7 +226,7 @@ static bool tell_loss(int fd, enum log_level level, struct loss *loss)
     if (log_file.is_json) {
         put_json(&json, level, "log_file.c", __LINE__, text);
     } else {
-        size = put_text(line, level, "log_file.c", __LINE__, text);
+        size = put_text(line, level, "log_file.c", __LINE__, text, strlen(text));
     }
     bool is_told =
         (!atomic_load(&loss->is_cut) || write_whole(fd, "\n", 1, loss)) &&
@@ -241,19 +256,18 @@ static void write_line(int severity, const char *line, size_t size)
     }
 }
 
-static void sink(void *ctx, enum log_level level, const char *file, int line, const char *text)
+static void sink(void *ctx, enum log_level level, const char *file, int line, const char *text,
+                 size_t size)
 {
     (void)ctx;
-    const char *slash = strrchr(file, '/');
-    const char *name = slash != NULL ? slash + 1 : file;
     if (log_file.is_json) {
         struct buf out AUTO_BUF = BUF_INIT;
-        put_json(&out, level, name, line, text);
+        put_json(&out, level, name_of(file), line, text);
         write_line(severity_of(level), out.data, out.size);
         return;
     }
     char out[LOG_LINE_SIZE];
-    write_line(severity_of(level), out, put_text(out, level, name, line, text));
+    write_line(severity_of(level), out, put_text(out, level, file, line, text, size));
 }
 
 static int open_path(const char *path)

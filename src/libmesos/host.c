@@ -15,9 +15,11 @@ static struct {
     void *ctx;
 } user_log;
 
-static void pass_line(void *ctx, enum log_level level, const char *file, int line, const char *text)
+static void pass_line(void *ctx, enum log_level level, const char *file, int line, const char *text,
+                      size_t size)
 {
     (void)ctx;
+    (void)size;
     (void)file;
     (void)line;
     user_log.sink(user_log.ctx, (int)level, text);

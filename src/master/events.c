@@ -13,15 +13,23 @@ static void notice(const struct master *m, const struct master_notice *what)
         m->ops->notice(m->ctx, what);
 }
 
+void master_notify_tasks(struct master *m, bool is_wanted)
+{
+    m->notifies_tasks = is_wanted;
+}
+
 void master_notice_task(const struct task *t, const Mesos__V1__TaskStatus *status)
 {
-    notice(t->framework->master,
-           &(struct master_notice){
-               .kind = status != NULL ? NOTICE_TASK_UPDATED : NOTICE_TASK_ADDED,
-               .task = t,
-               .status = status,
-               .framework = t->framework,
-           });
+    struct master *m = t->framework->master;
+    m->task_changes++;
+    if (!m->notifies_tasks)
+        return;
+    notice(m, &(struct master_notice){
+                  .kind = status != NULL ? NOTICE_TASK_UPDATED : NOTICE_TASK_ADDED,
+                  .task = t,
+                  .status = status,
+                  .framework = t->framework,
+              });
 }
 
 void master_notice_agent(const struct agent *a, enum master_notice_kind kind)

@@ -179,6 +179,7 @@ struct master *master_new(const struct master_options *options, const struct mas
     m->magic = MASTER_MAGIC;
     m->ops = ops;
     m->ctx = ctx;
+    m->notifies_tasks = true;
     m->now = now;
     m->started = now;
     m->arena = arena_new(0, 0);

@@ -99,7 +99,8 @@ struct master_ops {
     // a text (NULL: none). `waiter` is what came with the call; the core forgets it. May be NULL
     // when none is handed in.
     void (*answer)(void *ctx, void *waiter, int status, const char *text);
-    // Something changed that those who watch the cluster are told. May be NULL.
+    // Something changed that those who watch the cluster are told. May be NULL. See
+    // master_notify_tasks.
     void (*notice)(void *ctx, const struct master_notice *notice);
     // For a snapshot (master_snapshot_begin of records.h): `record` is about to change or to go.
     void (*before_change)(void *ctx, enum master_record kind, void *record);
@@ -168,6 +169,8 @@ int master_recover(struct master *m, const struct master_item *items, size_t cou
                    struct instant now, struct error *err);
 // A weight by --weights, before master_recover: it counts while the registry has none.
 void master_set_weight(struct master *m, const char *role, double weight);
+// Whether ops->notice is told of tasks, too (it is at first): they change often.
+void master_notify_tasks(struct master *m, bool is_wanted);
 // Only agents on these hosts are offered. NULL: all.
 void master_set_whitelist(struct master *m, const char *const *hosts, size_t count);
 

@@ -390,6 +390,8 @@ struct master {
     bool offering;             // within the allocator's round
     uint32_t snapshot;         // that is being taken; 0: none
     uint32_t snapshot_newest;
+    bool notifies_tasks;   // see master_notify_tasks
+    uint64_t task_changes; // how often somebody who watches tasks was told something, or could be
     uint64_t counters[COUNTER_COUNT];
     struct map task_losses;          // metric name -> uint64_t *
     struct map limiters;             // principal -> struct limiter

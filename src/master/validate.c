@@ -12,7 +12,7 @@ static int check_unique(Mesos__V1__OfferID *const *ids, size_t count, struct err
 {
     struct map seen = MAP_INIT;
     int r = 0;
-    for (size_t i = 0; i < count && r == 0; i++) {
+    for (size_t i = 0; i < count && count > 1 && r == 0; i++) {
         if (map_has(&seen, ids[i]->value))
             r = error_set(err, -EINVAL, "Duplicate offer %s in offer list", ids[i]->value);
         else

@@ -35,9 +35,11 @@ static const struct flag rows[] = {
 };
 static const struct flag_table table = {rows, ARRAY_COUNT(rows)};
 
-static void print_log(void *ctx, enum log_level level, const char *file, int line, const char *text)
+static void print_log(void *ctx, enum log_level level, const char *file, int line, const char *text,
+                      size_t size)
 {
     (void)ctx;
+    (void)size;
     printf("    %c %s:%d %s\n", "DIWE"[level], file, line, text);
 }
 

@@ -421,10 +421,11 @@ struct caught {
 };
 
 static void catch_line(void *ctx, enum log_level level, const char *file, int line,
-                       const char *text)
+                       const char *text, size_t size)
 {
     struct caught *caught = ctx;
 
+    assert_int_equal(size, strlen(text));
     assert_non_null(strstr(file, "test_structures.c"));
     assert_true(line > 0);
     caught->count++;

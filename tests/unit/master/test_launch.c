@@ -130,6 +130,33 @@ static void test_launch_cases(void **state)
     }
 }
 
+// What is wrong with the form of one task's resources, or its executor's, refuses all of the
+// LAUNCH.
+static void test_unreadable_resources(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "\"name\":\"n\",\"task_id\":{\"value\":\"bad\"}," AGENT "," COMMAND
+        ",\"resources\":[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":-1}}]",
+        "\"name\":\"n\",\"task_id\":{\"value\":\"bad\"}," AGENT "," CPUS
+        ",\"executor\":{\"executor_id\":{\"value\":\"e\"},\"command\":{\"value\":\"x\"},"
+        "\"resources\":"
+        "[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":-1}}]}",
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        struct scene *c = mem_zalloc(sizeof(*c));
+        begin(c, "");
+        const char *both = arena_printf(c->w.arena, TASK_HEAD "," CPUS "," COMMAND "},{%s", bad[i]);
+        assert_int_equal(accept_task(c, both), 202);
+        assert_null(end_next(&c->e, TO_AGENT(RUN_TASK)));
+        const char *why = "Invalid scalar resource: value <= 0";
+        expect_update(&c->s, "t", "TASK_ERROR", "REASON_TASK_INVALID", why);
+        expect_update(&c->s, "bad", "TASK_ERROR", "REASON_TASK_INVALID", why);
+        master_check(c->w.master);
+        end(c);
+    }
+}
+
 // A task that came in protobuf goes to its agent as it came, with the role beside it.
 static void test_task_is_passed_on_as_it_came(void **state)
 {
@@ -517,6 +544,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_launch_cases),
+        cmocka_unit_test(test_unreadable_resources),
         cmocka_unit_test(test_task_is_passed_on_as_it_came),
         cmocka_unit_test(test_other_executor_with_the_same_id),
         cmocka_unit_test(test_invalid_offers),

@@ -66,6 +66,7 @@ static void test_task_from_offer_to_end(void **state)
     assert_null(offer->resources[0]->allocation_info);
 
     launch(&w, s, offer, "t1", "cpus:1;mem:512");
+    assert_int_equal(w.task_notices, 1);
     Meseta__Link__ToAgent *run = end_next(e, TO_AGENT(RUN_TASK));
     assert_non_null(run);
     assert_string_equal(run->run_task->task->task_id->value, "t1");
@@ -82,8 +83,12 @@ static void test_task_from_offer_to_end(void **state)
     assert_int_equal(t->state, MESOS__V1__TASK_STATE__TASK_RUNNING);
     assert_true(t->holds);
 
+    assert_int_equal(w.task_notices, 2);
+    master_notify_tasks(w.master, false);
     end_update(&w, e, "M-0000", "t1", "TASK_FINISHED", 'b');
     expect_update(s, "t1", "TASK_FINISHED", NULL, NULL);
+    assert_int_equal(w.task_notices, 2);
+    assert_int_equal(w.master->task_changes, 3);
     assert_false(t->holds);
     assert_ptr_equal(map_get(&f->tasks, "t1"), t); // until it is acknowledged
     master_check(w.master);

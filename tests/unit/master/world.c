@@ -109,6 +109,12 @@ static void before_change(void *ctx, enum master_record kind, void *record)
     w->before_change(w, kind, record);
 }
 
+static void note(void *ctx, const struct master_notice *notice)
+{
+    struct world *w = ctx;
+    w->task_notices += notice->task != NULL;
+}
+
 static const struct master_ops ops = {
     .before_change = before_change,
     .send_event = send_event,
@@ -118,6 +124,7 @@ static const struct master_ops ops = {
     .apply = apply,
     .give_up = give_up,
     .answer = answer,
+    .notice = note,
 };
 
 void world_begin(struct world *w, const struct master_options *options)

@@ -49,6 +49,7 @@ struct world {
     struct master *master;
     struct instant now;
     struct arena *arena;
+    size_t task_notices; // of ops.notice
     uint64_t tokens[256];
     size_t token_count;
     struct end *ends[64]; // those that were ever sent something
