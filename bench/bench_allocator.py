@@ -139,4 +139,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    programs.run_main(main)

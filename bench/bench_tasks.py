@@ -21,16 +21,17 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 
-TICK = os.sysconf("SC_CLK_TCK")
+import programs
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "system"))
+import leftovers  # pylint: disable=wrong-import-position
 
 # One task of this size fills an agent of this size.
 SLOT = "cpus:1;mem:128;disk:1024"
@@ -54,39 +55,11 @@ TARGETS = {
 }
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def cpu_seconds(pid):
     """(own, reaped children's) user and system time of a process."""
-    stat = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
     utime, stime, cutime, cstime = (int(x) for x in stat[11:15])
-    return (utime + stime) / TICK, (cutime + cstime) / TICK
-
-
-def resident_mib(pid):
-    status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"^VmRSS:\s+(\d+) kB$", status, re.M).group(1)) / 1024
-
-
-def wait_until(condition, seconds, what, interval=0.02):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return
-        time.sleep(interval)
-    sys.exit(f"Gave up waiting for {what}")
-
-
-def get_json(port, path):
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-            return json.load(answer)
-    except OSError:
-        return None
+    return (utime + stime) / programs.TICK, (cutime + cstime) / programs.TICK
 
 
 def is_healthy(port):
@@ -99,62 +72,69 @@ def is_healthy(port):
         return False
 
 
-class Cluster:
-    """One master and one agent; stopped by pid, whatever happens."""
+class Cluster(programs.World):
+    """One master and one agent. What they leave when they are ended in the middle is ended and removed as well."""
 
     def __init__(self, options, resources=ROOM, directory=None, master_prefix=()):
-        self.work = pathlib.Path(tempfile.mkdtemp(prefix="meseta-bench-", dir=directory))
-        self.port, self.agent_port = free_port(), free_port()
-        self.processes = []
-        self.log = open(self.work / "log", "w", encoding="utf-8")
-        bin_dir = options.build / "bin"
-        began = time.monotonic()
-        self.master = self.start(
-            *master_prefix, bin_dir / "mesos-master", "--ip=127.0.0.1", f"--port={self.port}",
-            "--hostname=127.0.0.1", "--registry=in_memory", f"--work_dir={self.work}/master")
-        wait_until(lambda: is_healthy(self.port), 30, "the master", 0.0005)
-        self.master_start_ms = 1000 * (time.monotonic() - began)
-        cgroups = ([f"--cgroups_root=meseta-bench-{os.getpid()}", "--cgroups_enable_cfs"]
-                   if "cgroups" in options.isolation else [])
-        began = time.monotonic()
-        self.agent = self.start(
-            bin_dir / "mesos-agent", f"--master=127.0.0.1:{self.port}", "--ip=127.0.0.1",
-            f"--port={self.agent_port}", "--hostname=127.0.0.1", f"--work_dir={self.work}/agent",
-            f"--runtime_dir={self.work}/run", f"--launcher_dir={bin_dir}",
-            f"--resources={resources}", f"--launcher={options.launcher}",
-            f"--isolation={options.isolation}", *cgroups)
-        wait_until(lambda: is_healthy(self.agent_port), 30, "the agent", 0.0005)
-        self.agent_start_ms = 1000 * (time.monotonic() - began)
-        wait_until(lambda: (get_json(self.port, "/state") or {}).get("activated_slaves"), 20,
-                   "the agent's registration")
+        super().__init__(options.build, directory)
+        self.options, self.resources, self.master_prefix = options, resources, master_prefix
+        self.port, self.agent_port = programs.free_port(), programs.free_port()
+        self.cgroup = f"meseta-bench-{os.getpid()}"
+        self.master = self.agent = self.master_start_ms = self.agent_start_ms = None
 
     def __enter__(self):
+        super().__enter__()
+        try:
+            self.begin()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
-    def __exit__(self, *_):
-        self.stop()
+    def begin(self):
+        self.master, self.master_start_ms = self.start_daemon(
+            "mesos-master", self.port, *self.master_prefix, self.bin / "mesos-master", f"--port={self.port}",
+            "--registry=in_memory", f"--work_dir={self.path}/master")
+        cgroups = ([f"--cgroups_root={self.cgroup}", "--cgroups_enable_cfs"]
+                   if "cgroups" in self.options.isolation else [])
+        self.agent, self.agent_start_ms = self.start_daemon(
+            "mesos-agent", self.agent_port, self.bin / "mesos-agent", f"--port={self.agent_port}",
+            f"--master=127.0.0.1:{self.port}", f"--work_dir={self.path}/agent", f"--runtime_dir={self.path}/run",
+            f"--launcher_dir={self.bin}", f"--resources={self.resources}", f"--launcher={self.options.launcher}",
+            f"--isolation={self.options.isolation}", *cgroups)
+        programs.wait_until(lambda: programs.metrics(self.port)["master/slaves_active"] == 1, 20,
+                            "the agent's registration", 0.02)
 
-    def start(self, *command):
-        process = subprocess.Popen([str(c) for c in command], stdout=self.log, stderr=self.log,
-                                   stdin=subprocess.DEVNULL)
-        self.processes.append(process)
-        return process
+    def start_daemon(self, name, port, *command):
+        """The process, and the milliseconds from exec to the first 200 of /health."""
+        log = self.path / (name + ".log")
+        with open(log, "wb") as file:
+            began = time.monotonic()
+            process = self.start(*command, "--ip=127.0.0.1", "--hostname=127.0.0.1", stdout=file, stderr=file)
+        programs.wait_serving(process, lambda: is_healthy(port), log, name)
+        return process, 1000 * (time.monotonic() - began)
 
     def cpu(self):
         master, _ = cpu_seconds(self.master.pid)
         agent, children = cpu_seconds(self.agent.pid)
         return {"master": master, "agent": agent, "children": children}
 
-    def stop(self):
-        for process in reversed(self.processes):
-            process.send_signal(signal.SIGTERM)
-            try:
+    def close(self):
+        """Executors of tasks that checkpoint outlive their agent: they come to this process, and go here."""
+        for process in reversed(self.processes):  # the agent before its master
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self.log.close()
-        shutil.rmtree(self.work, ignore_errors=True)
+        super().close()
+        for _ in range(100):
+            orphans = leftovers.find_descendants()
+            leftovers.kill_all(orphans)
+            leftovers.reap_orphans(())
+            if not orphans:
+                break
+            time.sleep(0.02)
+        for path in leftovers.find_cgroups(self.cgroup):
+            leftovers.remove_cgroup(path)
 
 
 @contextlib.contextmanager
@@ -162,25 +142,45 @@ def own_file_system(directory):
     """A new ext4 in a file of the directory, or the directory itself where none can be mounted. What was deleted on an
     old one counts: without a journal ext4 passes over the inodes of files that were deleted up to minutes ago, and a
     sandbox costs several times as much after a few thousand others went."""
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="meseta-bench-disk-", dir=directory))
-    image, mounted = folder / "image", folder / "mounted"
-    mounted.mkdir()
-    try:
+    with contextlib.ExitStack() as stack:
+        with programs.undisturbed():
+            folder = pathlib.Path(tempfile.mkdtemp(prefix="meseta-bench-disk-", dir=directory))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        image, mounted = folder / "image", folder / "mounted"
+        mounted.mkdir()
         with open(image, "wb") as file:
             file.truncate(1 << 30)
         # A sandbox takes seven inodes, and none is removed while this runs.
         make = ["mkfs.ext4", "-q", "-F", "-i", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0", str(image)]
-        if all(subprocess.run(command, check=False).returncode == 0
-               for command in (make, ["mount", "-o", "loop", str(image), str(mounted)])):
-            try:
-                yield mounted
-            finally:
-                subprocess.run(["umount", str(mounted)], check=True)
-        else:
-            print("no file system of its own: the figures on disk depend on what was deleted there")
-            yield pathlib.Path(directory)
-    finally:
-        shutil.rmtree(folder)
+        with programs.undisturbed():
+            why = attempt(make) or attempt(["mount", "-o", "loop", str(image), str(mounted)])
+            if why is None:
+                stack.callback(unmount, mounted)
+        if why is not None:
+            print(f"no file system of its own ({why}): the figures on disk depend on what was deleted there")
+            mounted = pathlib.Path(directory)
+        yield mounted
+
+
+def attempt(command):
+    """Why the command failed, or None. A terminal's Ctrl-C does not reach it."""
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+                              start_new_session=True)
+    except OSError as error:
+        return str(error)
+    return None if done.returncode == 0 else (done.stdout.strip().splitlines() or ["status %d" % done.returncode])[-1]
+
+
+def unmount(path):
+    with programs.undisturbed():
+        for _ in range(50):
+            why = attempt(["umount", str(path)])
+            if why is None:
+                return
+            time.sleep(0.1)  # something that was killed is not gone yet
+        attempt(["umount", "--lazy", str(path)])
+        raise RuntimeError(why)
 
 
 def run_tasks(cluster, options, tasks, in_flight, *extra):
@@ -189,10 +189,12 @@ def run_tasks(cluster, options, tasks, in_flight, *extra):
     answer = subprocess.run(
         [str(options.build / "bench" / "task_bench"), f"--master=127.0.0.1:{cluster.port}",
          f"--tasks={tasks}", f"--in_flight={in_flight}", *extra],
-        stdout=subprocess.PIPE, text=True, check=False)
-    if answer.returncode not in (0, 1) or not answer.stdout:
-        sys.exit(f"task_bench failed with status {answer.returncode}")
-    time.sleep(0.5)  # the last containers are reaped
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    if answer.returncode != 0 or not answer.stdout:  # tasks that fail are quick: they would flatter
+        why = (answer.stderr.strip().splitlines() or ["it said nothing"])[0]
+        raise RuntimeError(f"task_bench ended with status {answer.returncode}: {why}")
+    programs.wait_until(lambda: not leftovers.find_descendants(cluster.agent.pid), 30, "the last containers to go", 0.02)
+    time.sleep(0.1)  # their cgroups and directories
     after = cluster.cpu()
     result = json.loads(answer.stdout)
     result["cpu_seconds"] = {k: round(after[k] - before[k], 3) for k in after}
@@ -206,30 +208,47 @@ def median_run(cluster, options, tasks, in_flight, *extra):
     return sorted(runs, key=lambda r: r["tasks_per_second"])[len(runs) // 2]
 
 
-def measure_launching(options, results):
+def measure_place(options, results, place, directory):
     few, many = min(options.tasks, 200), options.tasks
-    rows = [(f"{few} tasks, one at a time", few, 1), (f"{many} tasks, 64 in flight", many, 64),
-            (f"{many} tasks in a single ACCEPT", many, 0)]
-    places = [("in memory", options.memory_dir)] if options.memory_dir else []
-    places.append(("on disk", options.disk_dir))
-    for place, directory in places:
-        with Cluster(options, directory=directory) as cluster:
-            for name, tasks, in_flight in rows:
-                results[f"{name}, work_dir {place}"] = median_run(cluster, options, tasks, in_flight)
-            for name, tasks, in_flight in rows[:2]:
-                results[f"{name}, checkpoint, {place}"] = median_run(
-                    cluster, options, tasks, in_flight, "--checkpoint")
-    first, last = f"work_dir {places[0][0]}", places[-1][0]
-    return {
-        "accept_to_running_p50_ms": results[f"{rows[0][0]}, {first}"]["accept_to_running_ms"]["p50"],
-        "tasks_per_second": results[f"{rows[1][0]}, {first}"]["tasks_per_second"],
-        "cpu_ms_per_task": results[f"{rows[1][0]}, {first}"]["cpu_ms_per_task"],
-        "checkpoint_cpu_ms_per_task": results[f"{rows[1][0]}, checkpoint, {last}"]["cpu_ms_per_task"],
-        "checkpoint_alone_cpu_ms_per_task": results[f"{rows[0][0]}, checkpoint, {last}"]["cpu_ms_per_task"],
-    }
+    rows = [("alone", f"{few} tasks, one at a time", few, 1), ("many", f"{many} tasks, 64 in flight", many, 64),
+            ("at once", f"{many} tasks in a single ACCEPT", many, 0)]
+    found = {}
+    with Cluster(options, directory=directory) as cluster:
+        for key, name, tasks, in_flight in rows:
+            found[key] = results[f"{name}, work_dir {place}"] = median_run(cluster, options, tasks, in_flight)
+        for key, name, tasks, in_flight in rows[:2]:
+            found[key + " kept"] = results[f"{name}, checkpoint, {place}"] = median_run(
+                cluster, options, tasks, in_flight, "--checkpoint")
+    return found
+
+
+def measure_launching(options, results):
+    """With the work directory in memory, and on a disk. Where there is no memory, all figures are those of the disk."""
+    memory = options.failures.run("tasks in memory", measure_place, options, results, "in memory", options.memory_dir) \
+        if options.memory_dir else None
+    disk = options.failures.run("tasks on disk", measure_disk, options, results)
+    if not options.memory_dir:
+        memory = disk
+    if not options.is_limited:
+        return {}  # the targets are those of tasks with limits
+    figures = {}
+    if memory:
+        figures |= {"accept_to_running_p50_ms": memory["alone"]["accept_to_running_ms"]["p50"],
+                    "tasks_per_second": memory["many"]["tasks_per_second"],
+                    "cpu_ms_per_task": memory["many"]["cpu_ms_per_task"]}
+    if disk:
+        figures |= {"checkpoint_cpu_ms_per_task": disk["many kept"]["cpu_ms_per_task"],
+                    "checkpoint_alone_cpu_ms_per_task": disk["alone kept"]["cpu_ms_per_task"]}
+    return figures
+
+
+def measure_disk(options, results):
+    with own_file_system(options.disk_dir) as directory:
+        return measure_place(options, results, "on disk", directory)
 
 
 def measure_turn_round(options, results):
+    """All slots are taken: there is one."""
     tasks = min(options.tasks, 300)
     with Cluster(options, resources=SLOT, directory=options.memory_dir) as cluster:
         result = median_run(cluster, options, tasks, 1, f"--task_resources={SLOT}")
@@ -238,9 +257,12 @@ def measure_turn_round(options, results):
             "turn_round_p99_ms": result["turn_round_ms"]["p99"]}
 
 
-def measure_instructions(options):
+def measure_instructions(options, _results):
     """Instructions of the master's own code and libraries, as the slope between two runs."""
-    if not shutil.which("valgrind") or options.quick:
+    if options.quick:
+        return {}
+    if not shutil.which("valgrind"):
+        print("valgrind is not installed: no instructions are counted")
         return {}
     counts = []
     for tasks in (100, 400):
@@ -254,7 +276,7 @@ def measure_instructions(options):
     return {"master_instructions_per_task": round((after - before) / (many - few))}
 
 
-def measure_idling(options):
+def measure_idling(options, _results):
     starts = {"master_start_ms": [], "agent_start_ms": [], "master_idle_mib": [],
               "agent_idle_mib": []}
     for _ in range(3 if options.quick else 7):
@@ -262,8 +284,8 @@ def measure_idling(options):
             time.sleep(0.5)
             starts["master_start_ms"].append(cluster.master_start_ms)
             starts["agent_start_ms"].append(cluster.agent_start_ms)
-            starts["master_idle_mib"].append(resident_mib(cluster.master.pid))
-            starts["agent_idle_mib"].append(resident_mib(cluster.agent.pid))
+            starts["master_idle_mib"].append(programs.resident_bytes(cluster.master.pid) / (1 << 20))
+            starts["agent_idle_mib"].append(programs.resident_bytes(cluster.agent.pid) / (1 << 20))
     return {name: round(statistics.median(values), 1) for name, values in starts.items()}
 
 
@@ -303,21 +325,25 @@ def main():
     options = parser.parse_args()
     if options.quick:
         options.tasks, options.runs = min(options.tasks, 200), 1
-    results = {}
-    temporary = options.disk_dir
-    with own_file_system(temporary) as options.disk_dir:
-        figures = measure_launching(options, results)
-    options.disk_dir = temporary
-    figures |= measure_turn_round(options, results)
-    figures |= measure_instructions(options)
-    figures |= measure_idling(options)
+    programs.require(options.build, "bin/mesos-master", "bin/mesos-agent", "bin/mesos-containerizer", "bin/mesos-executor",
+                     "bench/task_bench")
+    options.is_limited = "cgroups" in options.isolation and leftovers.has_cgroups()
+    if "cgroups" in options.isolation and not options.is_limited:
+        print("control groups cannot be made here (by root alone): tasks run without limits, and do not count for the targets")
+        options.launcher, options.isolation = "posix", "posix/cpu,posix/mem"
+    leftovers.become_subreaper()
+    results, figures, options.failures = {}, {}, programs.Failures()
+    for what, measure in (("launching", measure_launching), ("slot turn-round", measure_turn_round),
+                          ("instructions", measure_instructions), ("start and idle memory", measure_idling)):
+        figures |= options.failures.run(what, measure, options, results) or {}
     show(results, figures)
     if options.json:
         document = {"figures": figures, "runs": results,
                     "targets": {k: {"target": t[3], "apache_mesos": t[2], "more_is_better": t[4]} for k, t in TARGETS.items()}}
         pathlib.Path(options.json).write_text(json.dumps(document, indent=2) + "\n",
                                               encoding="utf-8")
+    options.failures.end()
 
 
 if __name__ == "__main__":
-    main()
+    programs.run_main(main)

@@ -391,6 +391,19 @@ static void report(const struct bench *b, const struct results *r, const char *j
     fclose(file);
 }
 
+static bool read_count(const char *word, const char *flag, size_t *ret)
+{
+    size_t size = strlen(flag);
+    char *end;
+    if (strncmp(word, flag, size) != 0)
+        return false;
+    unsigned long count = strtoul(word + size, &end, 10);
+    if (*end != '\0' || count == 0 || count > 1000000)
+        return false;
+    *ret = count;
+    return true;
+}
+
 int main(int argc, char *argv[])
 {
     struct bench b = {.agents = 2000, .tasks = 10, .rounds = 5};
@@ -398,12 +411,12 @@ int main(int argc, char *argv[])
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "--json=", 7) == 0)
             json_path = argv[i] + 7;
-        else if (strncmp(argv[i], "--agents=", 9) == 0)
-            b.agents = strtoul(argv[i] + 9, NULL, 10);
-        else if (strncmp(argv[i], "--tasks=", 8) == 0)
-            b.tasks = strtoul(argv[i] + 8, NULL, 10);
-        else if (strncmp(argv[i], "--rounds=", 9) == 0)
-            b.rounds = strtoul(argv[i] + 9, NULL, 10);
+        else if (!read_count(argv[i], "--agents=", &b.agents) &&
+                 !read_count(argv[i], "--tasks=", &b.tasks) &&
+                 !read_count(argv[i], "--rounds=", &b.rounds)) {
+            fprintf(stderr, "'%s' is no flag of this program, or no number above 0\n", argv[i]);
+            return 1;
+        }
     }
     b.offer_ids = mem_calloc(b.agents, sizeof(*b.offer_ids));
     b.agent_ids = mem_calloc(b.agents, sizeof(*b.agent_ids));

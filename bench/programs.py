@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the programs that benchmarks measure: masters and swarms. What is started is stopped by its pid."""
+"""Starts the programs that benchmarks measure: masters and swarms. What is started is stopped by its pid, also when the
+benchmark is ended by a signal: run_main makes an exception of it, and all that was begun is undone on its way."""
 
+import contextlib
 import json
 import math
 import os
@@ -17,6 +19,72 @@ import time
 import urllib.request
 
 TICK = os.sysconf("SC_CLK_TCK")
+ROOM_MIB = 256  # a registry, the logs, the sandboxes of a thousand tasks
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(BaseException):
+    """A signal asks the benchmark to end."""
+
+    def __init__(self, number):
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+class _Signals:
+    """The first signal ends the benchmark, as soon as it may be disturbed; later ones do not hasten the cleaning."""
+    depth, number, is_raised = 0, None, False
+
+    @classmethod
+    def take(cls, number, _frame):
+        cls.number = cls.number or number
+        cls.give()
+
+    @classmethod
+    def give(cls):
+        if cls.number is not None and cls.depth == 0 and not cls.is_raised:
+            cls.is_raised = True
+            raise Interrupted(cls.number)
+
+
+@contextlib.contextmanager
+def undisturbed():
+    """What is done in here is done wholly: a signal counts afterwards."""
+    _Signals.depth += 1
+    try:
+        yield
+    finally:
+        _Signals.depth -= 1
+    _Signals.give()
+
+
+def run_main(main):
+    """A benchmark's main. What is wrong around it is told in a line; a signal ends it as an exception would."""
+    for number in END_SIGNALS:
+        signal.signal(number, _Signals.take)
+    try:
+        main()
+    except Interrupted as why:
+        print(f"ended by {why}", file=sys.stderr, flush=True)
+        signal.signal(why.number, signal.SIG_DFL)
+        os.kill(os.getpid(), why.number)  # so that whoever waits for it sees the same
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+        sys.exit(f"failed: {error}")
+
+
+def require(build, *names):
+    """Fails with a line when a program was not built."""
+    missing = [name for name in names if not os.access(pathlib.Path(build) / name, os.X_OK)]
+    if missing:
+        raise RuntimeError(f"{', '.join(missing)} not found in {build}: build with `make bench`, or ninja -C {build} benchmarks")
+
+
+def require_room(directory=None):
+    """Daemons wait for room on a full disk, and we would wait for them."""
+    place = directory or tempfile.gettempdir()
+    room = shutil.disk_usage(place).free >> 20
+    if room < ROOM_MIB:
+        raise RuntimeError(f"only {room} MiB are free in {place}, {ROOM_MIB} are needed")
 
 
 def free_port():
@@ -34,6 +102,23 @@ def cpu_seconds(pid):
         pass  # counted in ticks
     stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
     return (int(stat[11]) + int(stat[12])) / TICK
+
+
+def user_part(pid):
+    """(user, all) CPU time in seconds, as the kernel samples it at each of its ticks: its parts are right over many."""
+    stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+    return int(stat[11]) / TICK, (int(stat[11]) + int(stat[12])) / TICK
+
+
+def wait_quiet(pid, seconds=5, pause=0.1):
+    """Waits until a process has next to nothing to do any more, or for so long; its CPU time then."""
+    deadline, last = time.monotonic() + seconds, cpu_seconds(pid)
+    while True:
+        time.sleep(pause)
+        cpu = cpu_seconds(pid)
+        if cpu - last < 0.01 * pause or time.monotonic() > deadline:
+            return cpu
+        last = cpu
 
 
 def resident_bytes(pid):
@@ -90,7 +175,7 @@ class Failures:
         """The function's value, or None when it failed."""
         try:
             return function(*arguments)
-        except (RuntimeError, subprocess.SubprocessError, OSError) as error:
+        except (RuntimeError, AssertionError, subprocess.SubprocessError, OSError) as error:
             self.texts.append(f"{what}: {error}")
             print(f"FAILED: {self.texts[-1]}", flush=True)
             return None
@@ -106,13 +191,21 @@ class World:
     def __init__(self, build, directory=None):
         self.bin = pathlib.Path(build) / "bin"
         self.bench = pathlib.Path(build) / "bench"
-        self.path = pathlib.Path(tempfile.mkdtemp(prefix="meseta-bench-", dir=directory))
+        self.directory = directory
+        self.path = None
         self.processes = []
 
     def __enter__(self):
+        require_room(self.directory)
+        with undisturbed():
+            self.path = pathlib.Path(tempfile.mkdtemp(prefix="meseta-bench-", dir=self.directory))
         return self
 
     def __exit__(self, *_):
+        with undisturbed():
+            self.close()
+
+    def close(self):
         for process in reversed(self.processes):
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -125,9 +218,25 @@ class World:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def start(self, *command, **options):
-        process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, **options)
-        self.processes.append(process)
+        with undisturbed():
+            process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, **options)
+            self.processes.append(process)
         return process
+
+
+def last_line(path):
+    """What a program said last."""
+    lines = pathlib.Path(path).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
+
+
+def wait_serving(process, is_serving, log, what):
+    """Until it serves; one that ended meanwhile, as when its port is taken, raises at once."""
+    def serves():
+        if process.poll() is not None:
+            raise RuntimeError(f"{what} ended with status {process.returncode}: {last_line(log)}")
+        return is_serving() and process.poll() is None
+    wait_until(serves, 60, what + " to serve", 0.0005)
 
 
 class Master:
@@ -149,7 +258,7 @@ class Master:
         with open(self.log_path, "ab") as log:
             self.process = self.world.start(*self.command, stdout=log, stderr=log)
         if wait:
-            wait_until(lambda: get(self.port, "/health") is not None, 60, "the master")
+            wait_serving(self.process, lambda: get(self.port, "/health", 1) is not None, self.log_path, "mesos-master")
         return self
 
     def kill(self):

@@ -3,6 +3,7 @@
 
 import json
 import pathlib
+import time
 
 import programs
 
@@ -37,8 +38,8 @@ def turn_growth(document):
 
 def worst_share(document):
     """How far the share of a greedy framework was from its ideal one, at the worst size, in per cent."""
-    rates = document.get("rate", [])
-    return max((r["fairness"]["max_deviation_percent"] for r in rates if r.get("fairness")), default=None)
+    rows = document.get("turn_rounds", [])
+    return max((r["fairness"]["max_deviation_percent"] for r in rows if r.get("fairness")), default=None)
 
 
 ROWS = [
@@ -53,7 +54,8 @@ ROWS = [
         ("growth", "swarm", key("memory_exponent"), None, False)]),
     ("a task's whole life through the master", "2 ms of CPU", [
         ("user instructions", "swarm", figure("instructions_per_task"), 20000, False),
-        ("tasks per second, end to end", "swarm", figure("tasks_per_second"), 20000, True),
+        ("the same with calls of their own (command tasks)", "tasks", figure("master_instructions_per_task"), None, False),
+        ("tasks per second, end to end, at the slowest size", "swarm", figure("tasks_per_second"), 20000, True),
         ("growth of a task's CPU with agents", "swarm", key("rate_cpu_exponent"), None, False)]),
     ("slot turn-round", "0.9 s", [
         ("p50, ms", "swarm", figure("turn_round_p50_ms"), 5, False),
@@ -74,7 +76,11 @@ ROWS = [
         ("all frameworks revive, ms", "allocator", figure("revive_ms"), None, False)]),
     ("failover: CPU per task reregistered, µs", "26 µs", [
         ("5 tasks on each agent, a connection each", "failover", figure("failover_us_per_task"), 2.4, False),
+        ("    of it the kernel's", "failover", figure("failover_kernel_us_per_task"), None, False),
         ("growth of it", "failover", figure("failover_cpu_exponent"), 1.0, False),
+        ("10 tasks on each agent, a connection each", "failover", figure("failover_us_per_task_cluster"), 2.4, False),
+        ("    of it the kernel's", "failover", figure("failover_kernel_us_per_task_cluster"), None, False),
+        ("growth of these", "failover", figure("failover_cpu_exponent_cluster"), 1.0, False),
         ("Mesos' own benchmark: 5 × 20 tasks on each agent", "failover", figure("failover_us_per_task_mesos"), 2.4, False),
         ("growth of that", "failover", figure("failover_cpu_exponent_mesos"), 1.0, False),
         ("Mesos' own benchmark: 5 tasks on each agent", "failover", figure("failover_us_per_task_mesos5"), 2.4, False),
@@ -84,6 +90,7 @@ ROWS = [
         ("growth with agents", "failover", restart_growth, None, False)]),
     ("full /state; /health while it is polled", "14 µs per task", [
         ("µs per task", "swarm", figure("state_us_per_task"), 0.6, False),
+        ("of the first one in a while", "swarm", figure("state_first_us_per_task"), 0.6, False),
         ("/health p99, polled by five, ratio", "swarm", figure("health_ratio"), 1.1, False),
         ("growth", "swarm", key("state_exponent"), None, False)]),
     ("a command task from ACCEPT to TASK_RUNNING", "125 ms", [
@@ -115,6 +122,15 @@ def load(results):
     return documents
 
 
+def stamp(path, quick):
+    """Notes in a benchmark's document when it was written, and how: the table shows former ones as such."""
+    path = pathlib.Path(path)
+    if path.exists():
+        document = json.loads(path.read_text(encoding="utf-8"))
+        document["run"] = {"at": time.strftime("%Y-%m-%d %H:%M:%S"), "quick": quick}
+        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
 def text_of(value):
     if value is None:
         return "not measured"
@@ -135,16 +151,21 @@ def verdict_of(name, value, target, more, quick):
     return "met" if (value >= target if more else value <= target) else "NOT MET"
 
 
-def collect(results, quick):
-    """Rows as they stand in the table, and in the JSON."""
+def collect(results, names):
+    """Rows as they stand in the table, and in the JSON. Figures of benchmarks that are not among the names are of an
+    earlier run, and say of which."""
     documents = load(results)
     rows = []
     for what, mesos, figures in ROWS:
         for name, bench, get, target, more in figures:
-            document = documents.get(bench)
-            value = get(document) if document is not None else None
+            document = documents.get(bench, {})
+            value, run = get(document), document.get("run", {})
+            former = None
+            if value is not None and bench not in names:
+                former = run.get("at", "an unknown time") + (", quick" if run.get("quick") else "")
             rows.append({"what": what, "figure": name, "measured": value, "target": target, "more_is_better": more,
-                         "apache_mesos": mesos, "verdict": verdict_of(name, value, target, more, quick)})
+                         "apache_mesos": mesos, "verdict": verdict_of(name, value, target, more, run.get("quick")),
+                         "of_an_earlier_run": former})
     return rows
 
 
@@ -159,16 +180,16 @@ def show(rows):
         bound = "" if row["target"] is None else ("≥ " if row["more_is_better"] else "≤ ") + \
             ("N^" if row["figure"].startswith("growth") else "") + text_of(row["target"])
         print(f"    {row['figure']:52}{('N^' if growth else '') + text_of(row['measured']):>14}{bound:>12}"
-              f"{row['verdict']:>10}")
+              f"{row['verdict']:>10}" + (f"  (as of {row['of_an_earlier_run']})" if row["of_an_earlier_run"] else ""))
     missed = sum(row["verdict"] == "NOT MET" for row in rows)
     absent = sum(row["measured"] is None for row in rows)
     print(f"\n{sum(row['verdict'] == 'met' for row in rows)} figures meet their targets, {missed} do not, "
-          f"{absent} were not measured")
+          f"{absent} were not measured; {sum(row['of_an_earlier_run'] is not None for row in rows)} are of an earlier run")
 
 
 def write(results, seconds, quick):
     """Prints the table and writes summary.json; `seconds` says how long each benchmark took."""
-    rows = collect(results, quick)
+    rows = collect(results, seconds)
     show(rows)
     path = pathlib.Path(results) / "summary.json"
     path.write_text(json.dumps({"quick": quick, "rows": rows, "seconds": seconds}, indent=2, ensure_ascii=False) + "\n",

@@ -7,6 +7,7 @@
 // those of the turn-round: from the end of a task, by the executor's clock, to TASK_RUNNING of the
 // next. bench/bench_tasks.py starts it beside a real master and agent and adds their CPU time.
 
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -368,7 +369,8 @@ static int bench_run(struct bench *b, struct error *err)
 
     if (r != 0)
         return r;
-    info.user = arena_strdup(arena, "root");
+    const struct passwd *user = getpwuid(geteuid()); // an agent that is not root's runs no other's
+    info.user = arena_strdup(arena, user != NULL ? user->pw_name : "root");
     info.name = arena_strdup(arena, "task-bench");
     info.has_checkpoint = true;
     info.checkpoint = b->flags.checkpoint;

@@ -104,8 +104,12 @@ class ZooKeeper:
                     file.write(text)
             prefix = machines[number - 1].prefix if machines else prefix
             self.nodes.append(Node(directory, number, host, port, prefix).start())
-        for node in self.nodes:
-            wait_for(node.serves, 30, "ZooKeeper to serve")
+        try:
+            for node in self.nodes:
+                wait_for(node.serves, 30, "ZooKeeper to serve")
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def servers(self):
