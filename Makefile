@@ -45,9 +45,9 @@ asan: $(VENV)/.ready $(NODE)
 fuzz:
 	/usr/bin/python3 tests/fuzz/run --seconds=$(SECONDS) $(TARGETS)
 
-# As packaging/build-deb builds what users get.
+# On programs as users get them.
 bench: $(VENV)/.ready
-	test -f build-release/build.ninja || CFLAGS=-fno-plt meson setup build-release --buildtype=release -Db_lto=true
+	packaging/setup-release build-release
 	ninja -C build-release benchmarks
 	$(PYTHON) bench/run $(ARGS)
 
@@ -66,7 +66,8 @@ sim:
 	build-sim/bin/mesos-sim --first=$(FIRST) --seeds=$(SEEDS) --jobs=$(shell nproc) $(ARGS)
 
 clean:
-	rm -rf $(BUILD) build-asan build-gcc build-fuzz build-release build-sim build-deb
+	rm -rf $(BUILD) build-asan build-gcc build-fuzz build-release build-release-instrumented build-sim build-deb \
+		build-deb-instrumented
 
 $(BUILD)/build.ninja:
 	meson setup $(BUILD)

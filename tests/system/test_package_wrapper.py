@@ -270,6 +270,7 @@ def test_scripts_parse(tmp_path):
         script = tmp_path / "init"
         script.write_text(file.read())
     for shell, path in (("bash", WRAPPER), ("sh", script), ("sh", os.path.join(ROOT, "packaging/build-deb")),
+                        ("sh", os.path.join(ROOT, "packaging/setup-release")),
                         *(("sh", os.path.join(ROOT, "packaging/debian", name)) for name in ("postinst", "prerm", "postrm"))):
         subprocess.run([shell, "-n", path], check=True, stdin=subprocess.DEVNULL)
     assert os.stat(WRAPPER).st_mode & stat.S_IXUSR
