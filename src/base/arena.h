@@ -68,8 +68,10 @@ void *arena_alloc_slow(struct arena *arena, size_t size, size_t alignment)
 // is being filled.
 static inline void *arena_alloc_here(struct arena *arena, size_t size, size_t alignment)
 {
+    if (ARENA_SEPARATE)
+        return NULL;
     char *at = arena->at + (-(uintptr_t)arena->at & (alignment - 1)); // at most `end`
-    if (ARENA_SEPARATE || __builtin_expect(size > (size_t)(arena->end - at), 0))
+    if (__builtin_expect(size > (size_t)(arena->end - at), 0))
         return NULL;
     arena->at = at + size;
     if (at == NULL)

@@ -3,16 +3,20 @@
 // malloc that does not fail; and, for threads that ask for it, a cache before malloc: freed blocks
 // of the sizes that messages and records have, a list for each size, so that taking and giving back
 // costs a few instructions. Blocks come from malloc and may go back to it, whoever freed them; what
-// a list may hold is bounded.
+// a list may hold is bounded. Where such a thread's heap is large it asks for huge pages: fewer
+// faults while it grows, and fewer walks through page tables ever after.
 
 #include "base/mem.h"
 
 #include <malloc.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/check.h"
 
@@ -31,6 +35,11 @@
 // sizes. There is no list 0.
 enum { STEP = 16, LISTS = 264, LIST_BYTES_MAX = 16 * 1024 };
 
+// A heap below the first size stays as it is: a small daemon is not to pay for whole huge pages. A
+// larger one grows in steps of many of them, and gives back what is free at its end beyond two
+// steps.
+enum { HEAP_SMALL = 8 << 20, HEAP_STEP = 16 << 20, HEAP_MMAP = 4 << 20, HUGE_PAGE = 2 << 20 };
+
 struct spare {
     struct spare *next;
 };
@@ -38,6 +47,9 @@ struct spare {
 struct cache {
     struct spare *lists[LISTS];
     uint32_t room[LISTS]; // how many blocks more a list may hold
+    char *heap_begin;
+    char *heap_end; // when it was looked at last
+    bool heap_large;
 };
 
 static _Thread_local struct cache *cache __attribute__((tls_model("initial-exec")));
@@ -50,7 +62,28 @@ void mem_cache_begin(void)
     CHECK(made != NULL);
     for (uint32_t i = 1; i < LISTS; i++)
         made->room[i] = LIST_BYTES_MAX / (i * STEP);
+    made->heap_begin = made->heap_end = sbrk(0);
     cache = made;
+}
+
+// The heap may have grown.
+static void look_at_heap(struct cache *c)
+{
+    char *end = sbrk(0);
+
+    if (end == c->heap_end)
+        return;
+    c->heap_end = end;
+    if (end - c->heap_begin < HEAP_SMALL)
+        return;
+    if (!c->heap_large) {
+        c->heap_large = true;
+        mallopt(M_TOP_PAD, HEAP_STEP);
+        mallopt(M_TRIM_THRESHOLD, 2 * HEAP_STEP);
+        mallopt(M_MMAP_THRESHOLD, HEAP_MMAP); // else what the two set would fix it at 128 KiB
+    }
+    char *from = c->heap_begin + (-(uintptr_t)c->heap_begin & (HUGE_PAGE - 1));
+    madvise(from, (size_t)(end - from), MADV_HUGEPAGE); // a kernel without them: small ones do
 }
 
 void mem_cache_end(void)
@@ -79,6 +112,8 @@ void *mem_alloc(size_t size)
     void *p = malloc(size != 0 ? size : 1);
 
     CHECK(p != NULL);
+    if (cache != NULL)
+        look_at_heap(cache);
     return p;
 }
 
