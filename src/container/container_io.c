@@ -384,7 +384,9 @@ int containerizer_write(struct containerizer *c, const char *container_id, const
         return error_set(err, -ENOBUFS, "Failed writing to stdin: too much of it was not read");
     }
     buf_append(&io->pending, data, size);
-    push(io);
+    if (io->input.fd < 0) {
+        push(io); // else it waits for room, and who waits with it is told then
+    }
     return io->pending.size > 0 ? 1 : 0;
 }
 

@@ -233,6 +233,8 @@ def test_a_role_that_a_framework_left_is_shown_while_a_task_is_in_it(cluster, ma
     scheduler.kill(task["task_id"]["value"])
     scheduler.wait_end(task["task_id"]["value"])
     wait_for(lambda: left() is None, what="the role to be forgotten")
+    scheduler.teardown()
+    scheduler.close()
 
 
 # ---- broken ----

@@ -242,6 +242,70 @@ static void test_session_has_its_parents_surroundings(void **state)
     end(w);
 }
 
+struct reader {
+    struct container_listener listener;
+    unsigned drained;
+};
+
+static void hear(struct container_listener *listener, enum container_output which, const void *data,
+                 size_t size)
+{
+    (void)listener;
+    (void)which;
+    (void)data;
+    (void)size;
+}
+
+static void hear_end(struct container_listener *listener)
+{
+    (void)listener;
+}
+
+static void hear_drained(struct container_listener *listener)
+{
+    CONTAINER_OF(listener, struct reader, listener)->drained++;
+}
+
+static void touch(struct world *w, const char *name)
+{
+    const char *path = arena_printf(w->arena, "%s/%s", world_sandbox(w, "pod"), name);
+    assert_int_equal(file_write(path, "", 0, NULL), 0);
+}
+
+// Whoever waits for input to leave is told, also when more comes while there is room again.
+static void test_input_that_waits(void **state)
+{
+    BEGIN(state);
+    launch_root(w);
+    launch(w, &(struct order){.id = "pod.reads",
+                              .shell = "until [ -e go ]; do sleep 0.02; done; "
+                                       "head -c 65536 >/dev/null; touch took; exec cat >/dev/null",
+                              .is_session = true});
+    world_wait_launched(w, 2);
+    struct reader reader = {
+        .listener = {.on_output = hear, .on_end = hear_end, .on_drained = hear_drained}};
+    list_init(&reader.listener.link);
+    assert_int_equal(containerizer_attach(w->c, "pod.reads", &reader.listener, NULL), 0);
+    AUTO_FREE char *data = mem_zalloc(100000);
+    assert_int_equal(containerizer_write(w->c, "pod.reads", data, 100000, NULL), 1);
+    touch(w, "go");
+    const char *took = arena_printf(w->arena, "%s/took", world_sandbox(w, "pod"));
+    for (int i = 0; i < 2000 && access(took, F_OK) != 0; i++) {
+        usleep(10000); // not in the loop
+    }
+    assert_int_equal(access(took, F_OK), 0);
+    assert_int_equal(reader.drained, 0);
+    assert_int_equal(containerizer_write(w->c, "pod.reads", data, 1, NULL), 1);
+    for (int i = 0; i < 600 && reader.drained == 0; i++) {
+        world_sleep(w, 50 * NS_PER_MS);
+    }
+    assert_int_equal(reader.drained, 1);
+    assert_int_equal(containerizer_write(w->c, "pod.reads", data, 1, NULL), 0);
+    assert_int_equal(containerizer_close_input(w->c, "pod.reads", NULL), 0);
+    wait_terminated(w, "pod.reads");
+    end(w);
+}
+
 static void go(struct world *w)
 {
     const char *path = arena_printf(w->arena, "%s/go", world_sandbox(w, "pod.ends"));
@@ -385,6 +449,7 @@ int main(int argc, char **argv)
         BOTH(test_links),
         BOTH(test_user),
         BOTH(test_session_has_its_parents_surroundings),
+        BOTH(test_input_that_waits),
         BOTH(test_recovered),
         BOTH(test_cut_short),
         BOTH(test_orphans_are_destroyed),
